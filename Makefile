@@ -1,0 +1,63 @@
+# All paths here are relative, and programs of .venv are started as `python -m`: a folder's name may hold spaces.
+
+TASKS ?=
+PYTHON ?= python3 python python3.13 python3.12 python3.11
+VENV_PYTHON := .venv/bin/python
+INSTALLED := .venv/.installed
+# TensorFlow 2.21 has no packages for other versions; ensurepip is what Debian's python3-venv brings.
+SUITABLE := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run notebooks sync study test lint format check clean
+
+help:  ## Show this list
+	@echo "make TARGET, where TARGET is:"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
+
+setup: $(INSTALLED)  ## Make .venv with everything in requirements.txt; every other target does it by itself
+
+run: $(INSTALLED)  ## Execute the notebooks in order, print the table of results (TASKS="Task-1 ..." for some)
+	@$(VENV_PYTHON) -m tools.notebooks run $(TASKS)
+
+notebooks: run  ## The same as run
+
+sync: $(INSTALLED)  ## Bring changed text from Task-N.py into Task-N.ipynb, without executing it
+	@$(VENV_PYTHON) -m tools.notebooks sync $(TASKS)
+
+study: $(INSTALLED)  ## Train the variations that Task 1 compares; takes long, goes on where it stopped
+	@$(VENV_PYTHON) Task-1/study.py
+
+test: lint check  ## Everything that must hold: lint, check, tests
+	@$(VENV_PYTHON) -m pytest
+
+lint: $(INSTALLED)  ## Look for mistakes in the code and for odd formatting
+	@$(VENV_PYTHON) -m ruff check .
+	@$(VENV_PYTHON) -m ruff format --check .
+
+check: $(INSTALLED)  ## Check the committed notebooks: executed, clean, not older than their sources
+	@$(VENV_PYTHON) -m tools.notebooks check $(TASKS)
+
+format: $(INSTALLED)  ## Format the code and mend what can be mended automatically
+	@$(VENV_PYTHON) -m ruff check --fix .
+	@$(VENV_PYTHON) -m ruff format .
+
+clean:  ## Remove caches and generated data; .venv and the work of the study stay
+	@rm -rf .pytest_cache .ruff_cache .hypothesis Task-*/out.ipynb data/lines.npz
+	@find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+# The stamp is made last, so that an installation that was interrupted is taken up again.
+$(INSTALLED): requirements.txt constraints.txt pyproject.toml
+	@rm -f $@
+	@if ! $(VENV_PYTHON) -c '$(SUITABLE)' 2>/dev/null; then \
+		for candidate in $(PYTHON); do \
+			if "$$candidate" -c '$(SUITABLE)' 2>/dev/null; then found="$$candidate"; break; fi; \
+		done; \
+		if [ -z "$$found" ]; then \
+			echo "Python 3.11, 3.12 or 3.13 with its venv module is needed, and none of these is one: $(PYTHON) (choose with make PYTHON=...)." >&2; \
+			exit 1; \
+		fi; \
+		"$$found" -m venv --clear .venv; \
+	fi
+	@echo "Installing the packages of requirements.txt into .venv: a minute or more."
+	@$(VENV_PYTHON) -m pip install -q --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@touch $@

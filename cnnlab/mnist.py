@@ -1,0 +1,104 @@
+"""MNIST from `data/mnist.npz`, verified; Keras's own loader when the file is missing."""
+
+import contextlib
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+DEFAULT_PATH = Path(__file__).resolve().parents[1] / "data" / "mnist.npz"
+
+# Of each array: its shape and the sha256 of its bytes, so that a file compressed anew still counts.
+ARRAYS = {
+    "x_train": (
+        (60000, 28, 28),
+        "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
+    ),
+    "y_train": (
+        (60000,),
+        "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
+    ),
+    "x_test": (
+        (10000, 28, 28),
+        "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
+    ),
+    "y_test": (
+        (10000,),
+        "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
+    ),
+}
+
+
+class DataError(ValueError):
+    """MNIST is missing or is not the MNIST everybody else has; the message says what to do."""
+
+
+def load(path=None):
+    """Load MNIST as `keras.datasets.mnist.load_data` does.
+
+    Args:
+        path: the `.npz` file; left out, `data/mnist.npz` of this repository, and if that is
+            missing, Keras's downloader.
+
+    Returns:
+        `(x_train, y_train), (x_test, y_test)`, all uint8: images (60000, 28, 28) and
+        (10000, 28, 28) with values 0..255 (0 is paper, 255 is ink), labels 0..9.
+
+    Raises:
+        DataError: the file is missing and cannot be downloaded, or it is broken or altered.
+
+    Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits" (1998).
+    """
+    file = Path(path) if path is not None else DEFAULT_PATH
+    if file.exists():
+        arrays = _read(file)
+    elif path is None:
+        arrays = _download()
+    else:
+        raise DataError(f"{file.name} does not exist; {_remedy()}")
+    _verify(arrays, file.name)
+    return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
+
+
+def _remedy():
+    return "put the mnist.npz that Keras distributes (11 MB, see data/README.md) into data/."
+
+
+def _read(file):
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            if missing := sorted(set(ARRAYS) - set(archive.files)):
+                raise DataError(f"{file.name} has no array {', '.join(missing)}; {_remedy()}")
+            return {name: archive[name] for name in ARRAYS}
+    except DataError:
+        raise
+    # A damaged zip can fail in any of these ways, depending on which byte was hit.
+    except (OSError, EOFError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise DataError(f"{file.name} cannot be read as an npz file; {_remedy()}") from error
+    except (zipfile.BadZipFile, zipfile.zlib.error, NotImplementedError, RuntimeError) as error:
+        raise DataError(f"{file.name} is damaged; {_remedy()}") from error
+
+
+def _download():
+    try:
+        import keras
+
+        with contextlib.redirect_stdout(io.StringIO()):  # no progress bar in a notebook's outputs
+            (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
+    except Exception as error:
+        raise DataError(
+            f"data/mnist.npz is missing and Keras could not download it; {_remedy()}"
+        ) from error
+    return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+
+
+def _verify(arrays, source):
+    for name, (shape, checksum) in ARRAYS.items():
+        array = arrays[name]
+        if array.shape != shape or array.dtype != np.uint8:
+            found = f"{array.dtype} {array.shape}"
+            raise DataError(f"{name} in {source} is {found}, not uint8 {shape}; {_remedy()}")
+        if hashlib.sha256(np.ascontiguousarray(array)).hexdigest() != checksum:
+            raise DataError(f"{name} in {source} is not MNIST (sha256 differs); {_remedy()}")

@@ -1,0 +1,217 @@
+"""How a notebook starts, what it says about itself while it runs, and where its results go.
+
+Importing this module does not import TensorFlow; `start` and `epoch_lines` do.
+"""
+
+import atexit
+import contextlib
+import importlib.metadata
+import logging
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from cnnlab.progress import Stopwatch, epoch_lines
+from cnnlab.saving import atomic_path, save_figure, save_json, save_model
+
+__all__ = [
+    "Outputs",
+    "Stopwatch",
+    "atomic_path",
+    "budget",
+    "by_budget",
+    "data_folder",
+    "epoch_lines",
+    "in_smoke",
+    "machine",
+    "outputs",
+    "repository_root",
+    "save_figure",
+    "save_json",
+    "save_model",
+    "start",
+    "use_writable_settings_folders",
+    "versions",
+]
+
+BUDGETS = ("full", "smoke")
+PACKAGES = ("tensorflow", "keras", "numpy", "matplotlib", "opencv-python-headless", "scikit-learn")
+
+
+def repository_root() -> Path:
+    """Return the folder that holds `pyproject.toml` and `cnnlab`, wherever the caller runs.
+
+    Looked for upwards from this file, then (for an installed package) from the current folder.
+
+    Raises:
+        FileNotFoundError: neither lies inside a copy of the repository.
+    """
+    for start_folder in (Path(__file__).resolve().parent, Path.cwd()):
+        for folder in (start_folder, *start_folder.parents):
+            if (folder / "pyproject.toml").is_file() and (folder / "cnnlab").is_dir():
+                return folder
+    raise FileNotFoundError("this is not inside a copy of the cnnlab repository")
+
+
+def data_folder() -> Path:
+    """Return the repository's `data` folder."""
+    return repository_root() / "data"
+
+
+def budget() -> str:
+    """Return "full", or "smoke" when CNNLAB_BUDGET=smoke asks for a run of seconds.
+
+    Raises:
+        ValueError: CNNLAB_BUDGET has another value.
+    """
+    value = os.environ.get("CNNLAB_BUDGET", "").strip().lower() or "full"
+    if value not in BUDGETS:
+        raise ValueError(f"CNNLAB_BUDGET is {value!r}; it can be {' or '.join(BUDGETS)}")
+    return value
+
+
+def in_smoke() -> bool:
+    """Say whether this run only checks that everything works."""
+    return budget() == "smoke"
+
+
+def by_budget(full, smoke):
+    """Return the first value in a full run and the second in a smoke run."""
+    return smoke if in_smoke() else full
+
+
+def use_writable_settings_folders() -> None:
+    """Give Matplotlib and Keras a temporary settings folder when there is no home to write to.
+
+    Matplotlib would warn on stderr, in the middle of a notebook; also when its first start on a
+    computer spends more than 5 seconds on the list of fonts.
+    """
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+    if os.access(os.path.expanduser("~"), os.W_OK | os.X_OK):
+        return
+    missing = [name for name in ("MPLCONFIGDIR", "KERAS_HOME") if name not in os.environ]
+    for variable in missing:
+        os.environ[variable] = tempfile.mkdtemp(prefix="cnnlab-settings-")
+        atexit.register(shutil.rmtree, os.environ[variable], ignore_errors=True)
+
+
+def start(seed: int) -> None:
+    """Import TensorFlow without its start-up lines, and make what follows repeatable.
+
+    Python, NumPy and Keras get the seed, and TensorFlow only uses operations that give the same
+    bits in each run on one machine. Another processor or number of cores may still round
+    differently. Can be called again, to start over from the seed.
+    """
+    with _silent_file_descriptor(2):
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        import tensorflow as tf
+
+        tf.constant(0)  # the first one sets the devices up, which writes lines too
+    import absl.logging
+    import keras
+
+    tf.get_logger().setLevel(logging.ERROR)
+    absl.logging.set_verbosity(absl.logging.ERROR)
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+@contextlib.contextmanager
+def _silent_file_descriptor(number: int) -> Iterator[None]:
+    """Point a file descriptor at the null device: C++ code does not go through `sys.stderr`."""
+    saved = os.dup(number)
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, number)
+        yield
+    finally:
+        os.dup2(saved, number)
+        os.close(null)
+        os.close(saved)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that shape the results."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def machine() -> dict[str, str | int]:
+    """Describe the computer: system, processor, cores this process may use, memory in GiB."""
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor_name(),
+        "cores": _cores(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+    }
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # Linux: a container may allow fewer than there are
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _processor_name() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return " ".join(line.partition(":")[2].split())
+    return platform.processor() or platform.machine()
+
+
+class Outputs:
+    """Where a task's results go: `figures/`, `models/` and JSON files below one folder.
+
+    Attributes:
+        folder: the task's folder in the repository, or a temporary one.
+        temporary: True when nothing goes into the repository.
+    """
+
+    def __init__(self, folder: Path, temporary: bool) -> None:
+        self.folder = folder
+        self.temporary = temporary
+
+    def figure(self, figure, name: str, **options) -> None:
+        """Save a Matplotlib figure as `figures/NAME.png`; options as in `save_figure`.
+
+        It returns nothing, so that a notebook's cell can end with it and show only the figure.
+        """
+        save_figure(figure, self.folder / "figures" / f"{name}.png", **options)
+
+    def model(self, model, name: str, **options) -> Path:
+        """Save a Keras model as `models/NAME.keras`; options as in `save_model`."""
+        return save_model(model, self.folder / "models" / f"{name}.keras", **options)
+
+    def json(self, data, name: str = "results.json") -> Path:
+        """Save `data` as JSON; see `save_json`."""
+        return save_json(data, self.folder / name)
+
+
+def outputs(task: str) -> Outputs:
+    """Return where the results of `task` (say, "Task-1") go.
+
+    A full run writes into the task's folder of the repository. A smoke run writes into a temporary
+    folder that goes away with the process, and so do results of a checkout that cannot be written,
+    except that their folder stays and its name is printed.
+    """
+    folder = repository_root() / task
+    if in_smoke():
+        keeper = tempfile.TemporaryDirectory(prefix=f"cnnlab-{task}-")
+        result = Outputs(Path(keeper.name), temporary=True)
+        result.keeper = keeper  # removed with it, at the latest when Python ends
+        return result
+    nearest = folder if folder.is_dir() else folder.parent
+    if os.access(nearest, os.W_OK | os.X_OK):
+        return Outputs(folder, temporary=False)
+    elsewhere = Path(tempfile.mkdtemp(prefix=f"cnnlab-{task}-"))
+    print(f"This copy of the repository cannot be written: the results go to {elsewhere}.")
+    return Outputs(elsewhere, temporary=True)

@@ -1,0 +1,178 @@
+"""Write results, models and figures: whole or not at all, and equal bytes for equal content."""
+
+import contextlib
+import json
+import math
+import os
+import re
+import uuid
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+# A zip archive cannot hold an earlier date. Keras never reads the dates of its archives.
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+    """Give a temporary path beside `path`; what was written there becomes `path` at the end.
+
+    The temporary name is hidden, unique and keeps the suffix, because Keras and NumPy look at it.
+    When the block fails, the temporary file is removed and an existing `path` stays as it was.
+    Missing folders are made.
+
+    Raises:
+        FileNotFoundError: the block ended without writing the temporary file.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}-{uuid.uuid4().hex[:12]}-{path.name}")
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_json(data, path: str | os.PathLike) -> Path:
+    """Write `data` as JSON with sorted keys; returns the path.
+
+    NumPy scalars and arrays are accepted. Floats are rounded to 8 significant digits, more than a
+    float32 carries.
+
+    Raises:
+        ValueError: a number is NaN or infinite; the message says where.
+        TypeError: a value that JSON has no word for, or a key that is no string.
+    """
+    text = json.dumps(_plain(data), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+    return Path(path)
+
+
+def _plain(value, where: str = "data"):
+    """Turn NumPy values into Python ones and round floats; `where` is for the error message."""
+    if hasattr(value, "tolist"):  # NumPy scalars and arrays
+        value = value.tolist()
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"{where}: the key {key!r} is not a string")
+        return {key: _plain(item, f"{where}[{key!r}]") for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{where} is {value}: a result must be a finite number")
+        return float(f"{value:.8g}")
+    if value is None or isinstance(value, (str, int)):
+        return value
+    raise TypeError(f"{where} is a {type(value).__name__}, which JSON cannot hold")
+
+
+def save_figure(
+    figure, path: str | os.PathLike, dots_per_inch: int = 150, max_colors: int | None = None
+) -> Path:
+    """Save a Matplotlib figure as PNG or SVG, without a date or a version inside; returns the path.
+
+    Args:
+        figure: a `matplotlib.figure.Figure`.
+        path: ends in `.png` or `.svg`.
+        dots_per_inch: of the PNG.
+        max_colors: with a number up to 256, the PNG gets a palette of so many colors, which makes
+            plots with plain areas several times smaller.
+
+    Raises:
+        ValueError: another suffix.
+    """
+    import matplotlib
+
+    path = Path(path)
+    if path.suffix not in (".png", ".svg"):
+        raise ValueError(f"{path.name}: a figure is saved as .png or .svg")
+    metadata = {"Software": None} if path.suffix == ".png" else {"Date": None}
+    with atomic_path(path) as temporary, matplotlib.rc_context({"svg.hashsalt": path.stem}):
+        figure.savefig(temporary, dpi=dots_per_inch, bbox_inches="tight", metadata=metadata)
+        if max_colors and path.suffix == ".png":
+            _reduce_colors(temporary, max_colors)
+    return path
+
+
+def _reduce_colors(path: Path, colors: int) -> None:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        reduced = image.convert("RGB").quantize(colors, dither=Image.Dither.NONE)
+    reduced.save(path, optimize=True)
+
+
+def save_model(model, path: str | os.PathLike, compiled: bool = True) -> Path:
+    """Save a Keras model for use, not for going on with its training; returns the path.
+
+    `model.save(include_optimizer=False)` does nothing for `.keras` files: Keras 3 takes the
+    argument and drops it, and Adam's two moments make the file three times as large. A file without
+    the optimizer's variables loads with a warning. So they are saved as zeros, which a compressed
+    archive stores in next to nothing: the model loads quietly and compiled, ready for `evaluate`.
+
+    Equal models make equal files. Keras alone would write the same weights, but dates (one in
+    `metadata.json`, one for each entry of the archive) and, in `config.json`, memory addresses that
+    tell which objects are shared. The dates are set to the first day that an archive can hold, and
+    the shared objects are numbered 1, 2, 3.
+
+    Args:
+        model: a built `keras.Model`; its optimizer is left as it was.
+        path: ends in `.keras`.
+        compiled: False leaves out loss, metrics and optimizer, for a model whose loss is an object
+            that `load_model` could not find again.
+    """
+    with atomic_path(path) as temporary:
+        with _blank_optimizer(model):
+            model.save(temporary)
+        with zipfile.ZipFile(temporary) as archive:
+            entries = {name: archive.read(name) for name in archive.namelist()}
+        entries["metadata.json"] = _undated(entries["metadata.json"])
+        entries["config.json"] = _stable_config(entries["config.json"], compiled)
+        with zipfile.ZipFile(temporary, "w") as archive:
+            for name, content in entries.items():
+                entry = zipfile.ZipInfo(name, date_time=ZIP_EPOCH)
+                entry.external_attr = 0o644 << 16
+                archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
+    return Path(path)
+
+
+@contextlib.contextmanager
+def _blank_optimizer(model) -> Iterator[None]:
+    """Hold the optimizer's variables at zero, except the learning rate, inside the block."""
+    optimizer = getattr(model, "optimizer", None)
+    variables = [] if optimizer is None else optimizer.variables
+    variables = [variable for variable in variables if variable.name != "learning_rate"]
+    values = [variable.numpy() for variable in variables]
+    try:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value * 0)
+        yield
+    finally:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+
+def _undated(metadata: bytes) -> bytes:
+    content = json.loads(metadata)
+    content["date_saved"] = "{}-{:02}-{:02}@00:00:00".format(*ZIP_EPOCH)
+    return json.dumps(content).encode()
+
+
+def _stable_config(config: bytes, compiled: bool) -> bytes:
+    content = json.loads(config)
+    if not compiled:
+        content.pop("compile_config", None)
+    numbers: dict[str, int] = {}
+    text = re.sub(
+        r'(?<="shared_object_id": )\d+',
+        lambda address: str(numbers.setdefault(address.group(), len(numbers) + 1)),
+        json.dumps(content),
+    )
+    return text.encode()

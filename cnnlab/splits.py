@@ -1,0 +1,137 @@
+"""Stratified splits into training, validation and test, and a guard against leaks."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+
+class Split(NamedTuple):
+    """Indices (int64, sorted) of the images of each part; every image is in exactly one part."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def stratified(labels, test=0.4, validation=0.1, seed=0):
+    """Split a dataset so that every class has the same share in every part.
+
+    Args:
+        labels: (n,) integers, the class of each image.
+        test: share of all images that is held out for testing, between 0 and 1; 0 for no test part
+            (when the dataset brings a test set of its own).
+        validation: share of the *remaining* images that is held out for validation; 0 for none.
+        seed: of the shuffling.
+
+    Returns:
+        A `Split`; its test part is the same for any `validation`.
+
+    Raises:
+        ValueError: labels are not one-dimensional, a share is not in [0, 1), or a class has too
+            few images to be in every part.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 1:
+        raise ValueError(f"labels must have shape (n,), not {labels.shape}")
+    for name, share in (("test", test), ("validation", validation)):
+        if not 0 <= share < 1:
+            raise ValueError(f"{name} must be a share in [0, 1), not {share}")
+    everything = np.arange(len(labels))
+    rest, tested = _cut(everything, labels, test, seed)
+    trained, validated = _cut(rest, labels, validation, seed)
+    return Split(trained, validated, tested)
+
+
+def _cut(indices, labels, share, seed):
+    if share == 0:
+        return indices, indices[:0]
+    kept, held_out = train_test_split(
+        indices, test_size=share, stratify=labels[indices], random_state=seed
+    )
+    return np.sort(kept), np.sort(held_out)
+
+
+class LeakError(ValueError):
+    """A test image occurs, byte for byte, among the training images."""
+
+
+def twins(test_images, training_images):
+    """Find the test images that occur, byte for byte, among the training images.
+
+    Args:
+        test_images, training_images: (n, ...) arrays of one dtype and one image shape.
+
+    Returns:
+        (k,) int64, the indices of those test images.
+
+    Raises:
+        ValueError: dtypes or image shapes differ, so that equal images could not be seen.
+    """
+    test_images, training_images = np.asarray(test_images), np.asarray(training_images)
+    for name in ("dtype", "shape"):
+        ours = getattr(test_images[:0], name), getattr(training_images[:0], name)
+        if ours[0] != ours[1]:
+            raise ValueError(f"test and training images differ in {name}: {ours[0]}, {ours[1]}")
+    seen = {image.tobytes() for image in training_images}
+    return np.flatnonzero([image.tobytes() in seen for image in test_images])
+
+
+def guard(test_images, *training_parts):
+    """Raise if any test image occurs, byte for byte, in any of the training parts.
+
+    Args:
+        test_images: (n, ...) array.
+        training_parts: arrays of the same dtype and image shape: training, validation, ...
+
+    Returns:
+        The number of test images that were checked.
+
+    Raises:
+        LeakError: with the number of such images and the first index.
+        ValueError: dtypes or image shapes differ.
+    """
+    for part in training_parts:
+        found = twins(test_images, part)
+        if len(found):
+            raise LeakError(
+                f"{len(found)} of {len(test_images)} test images occur in training, "
+                f"the first at test index {found[0]}"
+            )
+    return len(test_images)
+
+
+class Part(NamedTuple):
+    """Images (n, ...) and their classes (n,) int64."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+class Dataset(NamedTuple):
+    """A dataset that has been divided; no test image occurs in training or validation."""
+
+    train: Part
+    validation: Part
+    test: Part
+
+
+def divide(images, labels, split):
+    """Take a dataset apart by a `Split`, and make sure that nothing leaks.
+
+    Args:
+        images: (n, ...) array; labels: (n,) integers; split: a `Split` of their indices.
+
+    Returns:
+        A `Dataset`.
+
+    Raises:
+        LeakError: a test image occurs, byte for byte, in training or validation.
+        ValueError: the numbers of images and labels differ.
+    """
+    if len(images) != len(labels):
+        raise ValueError(f"there are {len(images)} images but {len(labels)} labels")
+    labels = np.asarray(labels, np.int64)
+    parts = Dataset(*(Part(images[indices], labels[indices]) for indices in split))
+    guard(parts.test.images, parts.train.images, parts.validation.images)
+    return parts

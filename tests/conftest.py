@@ -1,0 +1,27 @@
+"""What every test can count on."""
+
+import os
+
+import pytest
+import small_repository
+
+# The tests draw without a screen, and without asking which one there is.
+os.environ["MPLBACKEND"] = "Agg"
+
+
+@pytest.fixture(autouse=True)
+def full_budget(monkeypatch):
+    """Tests say themselves when they want a smoke run, whatever the caller's environment says."""
+    monkeypatch.delenv("CNNLAB_BUDGET", raising=False)
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A small repository with one task, not executed yet."""
+    return small_repository.make(tmp_path / "repository")
+
+
+@pytest.fixture
+def executed(repository):
+    """The same with a notebook."""
+    return small_repository.add_notebook(repository)

@@ -1,0 +1,392 @@
+"""The line dataset on disk: nothing broken is ever read or left behind; pictures show the truth."""
+
+import errno
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnnlab import cli, line_files, line_pictures, lines
+
+RECIPE = lines.recipe(3, 0)
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return lines.generate(per_class=3)
+
+
+@pytest.fixture
+def npz(tmp_path, dataset):
+    path = tmp_path / "some.npz"
+    line_files.write_npz(path, dataset, RECIPE)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path, dataset):
+    """A folder with the first image of eight classes."""
+    folder = tmp_path / "images"
+    part = lines.Lines(*(array[:24:3] for array in dataset))
+    line_files.write_folder(folder, part, "png", RECIPE)
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Point `load` to a cache of its own, with two images a class."""
+    path = tmp_path / "data" / "lines.npz"
+    monkeypatch.setattr(lines, "_cache_file", lambda: path)
+    monkeypatch.setattr(lines, "PER_CLASS", 2)
+    return path
+
+
+def same(first, second):
+    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_npz_comes_back(npz, dataset):
+    assert same(lines.load(npz), dataset)
+    assert same(lines.load(str(npz)), dataset)
+
+
+def test_a_damaged_npz_is_rejected_or_harmless(npz, dataset):
+    """Cut anywhere, or with any byte changed, the file is refused or still the very same images."""
+    whole = npz.read_bytes()
+    generator = np.random.default_rng(0)
+    rejected = 0
+    for position in generator.integers(0, len(whole), 150):
+        flipped = bytearray(whole)
+        flipped[position] ^= 1 << generator.integers(8)
+        for damaged in (whole[:position], bytes(flipped)):
+            npz.write_bytes(damaged)
+            try:
+                assert same(lines.load(npz), dataset)
+            except ValueError as error:
+                assert str(npz) in str(error)
+                rejected += 1
+    assert rejected > 250
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"images": None}, "has no images"),
+        ({"centers": None}, "has no centers"),
+        ({"images": np.zeros((288, 28, 28, 3), np.float32)}, "images are float32"),
+        ({"images": np.zeros((288, 28, 27, 3), np.uint8)}, r"images are uint8 \(288, 28, 27, 3\)"),
+        ({"images": np.zeros((287, 28, 28, 3), np.uint8)}, r"not uint8 \(288, 28, 28, 3\)"),
+        ({"labels": np.uint8(3)}, "not a line dataset"),
+        ({"labels": np.full((288, 4), 2, np.uint8)}, "length label 2"),
+        ({"labels": np.array([None])}, "not a whole .npz file"),
+    ],
+)
+def test_a_foreign_npz_is_rejected(tmp_path, dataset, change, message):
+    path = tmp_path / "foreign.npz"
+    arrays = dataset._asdict() | {"recipe": np.array(RECIPE)} | change
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+    with pytest.raises(ValueError, match=message) as caught:
+        lines.load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_what_is_no_npz_is_rejected(tmp_path):
+    text = tmp_path / "text.npz"
+    text.write_text("hello")
+    with pytest.raises(ValueError, match="text.npz is not a whole .npz file"):
+        lines.load(text)
+    array = tmp_path / "array.npy"
+    np.save(array, np.zeros(3))
+    with pytest.raises(ValueError, match="array.npy is not a whole .npz file"):
+        lines.load(array)
+    with pytest.raises(FileNotFoundError, match="absent.npz does not exist"):
+        lines.load(tmp_path / "absent.npz")
+
+
+def test_cache_is_made_once(cache, monkeypatch):
+    first = lines.load()
+    assert first.images.shape == (192, 28, 28, 3)
+    assert os.listdir(cache.parent) == ["lines.npz"]
+    monkeypatch.setattr(lines, "generate", None)  # a second generation would fail
+    assert same(lines.load(), first)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "out of date", "not an archive", "other size"])
+def test_broken_cache_is_made_again(cache, damage):
+    first = lines.load()
+    if damage == "truncated":
+        cache.write_bytes(cache.read_bytes()[:-1000])
+    elif damage == "not an archive":
+        cache.write_text("")
+    else:
+        recipe = "an older drawing" if damage == "out of date" else lines.recipe(1, 0)
+        line_files.write_npz(cache, lines.generate(1), recipe)
+    assert same(lines.load(), first)
+    assert same(lines.load(cache), first)
+
+
+def fill_disk(path, **arrays):
+    path.write_bytes(b"the first part")
+    raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+
+def test_full_disk_leaves_no_file(cache, monkeypatch):
+    monkeypatch.setattr(np, "savez_compressed", fill_disk)
+    with pytest.warns(UserWarning, match="stays in memory.*No space left") as caught:
+        assert len(lines.load().images) == 192
+    assert len(caught) == 1
+    assert os.listdir(cache.parent) == []
+
+
+def test_unwritable_folder_is_no_obstacle(cache):
+    cache.parent.write_text("a file where the folder should be")
+    with pytest.warns(UserWarning, match="stays in memory"):
+        assert len(lines.load().images) == 192
+
+
+def test_killed_while_writing_leaves_no_broken_file(cache):
+    code = f"""
+        import os, signal
+        from pathlib import Path
+        import numpy as np
+        from cnnlab import lines
+
+        def write_half_and_die(path, **arrays):
+            path.write_bytes(b"PK half of an archive")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        np.savez_compressed = write_half_and_die
+        lines.PER_CLASS = 2
+        lines._cache_file = lambda: Path({str(cache)!r})
+        lines.load()
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not cache.exists()
+    assert same(lines.load(), lines.load(cache))
+
+
+def test_two_at_once(cache):
+    with ThreadPoolExecutor(4) as pool, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        results = list(pool.map(lambda _: lines.load(), range(4)))
+    assert all(same(result, results[0]) for result in results)
+    assert os.listdir(cache.parent) == ["lines.npz"]
+
+
+def test_png_folder_comes_back(tmp_path, dataset):
+    line_files.write_folder(tmp_path / "png", dataset, "png", RECIPE)
+    names = {f"{a}_{b}_{c}_{d}_{n}.png" for a, b, c, d in lines.decode(range(96)) for n in range(3)}
+    assert set(os.listdir(tmp_path / "png")) == names
+    read = lines.load(tmp_path / "png")
+    assert np.array_equal(read.images, dataset.images)
+    assert np.array_equal(read.labels, dataset.labels)
+    assert read.labels.dtype == np.uint8
+    assert read.centers is None
+
+
+def test_another_program_reads_the_same_image(tmp_path, dataset):
+    line_files.write_folder(tmp_path / "png", dataset, "png", RECIPE)
+    image = cv2.imread(str(tmp_path / "png" / "1_1_9_0_2.png"))[:, :, ::-1]
+    assert np.array_equal(image, dataset.images[lines.encode((1, 1, 9, 0)) * 3 + 2])
+    assert image[..., 0].any()
+
+
+def test_jpg_folder_comes_back_nearly(tmp_path, dataset):
+    line_files.write_folder(tmp_path / "jpg", dataset, "jpg", RECIPE)
+    read = lines.load(tmp_path / "jpg")
+    difference = np.abs(read.images.astype(int) - dataset.images)
+    print(f"jpg: worst pixel {difference.max()} of 255, mean {difference.mean():.2f}")
+    assert np.array_equal(read.labels, dataset.labels)
+    assert difference.max() < 40
+    assert difference.mean() < 1
+
+
+def test_numbers_sort_as_numbers(folder):
+    for number in (2, 10):
+        shutil.copy(folder / "0_0_0_1_0.png", folder / f"0_0_0_0_{number}.png")
+    Image.new("RGB", (28, 28)).save(folder / "0_0_0_0_9.png")
+    assert [image.any() for image in lines.load(folder).images[:4]] == [True, True, False, True]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["1_1_9_0.png", "2_0_0_0_0.png", "0_0_12_0_0.png", "0_0_0_2_0.png", "0_0_0_0_-1.png"]
+    + ["0_0_0_0_07.png", "0_0_0_0_7.bmp", "cat.png", "0_0_999999999999999999999_0_0.png"],
+)
+def test_misnamed_image_is_rejected(folder, name):
+    shutil.copy(folder / "0_0_0_1_0.png", folder / name)
+    with pytest.raises(ValueError, match=re.escape(name) + " is misnamed"):
+        lines.load(folder)
+
+
+def test_bad_image_is_rejected(folder):
+    path = folder / "0_0_0_0_5.png"
+    for image, message in (
+        (Image.new("RGB", (28, 27)), "28 x 27 pixels"),
+        (Image.new("L", (28, 28)), "a L image"),
+    ):
+        image.save(path)
+        with pytest.raises(ValueError, match=f"0_0_0_0_5.png is {message}|is a RGB.*{message}"):
+            lines.load(folder)
+    whole = (folder / "0_0_0_1_0.png").read_bytes()
+    for content in (b"", b"text", whole[:40], whole[: len(whole) // 2]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="0_0_0_0_5.png is not a readable image"):
+            lines.load(folder)
+
+
+def test_an_image_given_twice_is_rejected(folder):
+    shutil.copy(folder / "0_0_0_1_0.png", folder / "0_0_0_1_0.jpg")
+    with pytest.raises(ValueError, match="is the same image as"):
+        lines.load(folder)
+
+
+def test_empty_folder_is_rejected(tmp_path):
+    (tmp_path / ".hidden").write_text("")
+    with pytest.raises(ValueError, match="holds no images"):
+        lines.load(tmp_path)
+
+
+def test_nothing_is_overwritten(tmp_path, dataset):
+    (tmp_path / "thesis.txt").write_text("dear")
+    with pytest.raises(FileExistsError, match="is not empty"):
+        line_files.write_folder(tmp_path, dataset, "png", RECIPE)
+    assert os.listdir(tmp_path) == ["thesis.txt"]
+
+
+def test_a_failed_folder_is_emptied(tmp_path, dataset, monkeypatch):
+    saved = []
+
+    def save(image, path, **options):
+        path.write_bytes(b"part")
+        saved.append(path)
+        if len(saved) == 5:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", save)
+    with pytest.raises(OSError, match="No space left"):
+        line_files.write_folder(tmp_path / "new", dataset, "png", RECIPE)
+    assert len(saved) == 5
+    assert os.listdir(tmp_path / "new") == []
+
+
+def test_sheet_shows_every_class_unsmoothed(tmp_path, dataset):
+    line_pictures.draw_sheet(tmp_path / "sheet.png", dataset)
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB"))
+    left, top, tile, scale = 250, 150, 32, 4
+    for index, (length, width, angle, color) in enumerate(lines.decode(range(96)).astype(int)):
+        row = (length * 2 + width) * 2 + color
+        y, x = top + (row * tile + 2) * scale, left + (angle * tile + 2) * scale
+        shown = sheet[y : y + 28 * scale, x : x + 28 * scale]
+        expected = dataset.images[3 * index].repeat(scale, 0).repeat(scale, 1)
+        assert np.array_equal(shown, expected), lines.class_name(index)
+
+
+def test_sheet_repeats_and_can_be_a_pdf(tmp_path, dataset):
+    for name in ("a.png", "b.png", "a.pdf", "b.pdf"):
+        line_pictures.draw_sheet(tmp_path / name, dataset)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_sheet_needs_all_classes(tmp_path, dataset):
+    with pytest.raises(ValueError, match="needs all 96 classes, not 1"):
+        line_pictures.draw_sheet(tmp_path / "a.png", lines.Lines(*(a[:3] for a in dataset)))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_film_shows_every_class(tmp_path, suffix):
+    dataset = lines.generate(per_class=10)
+    path = tmp_path / f"film{suffix}"
+    line_pictures.write_film(path, dataset)
+    film = cv2.VideoCapture(str(path))
+    assert film.get(cv2.CAP_PROP_FPS) == 2
+    frames = []
+    while (read := film.read())[0]:
+        frames.append(read[1][:, :, ::-1])
+    assert len(frames) == 192  # nine images and one more of each of 96 classes
+    for class_index in range(96):
+        tiles = frames[2 * class_index][:360].reshape(3, 120, 3, 120, 3).swapaxes(1, 2)
+        shown = (
+            tiles.reshape(9, 120, 120, 3)[:, 4:-4, 4:-4].reshape(9, 28, 4, 28, 4, 3).mean((2, 4))
+        )
+        expected = dataset.images[10 * class_index :][:9]
+        assert np.abs(shown - expected).mean() < 4  # of 255; films are compressed
+        assert np.abs(shown - expected[::-1]).mean() > np.abs(shown - expected).mean()
+
+
+def test_film_of_ninety_images_has_ten_frames_a_class(dataset):
+    many = lines.Lines(*(array[:3].repeat(40, 0) for array in dataset))
+    assert len(list(line_pictures._film_frames(many))) == 10
+
+
+def test_command_line_writes_everything(tmp_path, dataset, capsys):
+    out, sheet = tmp_path / "deep" / "out", tmp_path / "sheet.png"
+    arguments = ["lines", "--per-class", "3", "--out", str(out), "--format", "npz"]
+    assert cli.main([*arguments, "--sheet", str(sheet)]) == 0
+    assert same(lines.load(out / "lines.npz"), dataset)
+    assert sheet.exists()
+    assert "288 images as npz" in capsys.readouterr().out
+
+
+def test_command_line_seed(tmp_path):
+    arguments = ["lines", "--per-class", "1", "--seed", "7", "--out", str(tmp_path / "new")]
+    assert cli.main(arguments) == 0
+    assert np.array_equal(lines.load(tmp_path / "new").images, lines.generate(1, seed=7).images)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ("lines", "give --out DIR, --sheet FILE or --video FILE"),
+        ("lines --out NEW --per-class 0", "per_class 0 is not allowed"),
+        ("lines --out NEW --per-class many", "invalid int value"),
+        ("lines --out NEW --seed -1", "seed -1 is not allowed"),
+        ("lines --out FULL --per-class 1", "is not empty"),
+        ("lines --out FULL/file --per-class 1", "File exists"),
+        ("lines --out NEW --format gif", "invalid choice: 'gif'"),
+        ("lines --sheet sheet.gif", "must end in .png or .pdf"),
+        ("lines --video film.mkv", "must end in .mp4 or .avi"),
+        ("lines --per-class 1 --video FULL/file/film.mp4", "FULL/file"),
+        ("paint", "invalid choice: 'paint'"),
+        ("", "required"),
+    ],
+)
+def test_command_line_errors_are_one_sentence(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FULL").mkdir()
+    (tmp_path / "FULL" / "file").write_text("")
+    try:
+        code = cli.main(arguments.split())
+    except SystemExit as end:
+        code = end.code
+    error = capsys.readouterr().err
+    assert code == 2
+    assert message in error
+    assert error.startswith("python -m cnnlab")
+    assert error.count("\n") == 1
+    assert os.listdir(tmp_path) == ["FULL"]
+
+
+def test_module_runs(tmp_path):
+    command = [sys.executable, "-m", "cnnlab", "lines", "--out", str(tmp_path)]
+    (tmp_path / "file").write_text("")
+    done = subprocess.run(
+        [*command, "--per-class", "1"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"python -m cnnlab lines: error: {tmp_path} is not empty: give a new or an empty folder\n"
+    )

@@ -1,0 +1,85 @@
+"""Metrics against hand-computed examples and published values."""
+
+import numpy as np
+import pytest
+
+from cnnlab import metrics
+
+TRUE = np.array([0, 0, 0, 1, 1, 2])
+ANSWERED = np.array([0, 0, 1, 1, 1, 0])
+
+
+def test_confusion_by_hand():
+    assert metrics.confusion(TRUE, ANSWERED, 3).tolist() == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
+
+
+def test_class_report_by_hand():
+    report = metrics.class_report(TRUE, ANSWERED, 3)
+    assert report["precision"] == pytest.approx([2 / 3, 2 / 3, 0])
+    assert report["recall"] == pytest.approx([2 / 3, 1, 0])
+    assert report["f_score"] == pytest.approx([2 / 3, 4 / 5, 0])
+    assert report["support"].tolist() == [3, 2, 1]
+    assert report["accuracy"] == pytest.approx(4 / 6)
+    assert report["macro"]["recall"] == pytest.approx((2 / 3 + 1) / 3)
+    assert report["weighted"]["recall"] == pytest.approx(4 / 6)
+
+
+def test_heads_and_joint():
+    true = np.array([[0, 1, 5, 0], [1, 1, 3, 1], [0, 0, 0, 0]])
+    answered = np.array([[0, 1, 5, 0], [1, 0, 3, 1], [0, 0, 1, 1]])
+    assert metrics.head_accuracy(true, answered) == pytest.approx([1, 2 / 3, 2 / 3, 2 / 3])
+    assert metrics.joint_accuracy(true, answered) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("correct", "n", "low", "high"),
+    [
+        (9600, 9600, 0.9996, 1.0),  # no error seen is not "never wrong"
+        (9975, 10000, 0.99631, 0.99831),
+        (0, 10, 0.0, 0.27753),
+        (81, 263, 0.2553, 0.3662),  # Newcombe (1998), Table I
+    ],
+)
+def test_wilson_interval(correct, n, low, high):
+    assert metrics.wilson_interval(correct, n) == pytest.approx((low, high), abs=1e-4)
+
+
+@pytest.mark.parametrize(("correct", "n"), [(1, 0), (-1, 10), (11, 10)])
+def test_wilson_interval_refuses(correct, n):
+    with pytest.raises(ValueError, match=f"correct={correct}, n={n}"):
+        metrics.wilson_interval(correct, n)
+    with pytest.raises(ValueError, match="confidence"):
+        metrics.wilson_interval(1, 2, confidence=95)
+
+
+def test_mean_interval_by_hand():
+    mean, low, high = metrics.mean_interval([1, 2, 3, 4, 5])
+    half = 2.776445 * np.sqrt(2.5) / np.sqrt(5)  # Student's t, 4 degrees of freedom
+    assert (mean, low, high) == pytest.approx((3, 3 - half, 3 + half))
+    for values in ([1.0], [1, np.nan], [[1, 2]]):
+        with pytest.raises(ValueError, match="two finite values"):
+            metrics.mean_interval(values)
+
+
+def test_mcnemar_by_hand():
+    right_a = np.array([True] * 6 + [False] * 1 + [True] * 20)
+    right_b = np.array([False] * 6 + [True] * 1 + [True] * 20)
+    assert metrics.mcnemar(right_a, right_b) == pytest.approx(2 * (1 + 7) / 2**7)
+    assert metrics.mcnemar(right_b, right_b) == 1.0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: metrics.accuracy([0, 1], [0]),
+        lambda: metrics.accuracy([], []),
+        lambda: metrics.joint_accuracy([0, 1], [0, 1]),
+        lambda: metrics.head_accuracy(np.zeros((2, 4)), np.zeros((2, 3))),
+        lambda: metrics.confusion([0, 3], [0, 1], 3),
+        lambda: metrics.confusion([0, 1], [0, -1], 3),
+        lambda: metrics.class_report([0, 1], [0], 3),
+    ],
+)
+def test_wrong_shapes_and_labels(call):
+    with pytest.raises(ValueError, match="labels must be"):
+        call()

@@ -1,0 +1,94 @@
+"""Each check sees the defect that it is there for, and nothing else."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tools import notebook_checks, notebooks
+
+
+def add_stream(text: str, name: str = "stdout"):
+    return lambda nb: nb.cells[1].outputs.append(
+        nbformat.v4.new_output("stream", name=name, text=text)
+    )
+
+
+def add_data(kind: str, content):
+    output = nbformat.v4.new_output("display_data", {kind: content})
+    return lambda nb: nb.cells[1].outputs.append(output)
+
+
+def add_error(nb):
+    nb.cells[1].outputs.append(
+        nbformat.v4.new_output("error", ename="ValueError", evalue="no", traceback=["no"])
+    )
+
+
+DEFECTS = {
+    "other source": (
+        lambda nb: nb.cells[3].update(source="double(5)"),
+        "4 differs from the script",
+    ),
+    "other kind": (
+        lambda nb: nb.cells[0].update(cell_type="raw"),
+        "1 is raw, in the script markdown",
+    ),
+    "other tags": (lambda nb: nb.cells[1].metadata.clear(), "2 has other tags"),
+    "cell missing": (lambda nb: nb.cells.pop(0), "has 3 cells, its script 4"),
+    "not executed": (lambda nb: nb.cells[3].update(execution_count=None), "4 was not executed"),
+    "out of order": (lambda nb: nb.cells[3].update(execution_count=5), "as number 5, not 2"),
+    "traceback": (add_error, "2 ended in ValueError: no"),
+    "warning": (add_stream("UserWarning: x", "stderr"), "2 wrote to stderr: 'UserWarning: x'"),
+    "widget": (add_data("application/vnd.jupyter.widget-view+json", {"id": 1}), "2 shows a widget"),
+    "widget state": (lambda nb: nb.metadata.update(widgets={}), "holds the state of widgets"),
+    "home": (add_stream("saved to /home/ada/x.png"), "2 shows a folder of the machine"),
+    "root's home": (add_data("text/html", "<a href='/root/x'>"), "2 shows a folder of the machine"),
+    "Mac": (add_data("text/plain", "PosixPath('/Users/ada')"), "2 shows a folder of the machine"),
+    "Windows": (add_stream("C:\\Temp"), "2 shows a folder of the machine"),
+    "work": (add_stream("/work/x"), "2 shows a folder of the machine"),
+    "start-up line": (
+        add_stream("I0000 00:00:1700000000.1 12 cpu_feature_guard.cc:227] To enable"),
+        "2 shows TensorFlow's start-up lines",
+    ),
+    "too large": (add_data("image/png", "A" * 2_600_000), "has 2.6 MB, more than 2.5 MB"),
+    "old format": (lambda nb: nb.update(nbformat_minor=4), "has format 4.4, not 4.5"),
+    "no kernel": (lambda nb: nb.metadata.pop("kernelspec"), "does not name the kernel python3"),
+    "same ids": (lambda nb: nb.cells[2].update(id=nb.cells[0].id), "3 has no id of its own"),
+    "no origin": (lambda nb: nb.metadata.pop("cnnlab"), "does not say what its outputs"),
+    "quick run": (lambda nb: nb.metadata.cnnlab.update(budget="smoke"), "comes from a smoke run"),
+    "other origin": (
+        lambda nb: nb.metadata.cnnlab.provenance.update({"cnnlab/helper.py": "0"}),
+        "older than their sources: cnnlab/helper.py has changed",
+    ),
+}
+
+
+def found_problems(repository: Path, notebook) -> list[str]:
+    folder = repository / "Task-1"
+    script = notebooks.build(folder / "Task-1.py")
+    found = notebook_checks.all_problems(notebook, script, folder, repository)
+    return [f"{cell or ''} {problem}" for cell, problem in found]
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_check_catches(executed, defect):
+    notebook = nbformat.read(executed / "Task-1" / "Task-1.ipynb", as_version=4)
+    assert found_problems(executed, notebook) == []
+    plant, expected = DEFECTS[defect]
+    plant(notebook)
+    found = found_problems(executed, notebook)
+    assert len(found) == 1 and expected in found[0]
+
+
+def test_check_catches_the_repository_itself(executed):
+    notebook = nbformat.read(executed / "Task-1" / "Task-1.ipynb", as_version=4)
+    add_stream(f"reading {executed}/data")(notebook)
+    assert "2 shows a folder of the machine it ran on" in found_problems(executed, notebook)[0]
+
+
+@pytest.mark.parametrize("text", ["network/work/home", "./root/x", "ratio 1:\\n", "a/Users/b"])
+def test_check_leaves_harmless_text_alone(executed, text):
+    notebook = nbformat.read(executed / "Task-1" / "Task-1.ipynb", as_version=4)
+    add_stream(text)(notebook)
+    assert found_problems(executed, notebook) == []

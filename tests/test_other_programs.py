@@ -1,0 +1,56 @@
+"""Lines of other programs: right place, color and size, and not our own renderer in disguise."""
+
+import numpy as np
+import pytest
+
+from cnnlab import lines, other_programs
+
+PROGRAMS = [*other_programs.TEST, *other_programs.DEVELOPMENT]
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return lines.generate(per_class=3, seed=7)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_place_color_and_size(program, drawn):
+    images = other_programs.draw(program, drawn.labels, drawn.centers)
+    assert images.shape == drawn.images.shape
+    assert images.dtype == np.uint8
+    color = drawn.labels[:, 3]
+    assert not images[color == 0, :, :, 1:].any()  # red only
+    assert not images[color == 1, :, :, :2].any()  # blue only
+    light = images.sum(axis=-1) / 255.0  # (n, 28, 28)
+    area = light.sum(axis=(1, 2))
+    x = (light * (np.arange(28) + 0.5)).sum(axis=(1, 2)) / area
+    y = (light * (np.arange(28)[:, None] + 0.5)).sum(axis=(1, 2)) / area
+    assert np.abs(np.stack([x, y], 1) - drawn.centers).max() < 1.2
+    true_area = np.array([np.prod(lines.geometry(label)[:2]) for label in drawn.labels])
+    for thick in (0, 1):
+        ratio = (area / true_area)[drawn.labels[:, 1] == thick]
+        assert 0.6 < np.median(ratio) < 1.45, f"median area ratio {np.median(ratio):.2f}"
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_angle_is_turned_the_right_way(program):
+    up, down = (
+        other_programs.draw(program, [[1, 0, angle, 0]], [[14, 14]])[0, ..., 0] for angle in (3, 9)
+    )
+    assert up[:10, 18:].any()  # 45°: the upper right corner
+    assert not up[:10, :10].any()
+    assert down[:10, :10].any()  # 135°: the upper left corner
+    assert not down[:10, 18:].any()
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_it_is_not_our_renderer(program, drawn):
+    images = other_programs.draw(program, drawn.labels, drawn.centers)
+    assert np.mean([np.array_equal(a, b) for a, b in zip(images, drawn.images, strict=True)]) < 0.05
+
+
+def test_wrong_names_and_labels(drawn):
+    with pytest.raises(ValueError, match=r"no program 'GIMP'; there are OpenCV line, "):
+        other_programs.draw("GIMP", drawn.labels, drawn.centers)
+    with pytest.raises(ValueError, match="angle label 12"):
+        other_programs.draw(PROGRAMS[0], [[0, 0, 12, 0]], [[14, 14]])

@@ -1,0 +1,97 @@
+"""Figures: they draw what they are given, with square pixels and one scale."""
+
+import os
+import subprocess
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from cnnlab import plots
+from cnnlab.tables import percent, percent_range, table
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def test_plots_import_no_tensorflow():
+    code = "import sys, cnnlab.plots, cnnlab.lines, cnnlab.mnist, cnnlab.metrics, cnnlab.splits;"
+    code += "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env=os.environ).returncode == 0
+
+
+def test_learning_curves_break_at_zero_error():
+    history = {
+        "accuracy": [0.5, 1.0],
+        "val_accuracy": [0.6, 0.9],
+        "loss": [1, 0.1],
+        "val_loss": [1, 0.2],
+    }
+    figure = plots.learning_curves({"net": history})
+    training, validation = (line.get_ydata() for line in figure.axes[0].lines)
+    assert training[0] == pytest.approx(50)
+    assert np.isnan(training[1])
+    assert validation == pytest.approx([40, 10])
+
+
+def test_learning_curves_without_validation():
+    figure = plots.learning_curves({"net": {"accuracy": [0.5], "loss": [1.0]}})
+    assert len(figure.axes[0].lines) == 1
+
+
+def test_confusion_small_carries_numbers():
+    image = plots.confusion([[5, 1], [0, 7]], ["a", "b"])
+    assert sorted(text.get_text() for text in image.axes.texts) == ["1", "5", "7"]
+    assert image.axes.get_aspect() == 1
+
+
+def test_confusion_large_rings_every_error():
+    matrix = np.diag(np.full(96, 400))
+    matrix[3, 50] = matrix[90, 2] = 1
+    image = plots.confusion(matrix, list("abcd"), group=24)
+    rings = image.axes.collections[0].get_offsets()
+    assert sorted(map(tuple, rings)) == [(2, 90), (50, 3)]
+
+
+def test_class_scores_has_a_dot_for_each_class():
+    report = {name: np.array([0.9, 1.0]) for name in ("precision", "recall", "f_score")}
+    figure = plots.class_scores({"net": report | {"support": np.array([5, 5])}}, ["a", "b"])
+    assert [len(line.get_xdata()) for line in figure.axes[0].lines] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("shape", [(5, 28, 28), (5, 28, 28, 1), (5, 28, 28, 3)])
+def test_image_grid_is_square_and_on_one_scale(shape):
+    images = np.zeros(shape, np.uint8)
+    figure = plots.image_grid(images, [f"image {i}" for i in range(5)], columns=3)
+    shown = [axis for axis in figure.axes if axis.images]
+    assert len(shown) == 5
+    assert all(axis.get_aspect() == 1 and axis.images[0].get_clim() == (0, 255) for axis in shown)
+    assert [axis.get_title() for axis in shown] == [f"image {i}" for i in range(5)]
+
+
+def test_factor_effects_are_in_percent():
+    rows = [
+        {"factor": "size", "variant": "3", "base": True, "values": [0.02, 0.04]},
+        {"factor": "size", "variant": "5", "base": False, "values": [0.01]},
+    ]
+    axis = plots.factor_effects(rows).axes[0]
+    means = [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "o"]
+    assert means == pytest.approx([3, 1])
+
+
+def test_table():
+    text = table([{"a": 1, "b": "x|y"}, {"a": 2, "b": "z"}]).data
+    assert text.splitlines() == ["| a | b |", "| --- | --- |", "| 1 | x\\|y |", "| 2 | z |"]
+    with pytest.raises(ValueError, match="same keys"):
+        table([{"a": 1}, {"b": 2}])
+    with pytest.raises(ValueError, match="at least one row"):
+        table([])
+
+
+def test_percent():
+    assert percent(0.99712) == "99.71 %"
+    assert percent_range(0.996, 0.99801, 1) == "99.6–99.8 %"

@@ -1,0 +1,254 @@
+"""Start-up, budgets, and results that are written whole or not at all."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnnlab import runtime
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def python(code: str, folder: Path, **environment) -> subprocess.CompletedProcess:
+    """Run code in a fresh Python in `folder`; None removes a variable."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    environment = {name: value for name, value in environment.items() if value is not None}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def small_model():
+    import keras
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((8, 8, 1))
+    hidden = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(inputs))
+    outputs = keras.layers.Dense(3, name="answer")(keras.layers.Flatten()(hidden))
+    model = keras.Model(inputs, outputs)
+    model.compile("adam", loss="mse", metrics=["mae"])
+    return model
+
+
+def distance(true, predicted):
+    return abs(true - predicted)
+
+
+IMAGES = np.linspace(0, 1, 16 * 64, dtype="float32").reshape(16, 8, 8, 1)
+ANSWERS = np.eye(3, dtype="float32")[np.arange(16) % 3]
+
+
+def test_root_is_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert runtime.repository_root() == ROOT
+    assert runtime.data_folder() == ROOT / "data"
+
+
+def test_importing_runtime_does_not_import_tensorflow(tmp_path):
+    code = "import sys, cnnlab.runtime as r; r.versions(); assert 'tensorflow' not in sys.modules"
+    result = python(code, tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("home", [None, "/nonexistent"])
+def test_start_is_silent_without_a_home(tmp_path, home):
+    code = """
+import os
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+from cnnlab import runtime
+import matplotlib.pyplot as plt
+runtime.start(1)
+runtime.start(1)
+import keras, numpy
+keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).predict(numpy.ones((1, 4)), verbose=0)
+os.write(2, b"descriptor 2 is back")
+"""
+    result = python(code, tmp_path, HOME=home, MPLCONFIGDIR=None, KERAS_HOME=None)
+    shown = (result.returncode, result.stdout, result.stderr)
+    assert shown == (0, "", "descriptor 2 is back")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_start_makes_training_repeatable():
+    import keras
+
+    weights = []
+    for _ in range(2):
+        runtime.start(7)
+        model = small_model()
+        model.fit(IMAGES, ANSWERS, epochs=2, verbose=0)
+        weights.append(np.concatenate([w.ravel() for w in model.get_weights()]))
+    assert np.array_equal(*weights)
+    runtime.start(7)
+    first = keras.random.normal((5,)).numpy()
+    runtime.start(8)
+    assert not np.array_equal(first, keras.random.normal((5,)).numpy())
+
+
+def test_budget_names_what_is_allowed(monkeypatch):
+    assert runtime.budget() == "full" and not runtime.in_smoke()
+    assert runtime.by_budget(12, smoke=1) == 12
+    monkeypatch.setenv("CNNLAB_BUDGET", "smoke")
+    assert runtime.in_smoke() and runtime.by_budget(12, smoke=1) == 1
+    monkeypatch.setenv("CNNLAB_BUDGET", "quick")
+    with pytest.raises(ValueError, match="'quick'; it can be full or smoke"):
+        runtime.budget()
+
+
+def test_versions_and_machine_say_nothing_that_changes_from_run_to_run():
+    versions, machine = runtime.versions(), runtime.machine()
+    assert versions["python"].startswith("3.") and versions["keras"].startswith("3.15.1")
+    assert machine["cores"] >= 1 and machine["memory_gib"] >= 1 and machine["processor"]
+    assert (versions, machine) == (runtime.versions(), runtime.machine())
+    assert "/" not in json.dumps([versions, machine["system"]])
+
+
+def test_atomic_path_replaces_at_the_end_and_only_then(tmp_path):
+    target = tmp_path / "new folder" / "a.tar.gz"
+    with runtime.atomic_path(target) as temporary:
+        assert temporary.parent == target.parent and temporary.name.endswith("a.tar.gz")
+        assert temporary.name.startswith(".")
+        temporary.write_text("first")
+        assert not target.exists()
+    assert target.read_text() == "first"
+    with pytest.raises(RuntimeError), runtime.atomic_path(target) as temporary:
+        temporary.write_text("half of the sec")
+        raise RuntimeError
+    with pytest.raises(FileNotFoundError), runtime.atomic_path(target):
+        pass
+    assert target.read_text() == "first"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_json_is_sorted_rounded_and_takes_numpy(tmp_path):
+    data = {"b": np.float32(0.1), "a": [np.int64(3), True, None], "c": np.eye(2), "ä": 2 / 3}
+    text = runtime.save_json(data, tmp_path / "results.json").read_text(encoding="utf-8")
+    assert list(json.loads(text)) == ["a", "b", "c", "ä"] and text.endswith("}\n")
+    expected = {"a": [3, True, None], "b": 0.1, "c": [[1.0, 0.0], [0.0, 1.0]], "ä": 0.66666667}
+    assert json.loads(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        ({"loss": [1.0, float("nan")]}, ValueError, r"data\['loss'\]\[1\] is nan"),
+        ({"loss": np.float32("inf")}, ValueError, r"data\['loss'\] is inf"),
+        ({"path": Path("x")}, TypeError, r"data\['path'\] is a \w*Path"),
+        ({1: 2}, TypeError, "the key 1 is not a string"),
+    ],
+)
+def test_json_refuses_what_is_no_result(tmp_path, data, error, message):
+    with pytest.raises(error, match=message):
+        runtime.save_json(data, tmp_path / "results.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_figures_come_out_the_same_each_time(tmp_path):
+    from matplotlib.figure import Figure
+
+    def draw():
+        figure = Figure(figsize=(2, 2))
+        figure.subplots().plot([1, 3, 2])
+        return figure
+
+    for name in ("a.png", "a.svg"):
+        first = runtime.save_figure(draw(), tmp_path / "1" / name).read_bytes()
+        assert first == runtime.save_figure(draw(), tmp_path / "2" / name).read_bytes()
+        assert b"Software" not in first and b"<dc:date>" not in first
+    full = (tmp_path / "1" / "a.png").stat().st_size
+    few_colors = runtime.save_figure(draw(), tmp_path / "few.png", max_colors=16).stat().st_size
+    assert few_colors < full
+    with pytest.raises(ValueError, match=r"\.png or \.svg"):
+        runtime.save_figure(draw(), tmp_path / "a.pdf")
+
+
+def test_models_are_small_repeatable_and_ready_to_evaluate(tmp_path, recwarn):
+    import keras
+
+    files = []
+    for name in ("a.keras", "b.keras"):
+        runtime.start(1)
+        model = small_model()
+        model.fit(IMAGES, ANSWERS, epochs=2, verbose=0)
+        moments = [variable.numpy() for variable in model.optimizer.variables]
+        files.append(runtime.save_model(model, tmp_path / name))
+        for variable, moment in zip(model.optimizer.variables, moments, strict=True):
+            assert np.array_equal(variable.numpy(), moment)  # training can go on
+    first, second = files
+    assert first.read_bytes() == second.read_bytes()
+    model.save(tmp_path / "by-keras.keras")
+    assert first.stat().st_size < 0.7 * (tmp_path / "by-keras.keras").stat().st_size
+
+    loaded = keras.models.load_model(first)
+    expected = model.evaluate(IMAGES, ANSWERS, verbose=0)
+    assert loaded.evaluate(IMAGES, ANSWERS, verbose=0) == pytest.approx(expected)
+    assert not [str(warning.message) for warning in recwarn if "optimizer" in str(warning.message)]
+
+
+def test_a_model_can_be_saved_without_its_loss(tmp_path):
+    import keras
+
+    model = small_model()
+    model.compile("adam", loss=distance)
+    path = runtime.save_model(model, tmp_path / "a.keras", compiled=False)
+    loaded = keras.models.load_model(path)
+    assert not loaded.compiled
+    assert np.array_equal(loaded.predict(IMAGES, verbose=0), model.predict(IMAGES, verbose=0))
+    with zipfile.ZipFile(path) as archive:
+        assert {entry.date_time[0] for entry in archive.infolist()} == {1980}
+
+
+def test_a_smoke_run_leaves_the_repository_alone(monkeypatch):
+    monkeypatch.setenv("CNNLAB_BUDGET", "smoke")
+    outputs = runtime.outputs("Task-1")
+    path = outputs.json({"accuracy": 0.5})
+    assert outputs.temporary and path.is_file() and ROOT not in path.parents
+    folder = outputs.folder
+    del outputs
+    assert not folder.exists()
+
+
+def test_a_full_run_writes_into_its_task(monkeypatch, tmp_path):
+    monkeypatch.setattr(runtime, "repository_root", lambda: tmp_path)
+    outputs = runtime.outputs("Task-2")
+    assert outputs.json([1]) == tmp_path / "Task-2" / "results.json" and not outputs.temporary
+
+
+def test_a_checkout_that_cannot_be_written_is_said_once(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(runtime, "repository_root", lambda: tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    outputs = runtime.outputs("Task-2")
+    assert outputs.temporary and outputs.json([1]).is_file()
+    assert str(outputs.folder) in capsys.readouterr().out
+
+
+def test_epoch_lines_show_training_first_and_the_last_epoch(capsys):
+    model = small_model()
+    options = {"validation_split": 0.5, "verbose": 0, "callbacks": [runtime.epoch_lines(every=2)]}
+    history = model.fit(IMAGES, ANSWERS, epochs=3, **options).history
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:9] for line in lines] == ["epoch 2/3", "epoch 3/3"]
+    shown = "  loss {loss:.4f}  mae {mae:.4f}  val_loss {val_loss:.4f}  val_mae {val_mae:.4f}"
+    assert lines[1] == "epoch 3/3" + shown.format(**{name: v[2] for name, v in history.items()})
+
+    model.fit(IMAGES, ANSWERS, verbose=0, callbacks=[runtime.epoch_lines(names=("mae",))])
+    assert capsys.readouterr().out.startswith("epoch 1/1  mae 0.")
+
+
+def test_stopwatch_adds_up_and_survives_a_failure(monkeypatch):
+    times = iter([0.0, 1.5, 10.0, 12.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(times))
+    stopwatch = runtime.Stopwatch()
+    with stopwatch.measure("training"):
+        pass
+    with pytest.raises(RuntimeError), stopwatch.measure("training"):
+        raise RuntimeError
+    assert stopwatch.seconds == {"training": 3.5}

@@ -1,0 +1,78 @@
+"""Splits: shares, strata, no overlap, and a guard that sees a planted twin."""
+
+import numpy as np
+import pytest
+
+from cnnlab import splits
+
+
+def test_shares_and_strata():
+    labels = np.repeat(np.arange(96), 1000)
+    split = splits.stratified(labels, test=0.4, validation=0.1, seed=0)
+    assert [len(part) for part in split] == [51840, 5760, 38400]
+    for part, each in zip(split, (540, 60, 400), strict=True):
+        assert np.all(np.bincount(labels[part]) == each)
+    assert np.array_equal(np.sort(np.concatenate(split)), np.arange(len(labels)))
+
+
+def test_test_part_does_not_depend_on_validation():
+    labels = np.arange(1000) % 10
+    with_validation = splits.stratified(labels, validation=0.1, seed=3)
+    without = splits.stratified(labels, validation=0, seed=3)
+    assert np.array_equal(with_validation.test, without.test)
+    assert len(without.validation) == 0
+
+
+def test_seed_decides():
+    labels = np.arange(1000) % 10
+    first, again, other = (splits.stratified(labels, seed=seed).test for seed in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"labels": np.zeros((4, 4))}, r"shape \(n,\), not \(4, 4\)"),
+        ({"labels": np.zeros(9), "test": 1.0}, "test must be a share"),
+        ({"labels": np.zeros(9), "validation": -0.1}, "validation must be a share"),
+        ({"labels": np.array([0, 0, 0, 0, 1])}, "least populated"),
+    ],
+)
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        splits.stratified(**arguments)
+
+
+def images(count, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, 28, 28, 3), dtype=np.uint8)
+
+
+def test_guard_sees_a_planted_twin():
+    training, validation, tested = images(50), images(20, seed=1), images(30, seed=2)
+    assert splits.guard(tested, training, validation) == 30
+    validation[7] = tested[11]
+    with pytest.raises(splits.LeakError, match=r"1 of 30 .* test index 11"):
+        splits.guard(tested, training, validation)
+    tested[11, 27, 27, 2] ^= 1  # one bit makes it another image
+    assert splits.guard(tested, training, validation) == 30
+
+
+def test_guard_refuses_what_it_cannot_compare():
+    with pytest.raises(ValueError, match="dtype"):
+        splits.guard(images(3).astype("float32"), images(3))
+    with pytest.raises(ValueError, match="shape"):
+        splits.guard(images(3)[:, :14], images(3))
+
+
+def test_divide_checks_for_leaks():
+    pictures, labels = images(40), np.arange(40) % 2
+    split = splits.stratified(labels)
+    parts = splits.divide(pictures, labels, split)
+    assert np.array_equal(parts.test.images, pictures[split.test])
+    assert parts.train.labels.dtype == np.int64
+    pictures[split.test[0]] = pictures[split.train[0]]
+    with pytest.raises(splits.LeakError):
+        splits.divide(pictures, labels, split)
+    with pytest.raises(ValueError, match="40 images but 39 labels"):
+        splits.divide(pictures, labels[:-1], split)

@@ -1,0 +1,82 @@
+"""Execute a notebook so that two runs on one machine give the same file, and show the progress."""
+
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+# The kernel would add its Python's patch version, which says nothing about the notebook.
+LANGUAGE = {
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "name": "python",
+    "pygments_lexer": "ipython3",
+}
+
+
+class NotebookError(Exception):
+    """A notebook that could not be executed or brought up to date; the message says where."""
+
+
+def execute(notebook, folder: Path, smoke: bool = False) -> None:
+    """Execute the notebook's cells in `folder`, in place, and print where it is.
+
+    Raises:
+        NotebookError: a cell failed, or the kernel died.
+    """
+    progress = Progress(notebook, folder.name)
+    client = NotebookClient(
+        notebook,
+        timeout=None,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        on_cell_start=progress.cell,
+        record_timing=False,  # times would differ at each run
+        store_widget_state=False,
+        coalesce_streams=True,
+        extra_arguments=["--log-level=ERROR"],
+    )
+    environment = {name: os.environ[name] for name in os.environ if name != "MPLBACKEND"}
+    environment["CNNLAB_BUDGET"] = "smoke" if smoke else "full"
+    environment["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # silences a debugger nobody uses here
+    try:
+        client.execute(env=environment)
+    except CellExecutionError as error:
+        print(re.sub(r"\x1b\[[0-9;]*m", "", error.traceback), file=sys.stderr)
+        raise NotebookError(f"{progress.place()} failed: {error.ename}: {error.evalue}") from None
+    except DeadKernelError:
+        raise NotebookError(f"{progress.place()} failed: its Python process died") from None
+    notebook.metadata["language_info"] = nbformat.from_dict(LANGUAGE)
+    progress.end()
+
+
+class Progress:
+    """Print a line for each heading of a notebook that is reached."""
+
+    def __init__(self, notebook, task: str) -> None:
+        self.cells, self.task = notebook.cells, task
+        self.index, self.heading, self.begin = 0, "", time.monotonic()
+
+    def cell(self, cell, cell_index: int) -> None:
+        """Called by nbclient before each cell."""
+        self.index = cell_index
+        if cell.cell_type != "code":
+            found = re.search(r"^#+ +(.+)", cell.source, re.MULTILINE)
+            self.heading = found.group(1) if found else self.heading
+        elif self.heading:
+            self.say(f"cell {cell_index + 1:2} of {len(self.cells)}  {self.heading}")
+            self.heading = ""
+
+    def end(self) -> None:
+        self.say("done")
+
+    def say(self, text: str) -> None:
+        print(f"{self.task}  {time.monotonic() - self.begin:5.0f} s  {text}", flush=True)
+
+    def place(self) -> str:
+        return f"{self.task}/{self.task}.py: cell {self.index + 1}"

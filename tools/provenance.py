@@ -1,0 +1,171 @@
+"""What a notebook's outputs were made from: one digest for each source that shapes them.
+
+Code counts by its meaning: a changed comment, docstring or blank line leaves the digest as it was,
+so that better documentation does not cost a new run. The exception is a notebook that shows the
+source of functions (`inspect.getsource`): there the text of the modules counts.
+"""
+
+import ast
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from IPython.core.inputtransformer2 import TransformerManager
+
+PACKAGE = "cnnlab"
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def digests(notebook, folder: Path, root: Path) -> dict[str, str]:
+    """Return a digest for each source of the notebook's outputs, by name.
+
+    Args:
+        notebook: an nbformat notebook; only its code cells count.
+        folder: where the notebook lies.
+        root: the repository.
+
+    Returns:
+        "code cells" and the files, named from the root: requirements, imported modules and the
+        files they name, data, `study.json` beside the notebook, models of other tasks it names.
+    """
+    code = [python_code(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
+    text = "\n".join(code)
+    shows_source = "getsource" in text
+    modules = import_closure(text, [root, folder])
+    found = {"code cells": digest("\n".join(meaning(cell, documented=False) for cell in code))}
+    for module in modules:
+        source = module.read_text(encoding="utf-8")
+        found[_name(module, root)] = digest(source if shows_source else meaning(source))
+    for name in ("requirements.txt", "constraints.txt"):
+        found[name] = digest(meaningful_lines(root / name))
+    for file in _data_files(text, modules, folder, root):
+        found[_name(file, root)] = digest(file.read_bytes())
+    return dict(sorted(found.items()))
+
+
+def _data_files(text: str, modules: list[Path], folder: Path, root: Path) -> Iterable[Path]:
+    """Yield the files that are no Python code but are read by the notebook."""
+    everything = text + "".join(module.read_text(encoding="utf-8") for module in modules)
+    candidates = [root / "data" / "mnist.npz", folder / "study.json"]
+    others = (root / PACKAGE).rglob("*")
+    candidates += [file for file in others if file.suffix not in (".py", ".pyc")]
+    yield from (file for file in candidates if file.is_file() and file.name in everything)
+    for task in sorted(set(re.findall(r"Task-\d+", text)) - {folder.name}):
+        yield from sorted((root / task / "models").glob("*.keras"))
+
+
+def changes(stored: dict[str, str], current: dict[str, str]) -> list[str]:
+    """Say which sources differ, one phrase each."""
+    phrases = [
+        f"{name} {'has changed' if name in stored else 'is new'}"
+        for name in current
+        if stored.get(name) != current[name]
+    ]
+    return phrases + [f"{name} is not used any more" for name in stored if name not in current]
+
+
+def digest(content: str | bytes) -> str:
+    """Return the SHA-256 of text or bytes, in hexadecimal."""
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
+
+
+def meaningful_lines(path: Path) -> str:
+    """Return a requirements file without its comments, blank lines and order; "" without a file."""
+    if not path.is_file():
+        return ""
+    lines = (line.partition("#")[0].strip() for line in path.read_text("utf-8").splitlines())
+    return "\n".join(sorted(line for line in lines if line))
+
+
+def python_code(cell: str) -> str:
+    """Turn IPython's own syntax (`%matplotlib inline`, `!ls`) into Python."""
+    return TransformerManager().transform_cell(cell)
+
+
+def meaning(source: str, documented: bool = True) -> str:
+    """Return the syntax tree of Python source as text, without comments, layout and docstrings.
+
+    `ast.dump` would write another text under another Python version, even for the same source.
+
+    Args:
+        source: Python code.
+        documented: False for a notebook's cell, whose leading string is an output, no docstring.
+
+    Raises:
+        SyntaxError: the source is not Python.
+    """
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        may_have_docstring = isinstance(node, DOCUMENTED) and (documented or node is not tree)
+        if may_have_docstring and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+    return json.dumps(_plain(tree))
+
+
+def _plain(node):
+    """Write a node as lists; fields that are empty count as absent (newer Pythons add some)."""
+    if isinstance(node, ast.AST):
+        fields = [[name, _plain(value)] for name, value in ast.iter_fields(node) if _filled(value)]
+        return [type(node).__name__, *fields]
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    return repr(node)
+
+
+def _filled(value) -> bool:
+    return value is not None and value != []
+
+
+def import_closure(source: str, roots: list[Path]) -> list[Path]:
+    """Return the files below `roots` that the code imports, and those that they import, and so on.
+
+    Args:
+        source: Python code.
+        roots: folders that modules are looked for in, as in `sys.path`.
+    """
+    waiting = imported_names(source)
+    seen: set[str] = set()
+    files: set[Path] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        file = _module_file(name, roots)
+        if file is not None and file not in files:
+            files.add(file)
+            package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+            waiting += imported_names(file.read_text(encoding="utf-8"), package)
+    return sorted(files)
+
+
+def imported_names(source: str, package: str = "") -> list[str]:
+    """Return the dotted names of everything that might be a module in the imports of `source`.
+
+    `from a.b import c` gives a, a.b and a.b.c, because c can be a module or a function.
+    """
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+            base = ".".join([*(parents if node.level else []), *filter(None, [node.module])])
+            names += [f"{base}.{alias.name}" for alias in node.names]
+    parts = [name.split(".") for name in names]
+    return [".".join(part[:end]) for part in parts for end in range(1, len(part) + 1)]
+
+
+def _module_file(name: str, roots: list[Path]) -> Path | None:
+    for root in roots:
+        base = root.joinpath(*name.split("."))
+        for file in (base.with_suffix(".py"), base / "__init__.py"):
+            if file.is_file():
+                return file
+    return None
+
+
+def _name(file: Path, root: Path) -> str:
+    return file.relative_to(root).as_posix()
