@@ -143,9 +143,8 @@ def line_dataset():
 
 # %%
 drawn, line_split, strokes = line_dataset()
-print(
-    f"{len(drawn.images):,} images, {len({image.tobytes() for image in drawn.images}):,} of them different"
-)
+different = len({image.tobytes() for image in drawn.images})
+print(f"{len(drawn.images):,} images, {different:,} of them different")
 table(
     [
         {
@@ -177,9 +176,10 @@ out.figure(figure, "lines-examples")
 # ### What is a test accuracy worth?
 #
 # The best-known versions of this dataset place the lines at whole-pixel positions. How many
-# different images can such a class have? We count the positions, draw 1,000 images a class the same way,
-# split them 60 : 40, and ask a "network" that has learned nothing: a dictionary of the
-# training images, which answers the class of an identical image if it holds one, and guesses otherwise.
+# different images can such a class have? We count the positions, draw 1,000 images a class the
+# same way, split them 60 : 40, and ask a "network" that has learned nothing: a dictionary of the
+# training images. It answers the class of an identical image if it holds one, and guesses
+# otherwise.
 
 
 # %%
@@ -195,7 +195,7 @@ def whole_pixel_positions(label):
 
 
 def whole_pixel_lines(per_class, seed):
-    """The line dataset as it is usually made: every centre a whole-pixel position, drawn at random."""
+    """The line dataset as it is usually made: each centre one of the whole-pixel positions."""
     random, images = np.random.default_rng(seed), []
     for label in lines.decode(np.arange(lines.CLASSES)):
         positions = whole_pixel_positions(label)
@@ -242,9 +242,8 @@ results["leak"] = {
         for name, different, seen, n in rows
     },
 }
-print(
-    f"whole-pixel positions of a class: {min(counts)} to {max(counts)}, median {np.median(counts):g}"
-)
+middle = np.median(counts)
+print(f"whole-pixel positions of a class: {min(counts)} to {max(counts)}, median {middle:g}")
 table(
     [
         {
@@ -416,7 +415,8 @@ def hardest(network, part, answered, names, most=16):
 figure = hardest(part1_mnist, digits.test, answers["Part 1, MNIST"], str)
 out.figure(figure, "part1-mnist-mistakes")
 # %% [markdown]
-# **Figure 7.** The sixteen wrong answers on digits of which the given network was most sure. CAPTION-7
+# **Figure 7.** The sixteen wrong answers on digits of which the given network was most sure.
+# CAPTION-7
 
 # %%
 figure = hardest(part1_lines, strokes.test, answers["Part 1, lines"], lines.class_name)
@@ -979,14 +979,17 @@ results["headline"] = [
     {
         "what": row["experiment"],
         "value": row["mean accuracy"],
-        "conditions": f"mean of {row['seeds']} seeds on {row['test images']} test images, {row['95 % interval of the mean']}, {row['training, s (median)']} s of training",
+        "conditions": f"mean of {row['seeds']} seeds, {row['test images']} test images, "
+        f"95 % interval {row['95 % interval of the mean']}, "
+        f"{row['training, s (median)']} s of training",
     }
     for row in seed_rows
 ] + [
     {
         "what": f"{name}, this run",
         "value": percent(report["accuracy"], 3),
-        "conditions": f"seed {SEED}, {report['errors']} errors in {report['n']:,}, {percent_range(*report['interval_95'], 3)}",
+        "conditions": f"seed {SEED}, {report['errors']} errors in {report['n']:,} test images, "
+        f"95 % interval {percent_range(*report['interval_95'], 3)}",
     }
     for name, report in reports.items()
 ]

@@ -187,9 +187,9 @@ class Outputs:
         """
         save_figure(figure, self.folder / "figures" / f"{name}.png", **options)
 
-    def model(self, model, name: str, **options) -> Path:
-        """Save a Keras model as `models/NAME.keras`; options as in `save_model`."""
-        return save_model(model, self.folder / "models" / f"{name}.keras", **options)
+    def model(self, model, name: str) -> Path:
+        """Save the network of a Keras model as `models/NAME.keras`; see `save_model`."""
+        return save_model(model, self.folder / "models" / f"{name}.keras")
 
     def json(self, data, name: str = "results.json") -> Path:
         """Save `data` as JSON; see `save_json`."""

@@ -109,32 +109,28 @@ def _reduce_colors(path: Path, colors: int) -> None:
     reduced.save(path, optimize=True)
 
 
-def save_model(model, path: str | os.PathLike, compiled: bool = True) -> Path:
-    """Save a Keras model for use, not for going on with its training; returns the path.
+def save_model(model, path: str | os.PathLike) -> Path:
+    """Save the network of a Keras model for use: no optimizer, loss or metrics; returns the path.
 
-    `model.save(include_optimizer=False)` does nothing for `.keras` files: Keras 3 takes the
-    argument and drops it, and Adam's two moments make the file three times as large. A file without
-    the optimizer's variables loads with a warning. So they are saved as zeros, which a compressed
-    archive stores in next to nothing: the model loads quietly and compiled, ready for `evaluate`.
+    What is saved is an uncompiled copy, because Keras 3 ignores `include_optimizer=False` for
+    `.keras` files, and Adam's two moments make the file three times as large.
 
-    Equal models make equal files. Keras alone would write the same weights, but dates (one in
-    `metadata.json`, one for each entry of the archive) and, in `config.json`, memory addresses that
-    tell which objects are shared. The dates are set to the first day that an archive can hold, and
-    the shared objects are numbered 1, 2, 3.
+    Equal models make equal files. Keras alone would write dates (one in `metadata.json`, one for
+    each entry of the archive) and, in `config.json`, memory addresses that tell which objects are
+    shared. The dates are set to the first day that an archive can hold, the objects numbered.
 
     Args:
-        model: a built `keras.Model`; its optimizer is left as it was.
+        model: a built `keras.Model`; it stays as it was.
         path: ends in `.keras`.
-        compiled: False leaves out loss, metrics and optimizer, for a model whose loss is an object
-            that `load_model` could not find again.
     """
+    network = type(model).from_config(model.get_config())  # `clone_model` would copy the optimizer
+    network.set_weights(model.get_weights())
     with atomic_path(path) as temporary:
-        with _blank_optimizer(model):
-            model.save(temporary)
+        network.save(temporary)
         with zipfile.ZipFile(temporary) as archive:
             entries = {name: archive.read(name) for name in archive.namelist()}
         entries["metadata.json"] = _undated(entries["metadata.json"])
-        entries["config.json"] = _stable_config(entries["config.json"], compiled)
+        entries["config.json"] = _numbered(entries["config.json"])
         with zipfile.ZipFile(temporary, "w") as archive:
             for name, content in entries.items():
                 entry = zipfile.ZipInfo(name, date_time=ZIP_EPOCH)
@@ -143,36 +139,16 @@ def save_model(model, path: str | os.PathLike, compiled: bool = True) -> Path:
     return Path(path)
 
 
-@contextlib.contextmanager
-def _blank_optimizer(model) -> Iterator[None]:
-    """Hold the optimizer's variables at zero, except the learning rate, inside the block."""
-    optimizer = getattr(model, "optimizer", None)
-    variables = [] if optimizer is None else optimizer.variables
-    variables = [variable for variable in variables if variable.name != "learning_rate"]
-    values = [variable.numpy() for variable in variables]
-    try:
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value * 0)
-        yield
-    finally:
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
-
-
 def _undated(metadata: bytes) -> bytes:
     content = json.loads(metadata)
     content["date_saved"] = "{}-{:02}-{:02}@00:00:00".format(*ZIP_EPOCH)
     return json.dumps(content).encode()
 
 
-def _stable_config(config: bytes, compiled: bool) -> bytes:
-    content = json.loads(config)
-    if not compiled:
-        content.pop("compile_config", None)
-    numbers: dict[str, int] = {}
-    text = re.sub(
-        r'(?<="shared_object_id": )\d+',
-        lambda address: str(numbers.setdefault(address.group(), len(numbers) + 1)),
-        json.dumps(content),
+def _numbered(config: bytes) -> bytes:
+    numbers: dict[bytes, int] = {}
+    return re.sub(
+        rb'(?<="shared_object_id": )\d+',
+        lambda address: b"%d" % numbers.setdefault(address.group(), len(numbers) + 1),
+        config,
     )
-    return text.encode()
