@@ -10,31 +10,45 @@ import json
 import sys
 import time
 from pathlib import Path
-
-import jupytext
+from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from cnnlab import metrics, runtime
+from tools import recipes
+
+SCRIPT = HERE / "Task-1.py"
 
 
-def recipe_source():
-    """The code of all cells of Task-1.py that are tagged "recipe"."""
-    cells = jupytext.read(HERE / "Task-1.py").cells
-    return "\n\n".join(c.source for c in cells if "recipe" in c.metadata.get("tags", []))
+class Experiment(NamedTuple):
+    """What is repeated: a kind of run with a recipe's function, on a dataset, with some seeds."""
+
+    kind: str  # "network": train and test one; "sweep": one change at a time, on validation
+    train: str
+    dataset: str
+    seeds: int
 
 
-def load_recipe():
-    names = {"json": json}
-    exec(compile(recipe_source(), "Task-1.py (recipe)", "exec"), names)
-    return names
+EXPERIMENTS = {
+    "final-lines": Experiment("network", "train_final_lines", "lines", 5),
+    "final-mnist-official": Experiment("network", "train_final_mnist", "official", 5),
+    "part1-mnist-official": Experiment("network", "train_part1_mnist", "official", 5),
+    "part1-lines": Experiment("network", "train_part1_lines", "lines", 5),
+    "sweep-mnist": Experiment("sweep", "sweep_mnist", "digits", 3),
+    "sweep-lines": Experiment("sweep", "sweep_lines", "lines", 3),
+    "part1-mnist": Experiment("network", "train_part1_mnist", "digits", 5),
+    "final-mnist": Experiment("network", "train_final_mnist", "digits", 5),
+}
 
 
-def trained(recipe, train, dataset, classes=None):
-    """Train one network and test it once."""
+def run(recipe, experiment, dataset, seed):
+    """Do one run; returns its results as they are stored."""
+    train = recipe[experiment.train]
+    if experiment.kind == "sweep":
+        return {"validation_errors": train(dataset, seed)}
     begin = time.perf_counter()
-    network, _ = train()
+    network, _ = train(dataset, seed)
     seconds = time.perf_counter() - begin
     answered = recipe["predict"](network, dataset.test.images)
     correct, n = int((answered == dataset.test.labels).sum()), len(answered)
@@ -48,55 +62,46 @@ def trained(recipe, train, dataset, classes=None):
     }
 
 
-def experiments(recipe):
-    """{name: (function of a seed that returns a result, number of seeds)}."""
-    digits, official = recipe["mnist_datasets"]()
-    _, _, strokes = recipe["line_dataset"]()
-    classes = recipe["lines"].CLASSES
-
-    def part1(dataset, count):
-        validate = len(dataset.validation.labels) > 0
-        return lambda seed: trained(
-            recipe, lambda: recipe["train_part1"](dataset, count, seed, validate), dataset
-        )
-
-    def final(train, dataset):
-        return lambda seed: trained(recipe, lambda: recipe[train](dataset, seed), dataset)
-
-    def sweep(dataset, count):
-        return lambda seed: {"validation_errors": recipe["sweep"](dataset, count, seed)}
-
+def digests():
+    """The digest of each experiment's recipe, by the experiment's name."""
+    code = recipes.source(SCRIPT)
+    data = ["mnist_datasets", "line_dataset", "predict"]
+    modules = [HERE.parent / "cnnlab" / "augment.py"]  # a part of the training, the rest is not
     return {
-        "final-lines": (final("train_final_lines", strokes), 5),
-        "final-mnist-official": (final("train_final_mnist", official), 5),
-        "part1-mnist-official": (part1(official, 10), 5),
-        "part1-lines": (part1(strokes, classes), 5),
-        "sweep-mnist": (sweep(digits, 10), 3),
-        "sweep-lines": (sweep(strokes, classes), 3),
-        "part1-mnist": (part1(digits, 10), 5),
-        "final-mnist": (final("train_final_mnist", digits), 5),
+        name: recipes.digest(code, [experiment.train, *data], modules)
+        for name, experiment in EXPERIMENTS.items()
     }
 
 
-def main():
+def missing(study, current):
+    """The runs that study.json lacks, or holds from an older recipe: (name, seed) in order."""
+    return [
+        (name, seed)
+        for name, experiment in EXPERIMENTS.items()
+        for seed in range(experiment.seeds)
+        if study["runs"].get(f"{name}/{seed}", {}).get("recipe") != current[name]
+    ]
+
+
+def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="*", help="names of experiments; left out, all of them")
+    parser.add_argument("--only", nargs="*", choices=EXPERIMENTS, help="left out: all of them")
     parser.add_argument("--out", type=Path, default=HERE / "study.json")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(arguments)
     runtime.start(seed=0)
     study = json.loads(arguments.out.read_text()) if arguments.out.exists() else {"runs": {}}
-    recipe = load_recipe()
-    for name, (run, seeds) in experiments(recipe).items():
+    recipe, current = recipes.load(SCRIPT), digests()
+    digits, official = recipe["mnist_datasets"]()
+    datasets = {"digits": digits, "official": official, "lines": recipe["line_dataset"]()[-1]}
+    for name, seed in missing(study, current):
         if arguments.only and name not in arguments.only:
             continue
-        for seed in range(seeds):
-            key = f"{name}/{seed}"
-            if key in study["runs"]:
-                continue
-            print(f"{key} ...", flush=True)
-            study["runs"][key] = run(seed) | {"seed": seed}
-            study |= {"machine": runtime.machine(), "versions": runtime.versions()}
-            runtime.save_json(study, arguments.out)
+        print(f"{name}, seed {seed}", flush=True)
+        experiment = EXPERIMENTS[name]
+        result = run(recipe, experiment, datasets[experiment.dataset], seed)
+        study["runs"][f"{name}/{seed}"] = result | {"seed": seed, "recipe": current[name]}
+        study |= {"machine": runtime.machine(), "versions": runtime.versions()}
+        runtime.save_json(study, arguments.out)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,40 @@
+"""Images from memory in batches, for `fit` and `predict`, without waiting between epochs."""
+
+import tensorflow as tf
+
+
+def batches(images, answers=None, batch_size=128, shuffle_seed=None):
+    """Serve arrays in batches.
+
+    `fit` and `predict` take arrays as well, but then tf.data tunes itself while it runs, and at the
+    end of every epoch waits for that tuning to wake up: TensorFlow 2.21 sleeps 10, 20, 40 ... ms,
+    so an epoch of 2.6 s lasts 5.1 s. Here the tuning is off; there is nothing to tune.
+
+    Args:
+        images: (n, ...) array, served as it is.
+        answers: (n, ...) array that goes with it, or None.
+        batch_size: images in a batch; the last one may be smaller.
+        shuffle_seed: an integer shuffles all images anew before every epoch, repeatably; None
+            keeps their order.
+
+    Returns:
+        A `tf.data.Dataset` of image batches, or of pairs of them with the answers' batches.
+
+    Raises:
+        ValueError: there are no images, or not as many answers as images.
+    """
+    count = len(images)
+    if count == 0 or (answers is not None and len(answers) != count):
+        given = "no" if answers is None else len(answers)
+        raise ValueError(f"need images, and one answer for each: {count} images, {given} answers")
+    arrays = tf.constant(images) if answers is None else (tf.constant(images), tf.constant(answers))
+    indices = tf.data.Dataset.range(count)
+    if shuffle_seed is not None:
+        indices = indices.shuffle(count, seed=shuffle_seed)
+    # One gather for a whole batch is many times faster than collecting images one by one.
+    served = indices.batch(batch_size).map(
+        lambda chosen: tf.nest.map_structure(lambda array: tf.gather(array, chosen), arrays)
+    )
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return served.prefetch(2).with_options(options)

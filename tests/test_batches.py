@@ -1,0 +1,45 @@
+"""Batches: every image once an epoch, with its answer, shuffled only when asked."""
+
+import numpy as np
+import pytest
+
+from cnnlab import runtime
+
+runtime.start(seed=0)
+
+from cnnlab.batches import batches  # noqa: E402
+
+IMAGES = np.arange(10, dtype="uint8").reshape(10, 1)
+
+
+def collect(dataset):
+    return [[np.asarray(part).ravel().tolist() for part in pair] for pair in dataset]
+
+
+def test_order_and_sizes():
+    assert [batch.numpy().ravel().tolist() for batch in batches(IMAGES, batch_size=4)] == [
+        [0, 1, 2, 3],
+        [4, 5, 6, 7],
+        [8, 9],
+    ]
+
+
+def test_shuffled_anew_each_epoch_and_repeatably():
+    orders = []
+    for _ in range(2):
+        runtime.start(seed=0)
+        dataset = batches(IMAGES, 10 * IMAGES, batch_size=4, shuffle_seed=5)
+        orders.append([collect(dataset) for _ in range(2)])
+    assert orders[0] == orders[1]
+    first, second = orders[0]
+    assert first != second
+    for epoch in (first, second):
+        seen = [image for images, _ in epoch for image in images]
+        assert sorted(seen) == list(range(10))
+        assert all(answers == [10 * i for i in images] for images, answers in epoch)
+
+
+@pytest.mark.parametrize("answers", [None, np.zeros(9)])
+def test_refuses_nothing_and_mismatch(answers):
+    with pytest.raises(ValueError, match="one answer for each"):
+        batches(IMAGES[: 0 if answers is None else 10], answers)

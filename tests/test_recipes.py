@@ -1,0 +1,97 @@
+"""The study repeats just what the notebook teaches, notices when that changes, and resumes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools import recipes
+
+ROOT = Path(__file__).resolve().parents[1]
+CODE = '''
+from math import pi, tau
+RATE, EPOCHS = 1, 2
+if EPOCHS:
+    SIZE = 3
+def inner(x):
+    """Doc."""
+    return x * RATE
+def outer(x):
+    return inner(x) + pi
+def other():
+    return SIZE
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("x * RATE", "x + RATE"), ("RATE, EPOCHS = 1", "RATE, EPOCHS = 9"), ("+ pi", "- pi")],
+)
+def test_digest_follows_what_is_used(old, new):
+    assert recipes.digest(CODE, ["outer"]) != recipes.digest(CODE.replace(old, new), ["outer"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("SIZE = 3", "SIZE = 4"),
+        ("Doc.", "Text."),
+        ("pi, tau", "pi, e"),
+        ("return SIZE", "return 1"),
+    ],
+)
+def test_digest_ignores_what_is_not(old, new):
+    assert recipes.digest(CODE, ["outer"]) == recipes.digest(CODE.replace(old, new), ["outer"])
+
+
+def test_digest_includes_modules_and_names_what_is_missing(tmp_path):
+    module = tmp_path / "module.py"
+    module.write_text("A = 1\n")
+    before = recipes.digest(CODE, ["outer"], [module])
+    module.write_text("A = 2  # changed\n")
+    assert recipes.digest(CODE, ["outer"], [module]) != before
+    with pytest.raises(KeyError, match="absent"):
+        recipes.digest(CODE, ["absent"])
+
+
+def study_module():
+    sys.path.insert(0, str(ROOT / "Task-1"))
+    try:
+        import study
+    finally:
+        sys.path.pop(0)
+    return study
+
+
+def test_committed_study_is_whole_and_of_the_current_recipe():
+    study = study_module()
+    stored = json.loads((ROOT / "Task-1" / "study.json").read_text())
+    assert study.missing(stored, study.digests()) == []
+
+
+@pytest.mark.slow
+def test_study_goes_on_where_it_was_stopped(tmp_path):
+    path = tmp_path / "study.json"
+    command = [sys.executable, "Task-1/study.py", "--only", "part1-lines", "--out", str(path)]
+    options = {
+        "cwd": ROOT,
+        "env": os.environ | {"CNNLAB_BUDGET": "smoke"},
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.DEVNULL,
+        "text": True,
+    }
+    with subprocess.Popen(command, **options) as process:
+        for line in process.stdout:
+            if line.startswith("part1-lines, seed 2"):
+                process.kill()
+    stopped = json.loads(path.read_text())["runs"]
+    assert set(stopped) == {"part1-lines/0", "part1-lines/1"}
+    assert list(tmp_path.iterdir()) == [path]
+    printed = subprocess.run(command, check=True, **options).stdout
+    finished = json.loads(path.read_text())["runs"]
+    assert len(finished) == 5
+    assert all(finished[key] == run for key, run in stopped.items())
+    assert "seed 1" not in printed
