@@ -4,8 +4,8 @@ Two lengths, two widths, twelve angles and two colors make 96 classes of 1,000 i
 the centre of the line varies inside a class, and the whole line is always inside the image.
 """
 
+import contextlib
 import os
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -153,10 +153,10 @@ def load(path=None):
         return line_files.read_npz(_cache_file(), standard)
     except (ValueError, OSError):
         lines = generate(PER_CLASS, seed=0)
-    try:
+    with contextlib.suppress(
+        OSError
+    ):  # a read-only copy or a full disk costs seconds, not the work
         line_files.write_npz(_cache_file(), lines, standard)
-    except OSError as error:
-        warnings.warn(f"the line dataset is not cached, it stays in memory: {error}", stacklevel=2)
     return lines
 
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -142,16 +141,13 @@ def fill_disk(path, **arrays):
 
 def test_full_disk_leaves_no_file(cache, monkeypatch):
     monkeypatch.setattr(np, "savez_compressed", fill_disk)
-    with pytest.warns(UserWarning, match="stays in memory.*No space left") as caught:
-        assert len(lines.load().images) == 192
-    assert len(caught) == 1
+    assert len(lines.load().images) == 192
     assert os.listdir(cache.parent) == []
 
 
 def test_unwritable_folder_is_no_obstacle(cache):
     cache.parent.write_text("a file where the folder should be")
-    with pytest.warns(UserWarning, match="stays in memory"):
-        assert len(lines.load().images) == 192
+    assert len(lines.load().images) == 192
 
 
 def test_killed_while_writing_leaves_no_broken_file(cache):
@@ -177,8 +173,7 @@ def test_killed_while_writing_leaves_no_broken_file(cache):
 
 
 def test_two_at_once(cache):
-    with ThreadPoolExecutor(4) as pool, warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda _: lines.load(), range(4)))
     assert all(same(result, results[0]) for result in results)
     assert os.listdir(cache.parent) == ["lines.npz"]
