@@ -24,7 +24,7 @@ notebooks: run  ## The same as run
 sync: $(INSTALLED)  ## Bring changed text from Task-N.py into Task-N.ipynb, without executing it
 	@$(VENV_PYTHON) -m tools.notebooks sync $(TASKS)
 
-study: $(INSTALLED)  ## Train the variations that Task 1 compares; takes long, goes on where it stopped
+study: $(INSTALLED)  ## Repeat Task 1's recipes with several seeds: an hour; goes on where it stopped
 	@$(VENV_PYTHON) Task-1/study.py
 
 test: lint check  ## Everything that must hold: lint, check, tests
@@ -41,8 +41,8 @@ format: $(INSTALLED)  ## Format the code and mend what can be mended automatical
 	@$(VENV_PYTHON) -m ruff check --fix .
 	@$(VENV_PYTHON) -m ruff format .
 
-clean:  ## Remove caches and generated data; .venv and the work of the study stay
-	@rm -rf .pytest_cache .ruff_cache .hypothesis Task-*/out.ipynb data/lines.npz
+clean:  ## Remove caches and generated data; .venv and all results stay
+	@rm -rf .pytest_cache .ruff_cache .hypothesis Task-*/out.ipynb data/lines.npz data/.*-lines.npz
 	@find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 # The stamp is made last, so that an installation that was interrupted is taken up again.

@@ -142,10 +142,11 @@ class RandomAppearance(_TrainingOnly):
         # Three taps are enough for so small a blur: the weight of the neighbours has the variance.
         variance = self.uniform(images, 0.0, self.blur) ** 2
         side = ops.minimum(variance / 2, 1 / 3)
-        for axis in (1, 2):
-            before, after = ops.roll(images, 1, axis), ops.roll(images, -1, axis)
-            images = images + side * (before + after - 2 * images)
-        return images
+        images = ops.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]])  # beyond the border it is dark
+        images = images[:, 1:-1] + side * (images[:, :-2] + images[:, 2:] - 2 * images[:, 1:-1])
+        return images[:, :, 1:-1] + side * (
+            images[:, :, :-2] + images[:, :, 2:] - 2 * images[:, :, 1:-1]
+        )
 
     def _harden(self, images):
         peak = ops.max(images, axis=(1, 2, 3), keepdims=True)

@@ -105,8 +105,8 @@ class Program(NamedTuple):
 # OpenCV's thickness 3 covers five pixels and thickness 2 about three; its ends are round.
 # Pillow's line covers the pixels of both ends.
 TEST = {
-    "OpenCV line": Program(opencv_plain, (1, 3), (1, 2)),
-    "OpenCV line, anti-aliased": Program(opencv_smooth, (1, 3), (1, 2)),
+    "OpenCV line": Program(opencv_plain, (1, 2), (1, 2)),
+    "OpenCV line, anti-aliased": Program(opencv_smooth, (1, 2), (1, 2)),
     "Pillow line": Program(pillow_line, (1, 1), (1, 3)),
     "Pillow rotation, nearest": Program(pillow_rotation, (0, 0), (1, 3)),
 }
@@ -115,6 +115,27 @@ DEVELOPMENT = {
     "OpenCV polygon": Program(opencv_polygon, (0, 0), (1, 3)),
     "round brush": Program(round_brush, (1, 3), (1, 3)),
 }
+
+
+def measured_angle(images):
+    """Measure the angle of drawn lines back from their pixels, by second moments.
+
+    Args:
+        images: (n, h, w, 3), one bright line on black each; an image without a line gives 0.
+
+    Returns:
+        (n,) float64, degrees in [0, 180), anticlockwise as seen.
+    """
+    light = np.asarray(images, float).sum(axis=-1)
+    total = np.maximum(light.sum(axis=(1, 2)), 1e-9)
+    y, x = np.mgrid[: light.shape[1], : light.shape[2]]
+
+    def mean(values):
+        return (light * values).sum(axis=(1, 2)) / total
+
+    xx, yy = mean(x * x) - mean(x) ** 2, mean(y * y) - mean(y) ** 2
+    xy = mean(x * y) - mean(x) * mean(y)
+    return np.degrees(np.arctan2(-2 * xy, xx - yy) / 2) % 180
 
 
 def draw(program, labels, centers, matched=True):

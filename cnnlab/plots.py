@@ -108,7 +108,7 @@ def _ring_errors(axis, matrix):
     axis.scatter(columns, rows, s=40, facecolors="none", edgecolors="#D55E00", linewidths=1)
 
 
-def class_scores(reports, names, axis=None):
+def class_scores(reports, names):
     """Draw precision, recall and F-score of every class as dots.
 
     Args:

@@ -1,6 +1,6 @@
 """How a notebook starts, what it says about itself while it runs, and where its results go.
 
-Importing this module does not import TensorFlow; `start` and `epoch_lines` do.
+Importing this module does not import TensorFlow; `start` does.
 """
 
 import atexit
@@ -22,7 +22,6 @@ __all__ = [
     "Stopwatch",
     "atomic_path",
     "budget",
-    "by_budget",
     "data_folder",
     "epoch_lines",
     "in_smoke",
@@ -38,7 +37,16 @@ __all__ = [
 ]
 
 BUDGETS = ("full", "smoke")
-PACKAGES = ("tensorflow", "keras", "numpy", "matplotlib", "opencv-python-headless", "scikit-learn")
+PACKAGES = (
+    "tensorflow",
+    "keras",
+    "numpy",
+    "scipy",
+    "matplotlib",
+    "opencv-python-headless",
+    "pillow",
+    "scikit-learn",
+)
 
 
 def repository_root() -> Path:
@@ -76,11 +84,6 @@ def budget() -> str:
 def in_smoke() -> bool:
     """Say whether this run only checks that everything works."""
     return budget() == "smoke"
-
-
-def by_budget(full, smoke):
-    """Return the first value in a full run and the second in a smoke run."""
-    return smoke if in_smoke() else full
 
 
 def use_writable_settings_folders() -> None:

@@ -73,6 +73,13 @@ def test_blur_keeps_the_light_and_the_centre(images):
     assert np.abs(moves).max() < 0.01
 
 
+def test_blur_does_not_reach_round_the_border():
+    image = lines.render(15, 3, 90, [1.5, 14])
+    soft = np.asarray(RandomAppearance(**PLAIN | {"blur": 0.8})(image, training=True))
+    assert soft[0, :, :4].any()
+    assert not soft[0, :, 20:].any()
+
+
 def hardened(images):
     """Threshold 0 turns every touched pixel full, so do that before, to see the blur alone."""
     return np.where(images > 0, images.max(axis=(1, 2, 3), keepdims=True), 0)

@@ -49,6 +49,32 @@ def test_it_is_not_our_renderer(program, drawn):
     assert np.mean([np.array_equal(a, b) for a, b in zip(images, drawn.images, strict=True)]) < 0.05
 
 
+def test_measured_angle_is_right_on_exact_lines(drawn):
+    true = np.array(lines.ANGLES)[drawn.labels[:, 2]]
+    off = np.abs(other_programs.measured_angle(drawn.images) - true) % 180
+    assert np.minimum(off, 180 - off).max() < 0.7
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_matched_drawings_measure_what_they_should(program, drawn):
+    """Length along the class's angle, by second moments; a pixel is coarse, so on average."""
+    images = other_programs.draw(program, drawn.labels, drawn.centers)
+    light = images.sum(axis=-1) / 255.0
+    y, x = np.mgrid[:28, :28]
+    for label in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        chosen = np.all(drawn.labels[:, :2] == label, axis=1)
+        angle = np.radians(np.array(lines.ANGLES)[drawn.labels[chosen, 2]])[:, None, None]
+        along = np.cos(angle) * x - np.sin(angle) * y
+        weight = light[chosen] / light[chosen].sum(axis=(1, 2), keepdims=True)
+        middle = (weight * along).sum(axis=(1, 2), keepdims=True)
+        variance = (weight * (along - middle) ** 2).sum(axis=(1, 2))
+        length = np.sqrt(12 * np.maximum(variance - 1 / 12, 0))
+        width = light[chosen].sum(axis=(1, 2)) / length
+        true = lines.LENGTHS[label[0]], lines.WIDTHS[label[1]]
+        assert abs(length.mean() - true[0]) < 1.0, f"{label}: length {length.mean():.2f}"
+        assert abs(width.mean() - true[1]) < 0.6, f"{label}: width {width.mean():.2f}"
+
+
 def test_wrong_names_and_labels(drawn):
     with pytest.raises(ValueError, match=r"no program 'GIMP'; there are OpenCV line, "):
         other_programs.draw("GIMP", drawn.labels, drawn.centers)

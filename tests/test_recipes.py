@@ -47,12 +47,17 @@ def test_digest_ignores_what_is_not(old, new):
     assert recipes.digest(CODE, ["outer"]) == recipes.digest(CODE.replace(old, new), ["outer"])
 
 
-def test_digest_includes_modules_and_names_what_is_missing(tmp_path):
+def test_digest_follows_into_modules_and_names_what_is_missing(tmp_path):
     module = tmp_path / "module.py"
-    module.write_text("A = 1\n")
-    before = recipes.digest(CODE, ["outer"], [module])
-    module.write_text("A = 2  # changed\n")
-    assert recipes.digest(CODE, ["outer"], [module]) != before
+    code = "from module import helped\ndef final():\n    return helped()\n"
+
+    def digest(text):
+        module.write_text(text)
+        return recipes.digest(code, ["final"], [module])
+
+    text = "A, B = 1, 2\ndef helped():\n    return A\ndef unused():\n    return 5\n"
+    assert digest(text) == digest(text.replace("5", "6"))
+    assert digest(text) != digest(text.replace("A, B = 1", "A, B = 7"))
     with pytest.raises(KeyError, match="absent"):
         recipes.digest(CODE, ["absent"])
 

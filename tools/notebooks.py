@@ -121,7 +121,7 @@ def problems(root: Path, names: list[str]) -> list[str]:
         path = folder / f"{folder.name}.ipynb"
         place = f"{folder.name}/{path.name}"
         if not path.is_file():
-            print(f"{folder.name}: not executed yet")
+            lines.append(f"{place}: has not been executed yet: make run TASKS={folder.name}")
         elif not path.with_suffix(".py").is_file():
             lines.append(f"{place}: has no script {folder.name}.py beside it")
         else:

@@ -27,18 +27,19 @@ def load(script: Path) -> dict:
 def digest(code: str, names: list[str], modules: list[Path] = ()) -> str:
     """Return a SHA-256 over the meaning of the named definitions and of all that they use.
 
-    What they use are other definitions of the code. A change anywhere else in the notebook, or in a
-    comment, leaves the digest as it was.
+    What they use are other definitions of the code and of the modules. A change anywhere else, or
+    in a comment, leaves the digest as it was.
 
     Args:
         code: the recipe cells.
         names: top-level names in it.
-        modules: Python files whose whole code belongs to the recipe as well.
+        modules: Python files whose definitions the recipes import.
 
     Raises:
         KeyError: a name is not defined in the code.
     """
-    definitions = _definitions(code)
+    texts = [code, *(module.read_text(encoding="utf-8") for module in modules)]
+    definitions = _definitions("\n".join(texts))
     waiting, used = list(names), set()
     while waiting:
         name = waiting.pop()
@@ -48,7 +49,6 @@ def digest(code: str, names: list[str], modules: list[Path] = ()) -> str:
                 words = {word.id for word in ast.walk(node) if isinstance(word, ast.Name)}
                 waiting += sorted(words & definitions.keys())
     parts = sorted({ast.unparse(node) for name in used for node in definitions[name]})
-    parts += [module.read_text(encoding="utf-8") for module in modules]
     return provenance.digest("\n".join(map(provenance.meaning, parts)))
 
 
