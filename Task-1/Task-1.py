@@ -508,9 +508,9 @@ def hardest(network, part, answered, names, most=16):
 figure = hardest(part1_mnist, digits.test, answers["Part 1, MNIST"], str)
 out.figure(figure, "part1-mnist-mistakes")
 # %% [markdown]
-# **Figure 7.** The sixteen wrong answers on digits of which the given network was most sure.
-# Some are slips of the network (a clear 5 taken for 3), some are slips of the pen that a person
-# would have to guess, too.
+# **Figure 7.** The sixteen wrong answers on digits of which the given network was most sure. Some
+# are slips of the pen that most people would misread as well (the first is labelled 5 and looks
+# like a 3); others a person would read at a glance.
 
 # %%
 figure = hardest(part1_lines, line_parts.test, answers["Part 1, lines"], lines.class_name)
@@ -746,8 +746,9 @@ sweep_table(mnist_rows)
 out.figure(plots.factor_effects(mnist_rows, "MNIST: one change at a time"), "sweep-mnist")
 # %% [markdown]
 # **Figure 9.** What each change does to the validation error on digits (log scale; left is
-# better). Small dots: single seeds, the first one trained above, the others from `study.json`;
-# large dot: their mean; blue: the base's own setting; grey band: the range of the base's seeds.
+# better). Blue: the base's own setting, which the vertical line continues. Large dot: mean over the
+# seeds, here the one trained above; where `study.json` holds further seeds, small dots show each and
+# a grey band the range of the base.
 #
 # **Reading.** One seed, and some 130 errors on the validation images of the base: chance alone
 # moves a figure by about 0.3 points, so only differences of twice that deserve a story. By that
