@@ -747,8 +747,8 @@ out.figure(plots.factor_effects(mnist_rows, "MNIST: one change at a time"), "swe
 # %% [markdown]
 # **Figure 9.** What each change does to the validation error on digits (log scale; left is
 # better). Blue: the base's own setting, which the vertical line continues. Large dot: mean over the
-# seeds, here the one trained above; where `study.json` holds further seeds, small dots show each and
-# a grey band the range of the base.
+# seeds, here the one trained above; where `study.json` holds further seeds, small dots show each
+# and a grey band the range of the base.
 #
 # **Reading.** One seed, and some 130 errors on the validation images of the base: chance alone
 # moves a figure by about 0.3 points, so only differences of twice that deserve a story. By that
