@@ -314,12 +314,12 @@ table(
 # model scales them, so that the saved model cannot be fed wrongly. The convolution uses no
 # padding, which is the default where none is named.
 #
-# Nothing is said about the learning rate. Adam's usual 0.001 keeps the weights of this network
-# jumping around a good place instead of settling there: on validation images its error changes
-# severalfold from epoch to epoch. Rather than a decay, which is a subject of Part 2, we use an
-# option of Keras's Adam, `use_ema`: when training ends, the weights become their own exponential
-# average with a memory of a few hundred steps. The learning curves show the weights before
-# averaging; the table below them compares both on validation images.
+# Nothing is said about the learning rate. A constant one keeps the weights of this network
+# jumping around a good place instead of settling there; Figure 2 shows it. Rather than a decay,
+# which is a subject of Part 2, we use an option of Keras's Adam, `use_ema`: when training ends,
+# the weights become their own exponential average with a memory of a few hundred steps. The
+# learning curves show the weights before averaging; the table below them compares both on
+# validation images.
 
 
 # %% tags=["recipe"]
@@ -1187,10 +1187,10 @@ table(seed_rows) if seed_rows else print("no study.json in this run")
 # %% [markdown]
 # **Reading.** On the official MNIST test set the given network is right 99.1 % of the time and
 # ours about 99.66 %, with a twenty-fifth of the weights; the seeds of ours err on 31 to 38 of
-# 10,000 digits. On the 60 : 40 split both figures are lower, as they must be with two thirds of
-# the training images. The final line network makes no error with four seeds of five. Seeds differ
-# less than test sets do: the second interval is the wider one, and it is the one to quote when a
-# single network is to be used on new images.
+# 10,000 digits. On the 60 : 40 split both figures are lower, as is to be expected with two thirds
+# of the training images. The final line network makes no error with four seeds of five. Seeds
+# differ less than test sets do: the second interval is the wider one, and it is the one to quote
+# when a single network is to be used on new images.
 
 # %% [markdown]
 # ## 6 · What was learned

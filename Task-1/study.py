@@ -106,16 +106,14 @@ def main(arguments=None):
         if experiment.data not in datasets:
             datasets[experiment.data] = recipe[experiment.data]()
         result = run(recipe, experiment, datasets[experiment.data], seed)
-        origin = {"recipe": current[name], "machine": runtime.machine()}
+        origin = {
+            "seed": seed,
+            "recipe": current[name],
+            "machine": runtime.machine(),
+            "versions": runtime.versions(),
+        }
         study = load(path)  # again: another process may have added to it
-        study["runs"][f"{name}/{seed}"] = (
-            result
-            | origin
-            | {
-                "seed": seed,
-                "versions": runtime.versions(),
-            }
-        )
+        study["runs"][f"{name}/{seed}"] = result | origin
         runtime.save_json(study, path)
 
 

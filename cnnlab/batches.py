@@ -8,7 +8,7 @@ def batches(images, answers=None, batch_size=128, shuffle_seed=None):
 
     `fit` and `predict` take arrays as well, but then tf.data tunes itself while it runs, and at the
     end of every epoch waits for that tuning to wake up: TensorFlow 2.21 sleeps 10, 20, 40 ... ms,
-    so an epoch of 2.6 s lasts 5.1 s. Here the tuning is off; there is nothing to tune.
+    so an epoch of 3.3 s took 5.1 s. Here the tuning is off; there is nothing to tune.
 
     Args:
         images: (n, ...) array, served as it is.

@@ -153,9 +153,8 @@ def load(path=None):
         return line_files.read_npz(_cache_file(), standard)
     except (ValueError, OSError):
         lines = generate(PER_CLASS, seed=0)
-    with contextlib.suppress(
-        OSError
-    ):  # a read-only copy or a full disk costs seconds, not the work
+    # A read-only copy or a full disk costs seconds, not the work.
+    with contextlib.suppress(OSError):
         line_files.write_npz(_cache_file(), lines, standard)
     return lines
 
