@@ -1,0 +1,231 @@
+"""Repeat the recipes of Task-2.py with several seeds: python Task-2/study.py -> Task-2/study.json.
+
+The networks and their training are not written here a second time: the cells of Task-2.py that
+carry the tag "recipe" are executed. Five kinds of runs:
+
+final    the final network, one at a time, so that its seconds mean something
+choose   a learning rate for each network and way of weighting, compared on validation images
+compare  the ways of weighting at their chosen learning rates, tested
+size     together and alone, with fewer training images, tested
+variant  the plain network with one change of its training lines, tested on lines drawn otherwise
+"""
+
+import argparse
+import functools
+import sys
+import time
+from itertools import product
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from cnnlab import lines, runtime
+from tools import recipes, studies
+
+SCRIPT = HERE / "Task-2.py"
+SEEDS = range(5)
+CHOICE_SEEDS = (100,)  # not one of those that are tested
+LEARNING_RATES = (3e-3, 1e-2, 3e-2, 1e-1)
+EPOCHS = {"small": 3, "final": 2}  # short, so that errors are left to compare
+ALONE = {f"only {head}": (head,) for head in lines.HEADS}
+METHODS = {"equal": lines.HEADS, "5, 2, 1, 50": lines.HEADS, "learned": lines.HEADS} | ALONE
+SIZES = (0.01, 0.1)  # shares of the training images; all of them is the comparison itself
+VARIANTS = {
+    "as they are": {},
+    "0.1 % recolored": {"recolored": 0.001},
+    "1 % recolored": {"recolored": 0.01},
+    "10 % recolored": {"recolored": 0.1},
+    "10 % white": {"recolored": 0.1, "colors": (255, 255, 255)},
+}
+
+
+def recipe():
+    return studies.recipe(SCRIPT)
+
+
+def weights_of(method):
+    return "equal" if method in ALONE else method
+
+
+def do_final(seed):
+    """Train the final network, timed, and test it on unseen lines and on other programs' lines."""
+    recipe()["line_parts"]()
+    begin = time.perf_counter()  # the data is loaded; redrawing a part of it counts
+    network, _ = recipe()["train_final"](seed)
+    seconds = time.perf_counter() - begin
+    return tested(network) | {
+        "seconds": round(seconds, 1),
+        "other programs": {
+            program: {"n": len(part.images), "errors": recipe()["errors_by_head"](network, part)}
+            for program, part in drawings().items()
+        },
+        "drawn otherwise": drawn_otherwise_errors(network),
+    }
+
+
+@functools.cache
+def drawings():
+    return recipe()["drawings_by_others"](recipe()["line_parts"]()["test"])
+
+
+def drawn_otherwise_errors(network):
+    """Errors on the test lines in other colors and dimmed, by head."""
+    test = recipe()["line_parts"]()["test"]
+    return {
+        name: recipe()["errors_by_head"](network, test._replace(images=images))
+        for name, images in recipe()["drawn_otherwise"](test).items()
+    }
+
+
+def train_method(network, method, learning_rate, seed, share=1, callbacks=()):
+    """Train a network by one way of weighting; the number of steps does not depend on the share."""
+    part = recipe()["fraction_of"](recipe()["line_parts"]()["training"], share)
+    epochs = 1 if runtime.in_smoke() else round(EPOCHS[network] / share)
+    return recipe()["train_comparison"](
+        network,
+        METHODS[method],
+        weights_of(method),
+        learning_rate,
+        seed,
+        part,
+        epochs,
+        callbacks,
+    )
+
+
+def do_choose(network, method, learning_rate, seed):
+    trained, _ = train_method(network, method, learning_rate, seed)
+    validation = recipe()["line_parts"]()["validation"]
+    probabilities = recipe()["heads"].probabilities(trained, validation.images)
+    return {
+        "errors": recipe()["errors_by_head"](trained, validation),
+        "cross-entropy": recipe()["heads"].cross_entropy(probabilities, validation.labels),
+    }
+
+
+def do_compare(network, method, learning_rate, seed):
+    """Train one way of weighting at its chosen learning rate, and test it."""
+    watched = recipe()["watched_part"](recipe()["line_parts"]()["validation"])
+    watch = recipe()["HeadWatch"](watched)
+    trained, history = train_method(network, method, learning_rate, seed, callbacks=[watch])
+    learned = {"learned weights": history["learned weights"]} if method == "learned" else {}
+    return tested(trained) | {"first passed": watch.first_passed()} | learned
+
+
+def do_size(share, method, learning_rate, seed):
+    """Train the final network's layers on a share of the training images, and test it."""
+    return tested(train_method("final", method, learning_rate, seed, share)[0])
+
+
+def tested(network):
+    """What one test of a network says."""
+    test = recipe()["line_parts"]()["test"]
+    return {
+        "n": len(test.images),
+        "parameters": network.count_params(),
+        "errors": recipe()["errors_by_head"](network, test),
+    }
+
+
+def do_variant(variant, seed):
+    """The plain recipe on training lines of which a share is redrawn."""
+    network = recipe()["train_redrawn"](seed, **VARIANTS[variant])
+    return {
+        "n": len(recipe()["line_parts"]()["test"].images),
+        "drawn otherwise": drawn_otherwise_errors(network),
+    }
+
+
+KINDS = {  # kind: what does it, the recipes that it depends on, whether it runs alone
+    "final": (do_final, ["train_final", "drawings_by_others", "drawn_otherwise"], True),
+    "choose": (do_choose, ["train_comparison", "fraction_of"], False),
+    "compare": (
+        do_compare,
+        ["train_comparison", "fraction_of", "HeadWatch", "watched_part"],
+        False,
+    ),
+    "size": (do_size, ["train_comparison", "fraction_of"], False),
+    "variant": (do_variant, ["train_redrawn", "drawn_otherwise"], False),
+}
+
+
+@functools.cache
+def digest(kind):
+    """The digest of all recipes that a kind of run depends on."""
+    modules = [
+        HERE.parent / "cnnlab" / f"{name}.py"
+        for name in ("heads", "line_variants", "augment", "batches")
+    ]
+    names = [*KINDS[kind][1], "line_parts", "errors_by_head"]
+    code = recipes.source(SCRIPT)
+    return f"{runtime.budget()} {recipes.digest(code, names, modules)}"
+
+
+def runs_of(kind, stored):
+    """All runs of a kind; `stored` holds the choices that some of them need."""
+    rates = {} if kind in ("final", "choose", "variant") else chosen_rates(stored)
+    plan = {
+        "final": [{"seed": seed} for seed in SEEDS],
+        "choose": [
+            {"network": network, "method": method, "learning_rate": rate, "seed": seed}
+            for network, method in product(EPOCHS, METHODS)
+            for rate, seed in product(LEARNING_RATES, CHOICE_SEEDS)
+        ],
+        "compare": [
+            {"network": network, "method": method, "learning_rate": rate, "seed": seed}
+            for (network, method), rate in rates.items()
+            for seed in SEEDS
+        ],
+        "size": [
+            {"share": share, "method": method, "learning_rate": rate, "seed": seed}
+            for share in SIZES
+            for (network, method), rate in rates.items()
+            for seed in SEEDS
+            if network == "final" and method in ("equal", *ALONE)
+        ],
+        "variant": [{"variant": v, "seed": seed} for v, seed in product(VARIANTS, SEEDS)],
+    }[kind]
+    return [studies.Run(key_of(kind, each), digest(kind), each) for each in plan]
+
+
+def key_of(kind, arguments):
+    """The name of a run; a chosen learning rate follows from the rest and is left out."""
+    chosen = kind in ("compare", "size")
+    shown = [str(v) for name, v in arguments.items() if not (chosen and name == "learning_rate")]
+    return "/".join([kind, *shown])
+
+
+def chosen_rates(stored):
+    """The learning rate of each (network, method): fewest validation errors, then smallest loss."""
+    rates = {}
+    for network, method in product(EPOCHS, METHODS):
+        scores = {}
+        for rate in LEARNING_RATES:
+            found = [stored[f"choose/{network}/{method}/{rate}/{seed}"] for seed in CHOICE_SEEDS]
+            what = "joint" if len(METHODS[method]) > 1 else METHODS[method][0]
+            scores[rate] = (
+                sum(run["errors"][what] for run in found),
+                sum(sum(run["cross-entropy"].values()) for run in found),
+            )
+        rates[network, method] = min(scores, key=scores.get)
+    return rates
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="*", choices=KINDS, help="left out: all of them")
+    parser.add_argument("--out", type=Path, default=None, help="left out: Task-2/study.json")
+    parser.add_argument("--jobs", type=int, default=runtime.machine()["cores"])
+    arguments = parser.parse_args(arguments)
+    if runtime.in_smoke() and arguments.out is None:
+        parser.error("with CNNLAB_BUDGET=smoke, --out must say where the results go")
+    path = arguments.out or HERE / "study.json"
+    for kind in arguments.only or KINDS:
+        do, _, alone = KINDS[kind]
+        runs = runs_of(kind, studies.load(path))
+        studies.execute(path, runs, do, 1 if alone else arguments.jobs)
+
+
+if __name__ == "__main__":
+    main()
