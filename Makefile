@@ -24,8 +24,8 @@ notebooks: run  ## The same as run
 sync: $(INSTALLED)  ## Bring changed text from Task-N.py into Task-N.ipynb, without executing it
 	@$(VENV_PYTHON) -m tools.notebooks sync $(TASKS)
 
-study: $(INSTALLED)  ## Repeat Task 1's recipes with several seeds: an hour; goes on where it stopped
-	@$(VENV_PYTHON) Task-1/study.py
+study: $(INSTALLED)  ## Repeat the recipes with several seeds: hours; goes on where it stopped (TASKS="Task-2")
+	@for task in $(or $(TASKS),Task-1 Task-2); do $(VENV_PYTHON) $$task/study.py || exit 1; done
 
 test: lint check  ## Everything that must hold: lint, check, tests
 	@$(VENV_PYTHON) -m pytest

@@ -6,7 +6,7 @@ stopped goes on where it was. A run whose recipe has changed since is done again
 """
 
 import argparse
-import json
+import functools
 import sys
 import time
 from pathlib import Path
@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from cnnlab import metrics, runtime
-from tools import recipes
+from tools import recipes, studies
 
 SCRIPT = HERE / "Task-1.py"
 
@@ -41,16 +41,23 @@ EXPERIMENTS = {
 }
 
 
-def run(recipe, experiment, dataset, seed):
-    """Do one run; returns its results as they are stored."""
+@functools.cache
+def dataset(name):
+    """A dataset of the recipes, made once."""
+    return studies.recipe(SCRIPT)[name]()
+
+
+def do(experiment, seed):
+    """Do one run of an experiment; returns its results as they are stored."""
+    recipe, parts = studies.recipe(SCRIPT), dataset(experiment.data)
     train = recipe[experiment.train]
     if experiment.kind == "sweep":
-        return {"validation_errors": train(dataset, seed)}
+        return {"validation_errors": train(parts, seed)}
     begin = time.perf_counter()
-    network, _ = train(dataset, seed)
+    network, _ = train(parts, seed)
     seconds = time.perf_counter() - begin
-    answered = recipe["predict"](network, dataset.test.images)
-    correct, n = int((answered == dataset.test.labels).sum()), len(answered)
+    answered = recipe["predict"](network, parts.test.images)
+    correct, n = int((answered == parts.test.labels).sum()), len(answered)
     return {
         "accuracy": correct / n,
         "errors": n - correct,
@@ -73,19 +80,12 @@ def digests():
     }
 
 
-def missing(study, current):
-    """The runs that study.json lacks, or holds from an older recipe: (name, seed) in order."""
+def runs_of(name, current):
+    """All runs of an experiment."""
     return [
-        (name, seed)
-        for name, experiment in EXPERIMENTS.items()
-        for seed in experiment.seeds
-        if study["runs"].get(f"{name}/{seed}", {}).get("recipe") != current[name]
+        studies.Run(f"{name}/{seed}", current[name], {"seed": seed})
+        for seed in EXPERIMENTS[name].seeds
     ]
-
-
-def load(path):
-    """The study so far."""
-    return json.loads(path.read_text()) if path.exists() else {"runs": {}}
 
 
 def main(arguments=None):
@@ -95,26 +95,11 @@ def main(arguments=None):
     arguments = parser.parse_args(arguments)
     if runtime.in_smoke() and arguments.out is None:
         parser.error("with CNNLAB_BUDGET=smoke, --out must say where the results go")
-    path = arguments.out or HERE / "study.json"
-    runtime.start(seed=0)
-    recipe, current, datasets = recipes.load(SCRIPT), digests(), {}
-    for name, seed in missing(load(path), current):
-        if arguments.only and name not in arguments.only:
-            continue
-        print(f"{name}, seed {seed}", flush=True)
-        experiment = EXPERIMENTS[name]
-        if experiment.data not in datasets:
-            datasets[experiment.data] = recipe[experiment.data]()
-        result = run(recipe, experiment, datasets[experiment.data], seed)
-        origin = {
-            "seed": seed,
-            "recipe": current[name],
-            "machine": runtime.machine(),
-            "versions": runtime.versions(),
-        }
-        study = load(path)  # again: another process may have added to it
-        study["runs"][f"{name}/{seed}"] = result | origin
-        runtime.save_json(study, path)
+    path, current = arguments.out or HERE / "study.json", digests()
+    for name in arguments.only or EXPERIMENTS:
+        # One at a time: the seconds of a run are a result too.
+        experiment = functools.partial(do, EXPERIMENTS[name])
+        studies.execute(path, runs_of(name, current), experiment)
 
 
 if __name__ == "__main__":

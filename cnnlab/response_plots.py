@@ -123,9 +123,7 @@ def _draw_sizes(axis, head, pixels, curves, trained):
     looks = zip(_shades(HEAD_COLORS[head], len(curves)), cycle(STYLES), strict=False)
     for (name, curve), (shade, style) in zip(curves.items(), looks, strict=True):
         crossings = crossings_of(pixels, curve - 0.5)
-        where = " and ".join(f"{x:.2f}" for x in crossings)
-        label = f"{name}: half at {where} pixels" if where else f"{name}: never half"
-        axis.plot(pixels, curve, linestyle=style, color=shade, label=label)
+        axis.plot(pixels, curve, linestyle=style, color=shade, label=f"{name}: {_half(crossings)}")
         axis.plot(crossings, np.full(len(crossings), 0.5), "o", color=shade, markersize=6)
     for value, answer in zip(trained, ANSWERS[head], strict=True):
         axis.axvline(value, color="0.4", linestyle=":", linewidth=1, zorder=1)
@@ -135,6 +133,14 @@ def _draw_sizes(axis, head, pixels, curves, trained):
     axis.set_xlabel(f"drawn {head}, pixels (dotted: as trained)")
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))
+
+
+def _half(crossings):
+    """Say where a curve crosses one half."""
+    if len(crossings) > 2:
+        return f"half {len(crossings)} times, at {crossings[0]:.2f} … {crossings[-1]:.2f} pixels"
+    where = " and ".join(f"{x:.2f}" for x in crossings)
+    return f"half at {where} pixels" if where else "never half"
 
 
 def _shades(color, count):

@@ -114,3 +114,11 @@ def test_size_responses_mark_where_half_is_crossed():
 def test_size_responses_refuse(lengths, curves, message):
     with refused(message):
         response_plots.size_responses(lengths, curves, [1, 3], {"short": [0, 1]})
+
+
+def test_many_crossings_are_summed_up():
+    lengths = np.arange(3.0, 9.0)
+    wavy = {"wavy": np.array([0.4, 0.6, 0.4, 0.6, 0.4, 0.6])}
+    figure = response_plots.size_responses(lengths, wavy, lengths, wavy)
+    (text,) = (each.get_text() for each in figure.axes[0].get_legend().get_texts())
+    assert text == "wavy: half 5 times, at 3.50 … 7.50 pixels"
