@@ -1,11 +1,12 @@
 """Repeat the recipes of Task-2.py with several seeds: python Task-2/study.py -> Task-2/study.json.
 
 The networks and their training are not written here a second time: the cells of Task-2.py that
-carry the tag "recipe" are executed. Five kinds of runs:
+carry the tag "recipe" are executed. Six kinds of runs:
 
 final    the final network, one at a time, so that its seconds mean something
 choose   a learning rate for each network and way of weighting, compared on validation images
 compare  the ways of weighting at their chosen learning rates, tested
+longer   the same on the final network with three times the epochs, all heads together
 size     together and alone, with fewer training images, tested
 variant  the plain network with one change of its training lines, tested on lines drawn otherwise
 """
@@ -24,12 +25,13 @@ from cnnlab import lines, runtime
 from tools import recipes, studies
 
 SCRIPT = HERE / "Task-2.py"
-SEEDS = range(5)
+SEEDS, FEW_SEEDS = range(5), range(3)
 CHOICE_SEEDS = (100,)  # not one of those that are tested
-LEARNING_RATES = (3e-3, 1e-2, 3e-2, 1e-1)
+LEARNING_RATES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 EPOCHS = {"small": 3, "final": 2}  # short, so that errors are left to compare
 ALONE = {f"only {head}": (head,) for head in lines.HEADS}
-METHODS = {"equal": lines.HEADS, "5, 2, 1, 50": lines.HEADS, "learned": lines.HEADS} | ALONE
+TOGETHER = dict.fromkeys(("equal", "5, 2, 1, 50", "learned"), lines.HEADS)
+METHODS = TOGETHER | ALONE
 SIZES = (0.01, 0.1)  # shares of the training images; all of them is the comparison itself
 VARIANTS = {
     "as they are": {},
@@ -78,10 +80,10 @@ def drawn_otherwise_errors(network):
     }
 
 
-def train_method(network, method, learning_rate, seed, share=1, callbacks=()):
+def train_method(network, method, learning_rate, seed, share=1, longer=1, callbacks=()):
     """Train a network by one way of weighting; the number of steps does not depend on the share."""
     part = recipe()["fraction_of"](recipe()["line_parts"]()["training"], share)
-    epochs = 1 if runtime.in_smoke() else round(EPOCHS[network] / share)
+    epochs = 1 if runtime.in_smoke() else round(EPOCHS[network] * longer / share)
     return recipe()["train_comparison"](
         network,
         METHODS[method],
@@ -113,19 +115,30 @@ def do_compare(network, method, learning_rate, seed):
     return tested(trained) | {"first passed": watch.first_passed()} | learned
 
 
+def do_longer(method, learning_rate, seed):
+    """Train the final network's layers three times as long, and test them."""
+    return tested(train_method("final", method, learning_rate, seed, longer=3)[0])
+
+
 def do_size(share, method, learning_rate, seed):
     """Train the final network's layers on a share of the training images, and test it."""
     return tested(train_method("final", method, learning_rate, seed, share)[0])
 
 
 def tested(network):
-    """What one test of a network says."""
+    """What one test of a network says; a single head's errors by their place in the test part."""
     test = recipe()["line_parts"]()["test"]
-    return {
+    result = {
         "n": len(test.images),
         "parameters": network.count_params(),
         "errors": recipe()["errors_by_head"](network, test),
     }
+    if len(network.output) == 1:  # so that four networks can be judged together
+        heads = recipe()["heads"]
+        ((head, answered),) = heads.decide(heads.probabilities(network, test.images)).items()
+        wrong = answered != test.labels[:, lines.HEADS.index(head)]
+        result["wrong"] = wrong.nonzero()[0]
+    return result
 
 
 def do_variant(variant, seed):
@@ -145,6 +158,7 @@ KINDS = {  # kind: what does it, the recipes that it depends on, whether it runs
         ["train_comparison", "fraction_of", "HeadWatch", "watched_part"],
         False,
     ),
+    "longer": (do_longer, ["train_comparison", "fraction_of"], False),
     "size": (do_size, ["train_comparison", "fraction_of"], False),
     "variant": (do_variant, ["train_redrawn", "drawn_otherwise"], False),
 }
@@ -177,21 +191,25 @@ def runs_of(kind, stored):
             for (network, method), rate in rates.items()
             for seed in SEEDS
         ],
+        "longer": [
+            {"method": method, "learning_rate": rates.get(("final", method)), "seed": seed}
+            for method, seed in product(TOGETHER, FEW_SEEDS)
+        ],
         "size": [
             {"share": share, "method": method, "learning_rate": rate, "seed": seed}
             for share in SIZES
             for (network, method), rate in rates.items()
-            for seed in SEEDS
+            for seed in FEW_SEEDS
             if network == "final" and method in ("equal", *ALONE)
         ],
-        "variant": [{"variant": v, "seed": seed} for v, seed in product(VARIANTS, SEEDS)],
+        "variant": [{"variant": v, "seed": seed} for v, seed in product(VARIANTS, FEW_SEEDS)],
     }[kind]
     return [studies.Run(key_of(kind, each), digest(kind), each) for each in plan]
 
 
 def key_of(kind, arguments):
     """The name of a run; a chosen learning rate follows from the rest and is left out."""
-    chosen = kind in ("compare", "size")
+    chosen = kind in ("compare", "longer", "size")
     shown = [str(v) for name, v in arguments.items() if not (chosen and name == "learning_rate")]
     return "/".join([kind, *shown])
 

@@ -13,7 +13,7 @@ from cnnlab.head_plots import HEAD_COLORS, JOINT_COLOR, SMALL, numbers
 from cnnlab.rectangles import require
 
 NAMED_COLORS = HEAD_COLORS | {"joint": JOINT_COLOR}
-OTHER_COLORS = ("#E69F00", "#56B4E9", "0.45")  # of curves with other names
+OTHER_COLORS = ("#E69F00", "#56B4E9", "0.45", "#6A3D9A")  # of curves with other names
 LEAST_DOUBT = 1e-7  # what float32 can tell from 0
 LEAST_IMAGES = 20  # in a bin of a reliability diagram
 

@@ -118,6 +118,8 @@ def head_confusions(true, predicted):
 def _label_matrix(axis, head, errors, scale):
     axis.set_title(f"{head}: {errors:,} error{'' if errors == 1 else 's'}")
     axis.tick_params(length=0)
+    if head == "angle":
+        axis.tick_params(labelsize=SMALL)  # twelve numbers side by side
     for text in axis.texts:
         dark = scale(int(text.get_text())) > 0.55
         text.set(fontsize=SMALL, color="white" if dark else "black")

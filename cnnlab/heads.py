@@ -62,10 +62,12 @@ def check_weights(weights, names=HEADS):
         names: the heads of the network.
 
     Raises:
-        ValueError: a name that is no head of the network, a missing head, or a weight that is no
-            finite number >= 0; the message names it.
+        ValueError: no dict, a name that is no head of the network, a missing head, or a weight
+            that is no finite number >= 0; the message names it.
     """
     names = check_names(names)
+    if not isinstance(weights, dict):
+        raise ValueError(f"weights must be a dict {{head: number}}, not {weights!r}")
     unknown = [name for name in weights if name not in names]
     if unknown:
         raise ValueError(f"a weight for {unknown[0]!r}; the heads are {', '.join(names)}")
@@ -74,8 +76,8 @@ def check_weights(weights, names=HEADS):
         raise ValueError(f"no weight for {', '.join(missing)}; each head needs one")
     for name in names:
         value = weights[name]
-        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-        if not number or not math.isfinite(value) or value < 0:
+        number = isinstance(value, int | float | np.integer | np.floating)
+        if not number or isinstance(value, bool) or not math.isfinite(value) or value < 0:
             raise ValueError(f"the weight of {name} is {value!r}; it must be a finite number >= 0")
     if not any(weights[name] > 0 for name in names):
         raise ValueError("all weights are 0, so there is nothing to learn; one must be > 0")
@@ -131,7 +133,11 @@ def decide(probabilities):
     """Turn probabilities by head into labels by head: {head: (n,) uint8}.
 
     A sigmoid head says 1 when its probability is above one half.
+
+    Raises:
+        ValueError: an unknown head, or probabilities of another shape than a head's.
     """
+    _check_probabilities(probabilities)
     return {
         name: (p[:, 0] > 0.5 if CHOICES_OF[name] == 2 else p.argmax(axis=-1)).astype(np.uint8)
         for name, p in probabilities.items()
@@ -152,18 +158,34 @@ def predict(network, images):
     return np.stack([decided[name] for name in HEADS], axis=-1)
 
 
+def _check_probabilities(probabilities, count=None):
+    check_names(probabilities)
+    for name, p in probabilities.items():
+        wanted = (count or len(p), CHOICES_OF[name] if CHOICES_OF[name] > 2 else 1)
+        if np.shape(p) != wanted:
+            raise ValueError(f"{name} probabilities have shape {np.shape(p)}, not {wanted}")
+
+
 def cross_entropy(probabilities, labels):
     """Return the mean cross-entropy, in nats, of each head: {head: float}.
 
     Args:
         probabilities: {head: (n, 1) or (n, 12)}, as from `probabilities`.
-        labels: (n, 4) integers, all known.
+        labels: (n, 4) integers, those of these heads all known.
+
+    Raises:
+        ValueError: an unknown head, probabilities of another shape than a head's, or an image
+            without a known label.
     """
     labels = check_labels(labels)
+    _check_probabilities(probabilities, len(labels))
     losses = {}
     for name, p in probabilities.items():
         of_each = np.concatenate([1 - p, p], axis=1) if CHOICES_OF[name] == 2 else p
-        true = of_each[np.arange(len(labels)), labels[:, HEADS.index(name)]]
+        column = labels[:, HEADS.index(name)]
+        if np.any(column == UNKNOWN):
+            raise ValueError(f"the {name} label {UNKNOWN} means unknown: it has no cross-entropy")
+        true = of_each[np.arange(len(labels)), column]
         losses[name] = float(-np.log(np.maximum(true, 1e-7)).mean())
     return losses
 

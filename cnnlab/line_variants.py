@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cnnlab import lines
+from cnnlab import lines, rectangles
 
 
 def recolored(images, colors):
@@ -16,12 +16,13 @@ def recolored(images, colors):
         (n, h, w, 3) uint8: the share of each pixel that the line covers, times the color, rounded.
 
     Raises:
-        ValueError: a color out of range, or another number of colors than of images.
+        ValueError: images of another shape or type, a color out of range, or another number of
+            colors than of images.
     """
-    images, colors = np.asarray(images), np.asarray(colors)
+    images, colors = _check_images(images), np.asarray(colors)
     if colors.shape not in ((3,), (len(images), 3)):
         raise ValueError(f"colors have shape {colors.shape}; (3,) or ({len(images)}, 3) is needed")
-    if not np.issubdtype(colors.dtype, np.integer) or colors.min() < 0 or colors.max() > 255:
+    if not np.issubdtype(colors.dtype, np.integer) or np.any((colors < 0) | (colors > 255)):
         raise ValueError(f"colors must be integers 0..255, not {colors.ravel()[:3]}")
     colors = np.broadcast_to(colors, (len(images), 3)).astype(np.float32)
     covered = images.max(axis=-1, keepdims=True) / np.float32(255)
@@ -39,11 +40,11 @@ def dimmed(images, brightness):
     """Return the images with `brightness` (0..1) times their values, uint8.
 
     Raises:
-        ValueError: brightness is outside 0..1.
+        ValueError: brightness is outside 0..1, or images are not (n, h, w, 3) uint8.
     """
     if not 0 <= brightness <= 1:
         raise ValueError(f"brightness {brightness!r} is not allowed: it must be in 0..1")
-    return np.rint(np.asarray(images) * np.float32(brightness)).astype(np.uint8)
+    return np.rint(_check_images(images) * np.float32(brightness)).astype(np.uint8)
 
 
 def snapped(labels, centers):
@@ -60,10 +61,14 @@ def snapped(labels, centers):
         (n, 28, 28, 3) uint8.
 
     Raises:
-        ValueError: labels out of range, or a line that is cut before it is moved.
+        ValueError: labels out of range, not one center for each label, or a line that is cut
+            before it is moved.
     """
     length, width, angle, color = _columns(labels)
     centers = np.asarray(centers, float)
+    if centers.shape != (len(length), 2):
+        raise ValueError(f"centers have shape {centers.shape}; ({len(length)}, 2) is needed")
+    rectangles.check(np.column_stack([length, width, angle, centers]), lines.SIZE)
     direction = np.stack([np.cos(np.radians(angle)), -np.sin(np.radians(angle))], axis=-1)
     half = (length[:, None] - 1) / 2 * direction  # both end pixels belong to the line
     start, end = (np.floor(centers + sign * half) + 0.5 for sign in (-1, 1))
@@ -84,7 +89,8 @@ def snapped(labels, centers):
 
 def _columns(labels):
     """Return length and width in pixels, angle in degrees, and color, of each label."""
-    lines.encode(labels)  # validates them
+    if lines.encode(labels).ndim != 1:  # it validates all but the number of axes
+        raise ValueError(f"labels have shape {np.shape(labels)}, but (n, 4) is needed")
     length, width, angle, color = np.asarray(labels).T
     return (
         np.array(lines.LENGTHS, float)[length],
@@ -92,3 +98,12 @@ def _columns(labels):
         np.array(lines.ANGLES, float)[angle],
         np.array(list(lines.COLORS.values()))[color],
     )
+
+
+def _check_images(images):
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+        raise ValueError(
+            f"images are {images.dtype} of shape {images.shape}; uint8 (n, h, w, 3) is needed"
+        )
+    return images

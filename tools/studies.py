@@ -67,6 +67,9 @@ def execute(path: Path, runs: Iterable[Run], do: Callable[..., dict], jobs: int 
         do: called with a run's arguments; returns its result.
         jobs: processes at a time. With more than one, TensorFlow uses one core in each, and the
             times of the runs mean little.
+
+    Raises:
+        RuntimeError: a run failed; the message names it. Those that were stored stay stored.
     """
     waiting = missing(load(path), runs)
     with _cores_of_a_process(1 if jobs > 1 else None):
@@ -82,7 +85,10 @@ def _do(do: Callable[..., dict], index: int, run: Run) -> tuple[int, dict]:
     import keras
 
     keras.utils.clear_session()  # or the graphs of all earlier runs would stay in memory
-    return index, do(**run.arguments)
+    try:
+        return index, do(**run.arguments)
+    except Exception as error:
+        raise RuntimeError(f"the run {run.key} failed: {error!r}") from error
 
 
 @contextmanager

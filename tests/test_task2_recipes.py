@@ -1,0 +1,530 @@
+"""What the recipe cells of Task 2 promise, on little networks; and what its study plans."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnnlab import lines, runtime, splits
+
+runtime.start(seed=0)
+
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from cnnlab import heads, line_variants  # noqa: E402
+from tools import recipes, studies  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+COLOR = lines.HEADS.index("color")
+KINDS = ("final", "choose", "compare", "longer", "size", "variant")
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNNLAB_BUDGET", "smoke")
+        return recipes.load(ROOT / "Task-2" / "Task-2.py")
+
+
+@pytest.fixture(scope="module")
+def study():
+    spec = importlib.util.spec_from_file_location("task2_study", ROOT / "Task-2" / "study.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def part():
+    return lines.generate(per_class=4)
+
+
+@pytest.fixture
+def little(recipe):
+    """Makes networks with one convolution of 4 filters and 8 features, always the same."""
+
+    def network(names=lines.HEADS):
+        keras.utils.set_random_seed(1)
+        return recipe["network_of"]((4,), 8, names)
+
+    return network
+
+
+class Said:
+    """A network that gives these answers, labels (n, 4): others each time it is asked."""
+
+    def __init__(self, *answers, names=lines.HEADS):
+        self.answers = iter(answers)
+        self.names = sorted(names)
+
+    def predict(self, batches, verbose):
+        columns = dict(zip(lines.HEADS, np.transpose(next(self.answers)), strict=True))
+        return {
+            name: np.eye(12)[columns[name]] if name == "angle" else columns[name][:, None]
+            for name in self.names
+        }
+
+
+# --- the networks
+
+
+@pytest.mark.parametrize("name", ["small", "final"])
+def test_four_heads_on_the_same_features(recipe, name):
+    network = recipe["network_of"](**recipe["NETWORKS"][name])
+    assert set(network.output) == set(lines.HEADS)
+    for head, choices in heads.CHOICES_OF.items():
+        layer = network.get_layer(head)
+        expected = (12, "softmax") if choices > 2 else (1, "sigmoid")
+        assert (layer.units, layer.activation.__name__) == expected
+        assert network.output[head] is layer.output
+        assert layer.input is network.get_layer("length").input
+    assert network.input_shape == (None, 28, 28, 3)
+
+
+def test_the_final_network_is_small(recipe):
+    parameters = {
+        n: recipe["network_of"](**how).count_params() for n, how in recipe["NETWORKS"].items()
+    }
+    assert parameters["small"] < parameters["final"] <= 250_000
+
+
+@pytest.mark.parametrize("name", lines.HEADS)
+def test_a_single_head(recipe, name):
+    network = recipe["network_of"](**recipe["NETWORKS"]["small"], names=(name,))
+    assert list(network.output) == [name]
+    one = 12 if name == "angle" else 1
+    whole = recipe["network_of"](**recipe["NETWORKS"]["small"]).count_params()
+    inputs = network.get_layer(name).input.shape[1]
+    assert whole - network.count_params() == (15 - one) * (inputs + 1)
+
+
+def test_a_head_that_there_is_not(recipe):
+    with pytest.raises(ValueError, match="no head 'size'; the heads are length, width, angle"):
+        recipe["network_of"]((4,), 0, ("size",))
+
+
+def test_the_learning_rate_by_hand(recipe):
+    rate = recipe["optimizer_for"](1000, 2, 0.5)._learning_rate  # 8 steps an epoch
+    found = [float(rate(step)) for step in (0, 2, 4, 10, 16)]
+    half = 0.5 * (0.5 + 0.5 * 1e-3)  # in the middle of the cosine
+    assert found == pytest.approx([0.05, 0.275, 0.5, half, 0.5e-3])
+
+
+# --- training
+
+
+def test_losses_and_accuracies_belong_to_their_heads(recipe, little, part):
+    """What Keras reports after the last epoch, against NumPy on the network's answers."""
+    network, some = little(), lines.generate(per_class=1, seed=5)
+    served = heads.batches(some.images, some.labels, batch_size=1000)
+    history = recipe["train"](network, part, 2, 1e-2, 1, "5, 2, 1, 50", validation_data=served)
+    losses = heads.cross_entropy(heads.probabilities(network, some.images), some.labels)
+    wrong = recipe["errors_by_head"](network, some)
+    for name in lines.HEADS:
+        assert history[f"val_{name}_loss"][-1] == pytest.approx(losses[name], abs=1e-5)
+        assert history[f"val_{name}_accuracy"][-1] == pytest.approx(1 - wrong[name] / 96)
+    for start in ("", "val_"):
+        total = sum(
+            weight * np.array(history[f"{start}{name}_loss"])
+            for name, weight in {"length": 5, "width": 2, "color": 1, "angle": 50}.items()
+        )
+        assert history[f"{start}loss"] == pytest.approx(total, rel=1e-4)
+    assert "learned weights" not in history
+
+
+def test_ten_times_all_weights_train_the_same_network(recipe, little, part, monkeypatch):
+    """Adam divides by the size of the gradient, but for its epsilon."""
+    names = ("length", "angle")
+    monkeypatch.setitem(recipe["WEIGHTS"], "ten", dict.fromkeys(lines.HEADS, 10))
+    answers = {}
+    for weights in ("untrained", "equal", "ten"):
+        network = little(names)
+        if weights != "untrained":
+            recipe["train"](network, part, 2, 1e-2, 1, weights)
+        answers[weights] = network(part.images)
+    for name in names:
+        moved, off = (
+            np.abs(answers[each][name] - answers["equal"][name]).max()
+            for each in ("untrained", "ten")
+        )
+        assert moved > 0.02 and off < moved / 100
+
+
+def test_learned_weights_in_training(recipe, little, part):
+    """They are learned, reported, and never pulled towards 1 by weight decay."""
+
+    class Keep(keras.callbacks.Callback):
+        def on_train_end(self, logs=None):
+            self.trainer = self.model
+
+    keep, names = Keep(), ("width", "angle")
+    watch = recipe["HeadWatch"](part)
+    history = recipe["train"](little(names), part, 2, 1e-2, 1, "learned", callbacks=[keep, watch])
+    learned = history["learned weights"]
+    assert set(learned) == set(names)
+    assert all(1 / 50 <= weight <= 50 and weight != 1 for weight in learned.values())
+    assert set(watch.accuracies) == set(names)
+    assert watch.epochs == [4 / 3]  # 384 images make 3 steps an epoch; every fourth is looked at
+
+    optimizer, trained = keep.trainer.optimizer, keep.trainer.trainable_variables
+    for variable in optimizer.variables:  # no momentum, so that nothing but the decay is left
+        variable.assign(keras.ops.zeros_like(variable))
+    for log_variance in keep.trainer.log_variance.values():
+        log_variance.assign(1.0)
+    kernel = next(v for v in trained if v.name == "kernel")
+    before = kernel.numpy()
+    optimizer.apply([keras.ops.zeros_like(variable) for variable in trained])
+    assert np.abs(kernel.numpy()).sum() < np.abs(before).sum()
+    assert [float(s.numpy()) for s in keep.trainer.log_variance.values()] == [1.0, 1.0]
+
+
+# --- learned weights, by their formula
+
+
+@pytest.fixture
+def learner(recipe):
+    return recipe["LearnedWeights"](recipe["network_of"]((1,), 0))
+
+
+def weights_of(recipe, learner):
+    return recipe["learned_weights"](learner)["learned weights"]
+
+
+def test_learned_loss_by_hand(learner):
+    random = np.random.default_rng(0)
+    labels = np.array([(0, 1, 3, 1), (1, 1, 11, 255), (1, 0, 255, 0)])
+    ((_, answers, known),) = heads.batches(np.zeros((3, 28, 28, 3)), labels)
+    angle = random.dirichlet(np.ones(12), 3).astype("float32")
+    p = {
+        name: random.uniform(0.1, 0.9, 3).astype("float32") for name in ("length", "width", "color")
+    }
+    log_variances = {"length": 0.5, "width": -1.0, "angle": 2.0, "color": 0.0}
+    for name, value in log_variances.items():
+        learner.log_variance[name].assign(value)
+    said = {name: tf.constant(values[:, None]) for name, values in p.items()}
+    said["angle"] = tf.constant(angle)
+    found = learner.compute_loss(y=answers, y_pred=said, sample_weight=known)
+    true = {  # the probability of the right answer, for each image whose label is known
+        "length": [1 - p["length"][0], p["length"][1], p["length"][2]],
+        "width": [p["width"][0], p["width"][1], 1 - p["width"][2]],
+        "angle": [angle[0, 3], angle[1, 11]],
+        "color": [p["color"][0], 1 - p["color"][2]],
+    }
+    expected = sum(
+        np.exp(-s) * -np.log(true[name]).sum() / 3 + s / 2 for name, s in log_variances.items()
+    )
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def gradients(learner, losses):
+    """Gradients of the log variances where the heads have these losses."""
+    labels = np.array([(1, 1, 0, 1)])
+    ((_, answers, known),) = heads.batches(np.zeros((1, 28, 28, 3)), labels)
+    said = {}
+    for name, loss in losses.items():
+        p = np.exp(-loss)
+        of_each = [p, *[(1 - p) / 11] * 11] if name == "angle" else [p]
+        said[name] = tf.constant([of_each], tf.float32)
+    with tf.GradientTape() as tape:
+        total = learner.compute_loss(y=answers, y_pred=said, sample_weight=known)
+    variables = [learner.log_variance[name].value for name in losses]
+    return [float(each) for each in tape.gradient(total, variables)]
+
+
+LOSSES = {"length": 0.1, "width": 0.5, "angle": 2.0, "color": 0.3}
+
+
+def test_a_head_with_a_larger_loss_gets_a_smaller_weight(recipe, learner):
+    learner.log_variance["color"].assign(-1.0)
+    found = gradients(learner, LOSSES)
+    expected = [0.5 - 0.1, 0.5 - 0.5, 0.5 - 2, 0.5 - np.e * 0.3]
+    assert found == pytest.approx(expected, abs=1e-5)
+    learner.log_variance["color"].assign(0.0)
+    variables = [learner.log_variance[name] for name in LOSSES]
+    keras.optimizers.SGD(0.1).apply(list(map(tf.constant, gradients(learner, LOSSES))), variables)
+    expected = {name: np.exp(0.1 * (0.5 - loss)) for name, loss in LOSSES.items()}
+    assert weights_of(recipe, learner) == pytest.approx(expected, rel=1e-5)
+    for name, variable in learner.log_variance.items():
+        variable.assign(np.log(2 * LOSSES[name]))  # at rest: each head adds one half to the loss
+    assert gradients(learner, LOSSES) == pytest.approx([0] * 4, abs=1e-5)
+
+
+def test_learned_weights_stay_between_a_fiftieth_and_fifty(recipe, learner):
+    assert weights_of(recipe, learner) == dict.fromkeys(lines.HEADS, 1)
+    variables = [learner.log_variance[name] for name in lines.HEADS]
+    steps = [1.0, -1.0, 1e-9, 0.0]
+    keras.optimizers.SGD(1e6).apply([tf.constant(step) for step in steps], variables)
+    expected = {"length": 50, "width": 1 / 50, "angle": np.exp(1e-3), "color": 1}
+    assert weights_of(recipe, learner) == pytest.approx(expected, rel=1e-5)
+
+
+def test_no_learned_weights_where_they_are_fixed(recipe, little):
+    assert recipe["learned_weights"](little()) == {}
+
+
+# --- varied lines
+
+
+def copy_of(part):
+    return lines.Lines(*(column.copy() for column in part))
+
+
+def same(part, other):
+    return all(np.array_equal(a, b) for a, b in zip(part, other, strict=True))
+
+
+def test_varied_without_shares_is_a_copy(recipe, part):
+    varied = recipe["varied"](part, 0)
+    assert same(varied, part)
+    assert not np.shares_memory(varied.images, part.images)
+    assert not np.shares_memory(varied.labels, part.labels)
+
+
+def test_varied_leaves_the_original_alone_and_is_repeatable(recipe, part):
+    before = copy_of(part)
+    first, again, other = (recipe["varied"](part, seed, 0.5, 0.1) for seed in (1, 1, 2))
+    assert same(part, before)
+    assert same(first, again)
+    assert not np.array_equal(first.images, other.images)
+    assert not np.array_equal(first.labels, other.labels)
+
+
+def test_recolored_lines_have_an_unknown_color_and_no_others(recipe, part):
+    varied = recipe["varied"](part, 3, recolored=0.2)
+    unknown = varied.labels[:, COLOR] == heads.UNKNOWN
+    assert np.array_equal(unknown, np.any(varied.images != part.images, axis=(1, 2, 3)))
+    assert np.array_equal(varied.labels[~unknown], part.labels[~unknown])
+    assert np.array_equal(varied.labels[:, :COLOR], part.labels[:, :COLOR])
+    assert np.array_equal(varied.centers, part.centers)
+    assert unknown.mean() == pytest.approx(0.2, abs=5 * np.sqrt(0.16 / len(unknown)))
+    brightest = varied.images[unknown].max(axis=(1, 2))
+    assert len({tuple(color) for color in brightest}) > 0.9 * len(brightest)
+    shapes = line_variants.recolored(part.images[unknown], (255, 255, 255)).max(axis=-1)
+    assert np.array_equal(varied.images[unknown].max(axis=-1), shapes)
+
+
+def test_all_in_one_color(recipe, part):
+    varied = recipe["varied"](part, 0, recolored=1.0, colors=(255, 255, 255))
+    assert np.array_equal(varied.images, line_variants.recolored(part.images, (255,) * 3))
+    assert set(varied.labels[:, COLOR]) == {heads.UNKNOWN}
+
+
+def test_snapped_lines_keep_all_labels(recipe, part):
+    varied = recipe["varied"](part, 4, snapped=0.5)
+    assert np.array_equal(varied.labels, part.labels)
+    snapped = line_variants.snapped(part.labels, part.centers)
+    would_change = np.any(snapped != part.images, axis=(1, 2, 3))
+    changed = np.any(varied.images != part.images, axis=(1, 2, 3))
+    assert np.array_equal(varied.images[changed], snapped[changed])
+    n = would_change.sum()
+    assert changed.sum() / n == pytest.approx(0.5, abs=5 * np.sqrt(0.25 / n))
+    assert np.array_equal(recipe["varied"](part, 4, snapped=1.0).images, snapped)
+
+
+def test_a_line_can_be_snapped_and_recolored(recipe, part):
+    both = recipe["varied"](part, 0, 1.0, 1.0, colors=(0, 255, 0))
+    snapped = line_variants.snapped(part.labels, part.centers)
+    assert np.array_equal(both.images, line_variants.recolored(snapped, (0, 255, 0)))
+
+
+def test_drawn_otherwise(recipe, part):
+    drawn = recipe["drawn_otherwise"](part)
+    assert list(drawn) == ["red and blue", "green", "white", "40 % bright"]
+    assert np.array_equal(drawn["red and blue"], part.images)
+    assert not drawn["green"][..., [0, 2]].any()
+    levels = {name: images.max(axis=-1) for name, images in drawn.items()}
+    assert np.array_equal(levels["green"], levels["red and blue"])
+    assert np.array_equal(levels["white"], levels["red and blue"])
+    assert np.array_equal(drawn["white"].min(axis=-1), levels["white"])
+    assert levels["40 % bright"].max() == 102
+
+
+# --- counting and watching
+
+TRUE = np.array([(0, 0, 3, 1), (1, 0, 11, 0), (1, 1, 0, 1), (0, 1, 7, 0)], np.uint8)
+ANSWERED = np.array([(1, 0, 4, 1), (1, 0, 11, 0), (1, 1, 0, 0), (0, 1, 6, 1)])
+TESTED = lines.Lines(np.zeros((4, 28, 28, 3), np.uint8), TRUE, None)
+
+
+def test_errors_by_hand(recipe):
+    errors = {"length": 1, "width": 0, "angle": 2, "color": 2, "joint": 3}
+    assert recipe["errors_by_head"](Said(ANSWERED), TESTED) == errors
+    alone = recipe["errors_by_head"](Said(ANSWERED, names=("angle", "color")), TESTED)
+    assert alone == {"angle": 2, "color": 2}
+
+
+def test_watching_by_hand(recipe, monkeypatch):
+    """Five steps an epoch, looked at after every second: epochs 0.4, 0.8 and 1.2."""
+    monkeypatch.setitem(recipe, "STEPS_BETWEEN_CHECKS", 2)
+    watch = recipe["HeadWatch"](TESTED)
+    watch.set_model(Said(ANSWERED, TRUE, ANSWERED))
+    watch.set_params({"steps": 5})
+    watch.on_train_begin()
+    for step in (*range(5), 0, 1):
+        watch.on_train_batch_end(step)
+    assert watch.epochs == [0.4, 0.8, 1.2]
+    assert watch.accuracies == {
+        "length": [0.75, 1, 0.75],
+        "width": [1, 1, 1],
+        "angle": [0.5, 1, 0.5],
+        "color": [0.5, 1, 0.5],
+    }
+    assert watch.first_passed() == {"length": 0.8, "width": 0.4, "angle": 0.8, "color": 0.8}
+    watch.on_train_begin()  # of another training
+    assert (watch.epochs, watch.accuracies, watch.first_passed()) == ([], {}, {})
+
+
+def test_first_passed_by_hand(recipe):
+    watch = recipe["HeadWatch"](TESTED)
+    watch.epochs = [0.1, 0.2, 0.3]
+    watch.accuracies = {
+        "length": [0.5, 0.99, 0.7],  # reached is passed, also when it is lost again
+        "width": [0.5, 0.9899, 0.98],
+        "angle": [1.0, 0.0, 1.0],
+    }
+    assert watch.first_passed() == {"length": 0.2, "width": None, "angle": 0.1}
+    assert watch.first_passed(0.5) == {"length": 0.1, "width": 0.1, "angle": 0.1}
+
+
+def test_parts_of_parts_have_every_class_alike(recipe):
+    labels = lines.decode(np.repeat(np.arange(96), 1000))
+    validation = labels[splits.stratified(lines.encode(labels), test=0.4, seed=0).validation]
+    every = lines.Lines(validation, validation, validation)
+    watched = recipe["watched_part"](every)
+    assert np.bincount(lines.encode(watched.labels)).tolist() == [20] * 96
+    tenth = recipe["fraction_of"](every, 0.1)
+    assert np.bincount(lines.encode(tenth.labels)).tolist() == [6] * 96
+    assert same(tenth, (tenth.labels,) * 3)
+    assert recipe["fraction_of"](every, 1) is every
+
+
+# --- the study
+
+
+def chosen_from(study, changes=()):
+    """Stored runs of the choice: all alike, but for some {key: (errors, losses)}."""
+    stored = {}
+    for run in study.runs_of("choose", {}):
+        names = study.METHODS[run.arguments["method"]]
+        errors = dict.fromkeys(names, 10) | ({"joint": 20} if len(names) > 1 else {})
+        stored[run.key] = {"errors": errors, "cross-entropy": dict.fromkeys(names, 1.0)}
+    for key, (errors, losses) in dict(changes).items():
+        stored[key]["errors"] |= errors
+        stored[key]["cross-entropy"] |= losses
+    return stored
+
+
+def test_the_chosen_rate_has_fewest_errors_and_then_the_smallest_loss(study):
+    first, second, third, *_ = study.LEARNING_RATES
+    seed = study.CHOICE_SEEDS[0]
+
+    def key(network, method, rate):
+        return f"choose/{network}/{method}/{rate}/{seed}"
+
+    rates = study.chosen_rates(
+        chosen_from(
+            study,
+            {
+                key("small", "equal", second): ({"joint": 3}, {"angle": 9.0}),
+                key("small", "equal", third): ({"joint": 4}, {"angle": 0.0}),
+                key("small", "learned", second): ({"joint": 3}, {"angle": 0.5}),
+                key("small", "learned", third): ({"joint": 3}, {"color": 0.4}),
+                key("final", "equal", third): ({}, {"width": 0.9}),
+                key("final", "learned", second): ({"angle": 0}, {}),  # joint counts
+                key("final", "only angle", second): ({"angle": 9}, {"angle": 2.0}),
+                key("final", "only color", third): ({}, {"color": 0.9}),
+            },
+        )
+    )
+    expected = dict.fromkeys(rates, first)  # the first of equals
+    expected |= {
+        ("small", "equal"): second,
+        ("small", "learned"): third,
+        ("final", "equal"): third,
+        ("final", "only angle"): second,
+        ("final", "only color"): third,
+    }
+    assert rates == expected
+    assert len(rates) == len(study.EPOCHS) * len(study.METHODS)
+    plan = {run.key: run.arguments for run in study.runs_of("compare", chosen_from(study))}
+    assert {arguments["learning_rate"] for arguments in plan.values()} == {first}
+
+
+def test_a_rate_that_was_not_tried_is_named(study):
+    stored = chosen_from(study)
+    key = next(iter(stored))
+    del stored[key]
+    with pytest.raises(KeyError, match=key):
+        study.runs_of("compare", stored)
+
+
+def test_every_run_has_a_key_of_its_own(study):
+    assert set(study.KINDS) == set(KINDS)
+    stored = chosen_from(study)
+    plan = {kind: study.runs_of(kind, stored) for kind in KINDS}
+    keys = [run.key for runs in plan.values() for run in runs]
+    assert len(set(keys)) == len(keys)
+    assert all(run.key.startswith(f"{kind}/") for kind, runs in plan.items() for run in runs)
+    assert [run.key for run in plan["final"]] == [f"final/{seed}" for seed in study.SEEDS]
+    compared = {(run.arguments["network"], run.arguments["method"]) for run in plan["compare"]}
+    assert compared == set(study.chosen_rates(stored))
+    assert len(plan["compare"]) == len(study.SEEDS) * len(compared)
+    assert {run.arguments["variant"] for run in plan["variant"]} == set(study.VARIANTS)
+
+
+def test_choices_are_not_made_with_seeds_that_are_tested(study):
+    stored = chosen_from(study)
+    seeds = {kind: {run.arguments["seed"] for run in study.runs_of(kind, stored)} for kind in KINDS}
+    assert seeds.pop("choose") == set(study.CHOICE_SEEDS)
+    assert not set.union(*seeds.values()) & set(study.CHOICE_SEEDS)
+
+
+def test_every_way_of_weighting_is_known(study, recipe):
+    assert {study.weights_of(method) for method in study.METHODS} <= {*recipe["WEIGHTS"], "learned"}
+    assert set(study.EPOCHS) == set(recipe["NETWORKS"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_digests_are_text_and_follow_the_budget(study, monkeypatch, kind):
+    study.digest.cache_clear()
+    full = study.digest(kind)
+    monkeypatch.setenv("CNNLAB_BUDGET", "smoke")
+    study.digest.cache_clear()
+    smoke = study.digest(kind)
+    study.digest.cache_clear()
+    assert full.startswith("full ") and smoke == full.replace("full", "smoke")
+    assert int(full.removeprefix("full "), 16) > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_stored_is_not_missing(study, tmp_path, kind):
+    """The arguments of every run come back from JSON as they were."""
+    plan = study.runs_of(kind, chosen_from(study))
+    stored = {run.key: run.arguments | {"recipe": run.recipe} for run in plan}
+    path = runtime.save_json({"runs": stored}, tmp_path / "study.json")
+    assert studies.missing({}, plan) == plan
+    assert studies.missing(studies.load(path), plan) == []
+
+
+def test_a_smoke_study_does_not_write_into_the_repository(study, monkeypatch, capsys):
+    monkeypatch.setenv("CNNLAB_BUDGET", "smoke")
+    with pytest.raises(SystemExit):
+        study.main([])
+    assert "--out must say where the results go" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["final", "compare"])
+def test_a_run_of_a_study(study, recipe, monkeypatch, tmp_path, kind):
+    monkeypatch.setenv("CNNLAB_BUDGET", "smoke")
+    monkeypatch.setattr(study, "recipe", lambda: recipe)
+    run = study.runs_of(kind, chosen_from(study))[-1]
+    studies.execute(tmp_path / "study.json", [run], study.KINDS[kind][0])
+    (found,) = studies.load(tmp_path / "study.json").values()
+    assert found["n"] == 96 * 12
+    assert all(0 <= count <= found["n"] for count in found["errors"].values())
+    if kind == "final":
+        assert found["drawn otherwise"]["red and blue"] == found["errors"]
+        assert found["parameters"] <= 250_000
