@@ -1233,9 +1233,9 @@ out.figure(calibration.reliability(confidences), "reliability")
 # without an error.
 #
 # **Reading.** On unseen lines of our own there is hardly an error to be sure about. On lines of
-# other programs the plain network is wrong up to ten times as often as it says; the final one lies
-# on the diagonal where it has errors at all. Varied training lines made it not only more often
-# right, but honest about the rest.
+# other programs the plain network is wrong far more often than it says, where it is nearly sure
+# more than ten times as often; the final one lies near the diagonal wherever it has errors. Varied
+# training lines made it not only more often right, but honest about the rest.
 
 # %% [markdown]
 # ## 9 · Between the classes
@@ -1308,12 +1308,13 @@ out.figure(figure, "size-responses-final")
 # %% [markdown]
 # **Figure 19.** The same for the final network.
 #
-# **Reading.** The angle head divides the circle into twelve sectors with sharp borders, about three
-# degrees wide, and never answers a class that is not next to the true angle. The borders are not
-# all half-way: the classes 0° and 90° get the narrowest sectors. On a pixel grid a line at exactly
-# 0° is the only one without steps, so a small slope already looks like something else. The length
-# head's border lies at 10 pixels, near the middle of 7 and 15, the width head's at 2, the middle of
-# 1 and 3.
+# **Reading.** The angle head divides the circle into twelve sectors with sharp borders, about five
+# degrees wide, and hardly ever answers a class that is not next to the true angle. The borders are
+# not half-way: the sector of 15° reaches from 5.9° to 23.9°, that of 30° only from there to 36.7°,
+# and so on in turn around the circle. A likely cause, not tested here: the training lines with ends
+# on whole pixels, which scatter short lines at 15° much more than those at 30°. The length head's
+# border lies at 10 pixels, near the middle of 7 and 15, the width head's at 2, the middle of 1 and
+# 3.
 #
 # The plain network shows what its heads really measure. Its borders move with brightness: at 70 % a
 # line must be 3.1 pixels wide to be called thick, so trained thick lines become a matter of luck,
@@ -1388,7 +1389,11 @@ else:
     print("no study.json in this run")
 
 # %% [markdown]
-# **Reading.** TODO-SEEDS
+# **Reading.** None of the five seeds makes an error on 38,400 unseen lines, with 226,191
+# parameters. Other test sets may differ more than other seeds do: the interval is the one of 0
+# errors in 38,400. Training takes about a minute on two cores; how long exactly depends on the
+# machine's mood more than on the seed. On lines of other programs the seeds agree on what is hard:
+# plain OpenCV lines and, above all, Pillow's.
 
 # %% [markdown]
 # ## 11 · What was learned
