@@ -125,8 +125,17 @@ def probabilities(network, images, batch_size=1000):
     Args:
         network: a Keras model whose outputs are a dict by head.
         images: (n, h, w, 3) array, 0..255.
+
+    Raises:
+        ValueError: the network's outputs are no dict by head.
     """
-    return network.predict(image_batches.batches(images, batch_size=batch_size), verbose=0)
+    found = network.predict(image_batches.batches(images, batch_size=batch_size), verbose=0)
+    if not isinstance(found, dict):
+        raise ValueError(
+            f"the outputs of {network.name!r} are a {type(found).__name__}; "
+            f"they must be a dict by head: {', '.join(HEADS)}"
+        )
+    return found
 
 
 def decide(probabilities):
@@ -153,8 +162,14 @@ def predict(network, images):
 
     Returns:
         (n, 4) uint8, columns as in `lines.HEADS`.
+
+    Raises:
+        ValueError: the network's outputs are no dict by head, or a head is missing.
     """
     decided = decide(probabilities(network, images))
+    missing = [name for name in HEADS if name not in decided]
+    if missing:
+        raise ValueError(f"the network has no head {', '.join(missing)}")
     return np.stack([decided[name] for name in HEADS], axis=-1)
 
 

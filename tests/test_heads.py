@@ -380,3 +380,14 @@ def test_weighted_mean_by_hand():
 def test_weighted_mean_refuses(weights):
     with pytest.raises(ValueError, match="weight"):
         heads.weighted_mean({"length": 1.0, "angle": 0.5}, weights)
+
+
+def test_predict_refuses_a_network_without_all_heads_by_name():
+    pixels = keras.Input((28, 28, 3))
+    features = keras.layers.Flatten()(pixels)
+    one = keras.layers.Dense(1, activation="sigmoid", name="length")(features)
+    images = np.zeros((2, 28, 28, 3), np.uint8)
+    with pytest.raises(ValueError, match="no head width, angle, color"):
+        heads.predict(keras.Model(pixels, {"length": one}), images)
+    with pytest.raises(ValueError, match="must be a dict by head"):
+        heads.predict(keras.Model(pixels, one), images)
