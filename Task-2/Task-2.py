@@ -1215,12 +1215,12 @@ if figure:
 # 100 lines of three of the programs. The final one is right on more than 99.8 % of anti-aliased
 # OpenCV lines and rotated bars, on 98 % of plain OpenCV lines and on 94 % of Pillow's. The column
 # *angle intact* counts the drawings whose angle, measured by second moments, is still nearest to
-# its class. The final network exceeds it on both coarse programs: having seen lines with ends on
-# whole pixels, it knows what 15° looks like when only whole pixels are left. Taken together the
-# four programs give 98.1 % with this seed, the best of five; the mean of five is 97.6 % (section
-# 10), not the 99 % we aimed at. What is missing is mostly short: seven pixels at 15° and at 30°
-# differ, on whole pixels, by one or two of them; and Pillow draws thick lines thinner than asked at
-# some angles, as the fourth row of the figure shows.
+# its class. The final network exceeds it on both coarse programs: it has seen lines with ends on
+# whole pixels, which may be how it knows what 15° looks like when no others are left. Taken
+# together the four programs give 98.1 % with this seed, the best of five; the mean of five is 97.6
+# % (section 10), not the 99 % we aimed at. What is missing is mostly short: seven pixels at 15° and
+# at 30° differ, on whole pixels, by one or two of them; and Pillow draws thick lines thinner than
+# asked at some angles, as the fourth row of the figure shows.
 
 # %% [markdown]
 # ### Is it as sure as it is right?
