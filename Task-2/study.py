@@ -81,7 +81,7 @@ def drawn_otherwise_errors(network):
 
 
 def train_method(network, method, learning_rate, seed, share=1, longer=1, callbacks=()):
-    """Train a network by one way of weighting; the number of steps does not depend on the share."""
+    """Train a network by one way of weighting; about as many steps for every share."""
     part = recipe()["fraction_of"](recipe()["line_parts"]()["training"], share)
     epochs = 1 if runtime.in_smoke() else round(EPOCHS[network] * longer / share)
     return recipe()["train_comparison"](
