@@ -1,0 +1,48 @@
+"""Activations: what each layer of a network makes of an image."""
+
+import numpy as np
+import tensorflow as tf
+
+from cnnlab.interpret.network import as_batch, network_of
+
+BATCH = 256  # images in one call of the compiled function: bounds the memory
+
+
+def activations(model, images, layers=None) -> dict[str, np.ndarray]:
+    """Return the outputs of layers, all computed in one pass.
+
+    Args:
+        model: a Keras model; see `network_of`. It stays as it was.
+        images: what the model's own input needs, one or many; see `as_batch`.
+        layers: names of layers, or one name; left out, every layer with feature maps.
+
+    Returns:
+        {name: (n, height, width, channels) float32}, in the order asked for; layers without
+        feature maps, a dense one for example, give the shape that they have. A layer that is
+        called several times has a name for each call.
+
+    Raises:
+        TypeError: `model` is no Keras model.
+        ValueError: an unknown layer (the message lists them), or images that do not fit.
+    """
+    network = network_of(model, images)
+    images = as_batch(network, images)
+    layers = network.feature_maps() if layers is None else layers
+    layers = [layers] if isinstance(layers, str) else list(layers)
+    calls = [network.layer(name) for name in layers]
+    names = tuple(call.name for call in calls)
+    compute = network.function(("activations", names), lambda: _compile(network, calls))
+    parts = [compute(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+    return {
+        name: np.concatenate([part[index].numpy() for part in parts])
+        for index, name in enumerate(names)
+    }
+
+
+def _compile(network, calls):
+    @tf.function(input_signature=[network.signature()])
+    def compute(images):
+        found = network.graph.run(images, [call.outputs[0] for call in calls])
+        return [tf.cast(tensor, "float32") for tensor in found]
+
+    return compute

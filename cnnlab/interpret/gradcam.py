@@ -1,0 +1,177 @@
+"""Heatmaps of class activation: Grad-CAM, Grad-CAM++ and LayerCAM.
+
+All three weigh the feature maps A of one layer with the gradient g of the score S, the logit of one
+class, and add them up over the channels k; what speaks against the class is cut off at 0:
+
+    Grad-CAM    (Selvaraju et al., 2017)       relu(sum_k mean(g_k) A_k)
+    Grad-CAM++  (Chattopadhay et al., 2018)    relu(sum_k sum(alpha_k relu(g_k)) A_k)
+    LayerCAM    (Jiang et al., 2021)           relu(sum_k relu(g_k) A_k)
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from cnnlab.interpret import scores
+from cnnlab.interpret.network import as_batch, network_of
+
+BATCH = 256  # images in one call of the compiled function: bounds the memory
+
+
+class Heatmaps(NamedTuple):
+    """Heatmaps of n images.
+
+    Attributes:
+        maps: (n, height, width) float32, 0..1, as large as the images; each is divided by its
+            own highest value, and is all 0 where `note` says why.
+        layer: the name of the layer they were made at.
+        head: the name of the head explained.
+        targets: (n,) int32, the classes explained.
+        scores: (n,) float32, their logits; negated for answer 0 of a single sigmoid unit.
+        peak: (n,) float32, the highest value of `raw`, in units of the logit; not above 0 where
+            the map is empty.
+        raw: (n, h, w) float32, the weighted sums at the layer's own size, with their sign.
+        note: n strings, "" or why the map is empty or says little.
+        method: "grad-cam", "grad-cam++" or "layercam".
+    """
+
+    maps: np.ndarray
+    layer: str
+    head: str
+    targets: np.ndarray
+    scores: np.ndarray
+    peak: np.ndarray
+    raw: np.ndarray
+    note: tuple[str, ...]
+    method: str
+
+
+def grad_cam_sum(maps, gradients):
+    """Return the (n, h, w) sums of the feature maps (n, h, w, channels), Selvaraju et al. 2017."""
+    weights = tf.reduce_mean(gradients, axis=(1, 2))  # (n, channels)
+    return tf.einsum("nhwk,nk->nhw", maps, weights)
+
+
+def grad_cam_plus_plus_sum(maps, gradients):
+    """Return the (n, h, w) sums of Chattopadhay et al. 2018, equations 10 and 19.
+
+    For the score exp(S), all of whose derivatives are powers of the gradient of S; the common
+    factor exp(S) does not change the picture and is left out.
+    """
+    everywhere = tf.reduce_sum(maps, axis=(1, 2), keepdims=True)
+    below = 2 * gradients**2 + everywhere * gradients**3
+    alpha = tf.math.divide_no_nan(gradients**2, below)
+    weights = tf.reduce_sum(alpha * tf.nn.relu(gradients), axis=(1, 2))
+    return tf.einsum("nhwk,nk->nhw", maps, weights)
+
+
+def layer_cam_sum(maps, gradients):
+    """Return the (n, h, w) sums of Jiang et al. 2021: each place has its own weight."""
+    return tf.reduce_sum(tf.nn.relu(gradients) * maps, axis=-1)
+
+
+METHODS = {
+    "grad-cam": grad_cam_sum,
+    "grad-cam++": grad_cam_plus_plus_sum,
+    "layercam": layer_cam_sum,
+}
+
+
+def grad_cam(model, images, head=None, target=None, layer=None, method="grad-cam") -> Heatmaps:
+    """Return what in each image speaks for a class.
+
+    Args:
+        model: a Keras model; see `network_of`. It stays as it was.
+        images: what the model's own input needs, one or many; see `as_batch`.
+        head: the name of the output to explain; can be left out if there is only one.
+        target: a class index, 0/1 for a single sigmoid unit, or one for each image; left out, the
+            model's own answer.
+        layer: the name of a layer with feature maps on the way to that head; left out, the last
+            convolution on that way.
+        method: a key of METHODS.
+
+    Returns:
+        `Heatmaps`, the raw sums enlarged to the image's size by bilinear interpolation.
+
+    Raises:
+        TypeError: `model` is no Keras model.
+        ValueError: an unknown head, layer or method, a layer that does not feed the head, a target
+            out of range, or images that do not fit; the message says what would be right.
+    """
+    if method not in METHODS:
+        raise ValueError(f"no method {method!r}; there are {', '.join(METHODS)}")
+    network = network_of(model, images)
+    images = as_batch(network, images)
+    head = scores.find_head(network.heads, head)
+    call = network.feature_map(layer, head)
+    targets = scores.check_targets(head, target, len(images))
+    if targets is None:
+        targets = np.full(len(images), -1, np.int32)  # -1: the model's own answer
+    explain = network.function(
+        ("grad_cam", call.name, head.name, method),
+        lambda: _compile(network, head, call, METHODS[method]),
+    )
+    parts = [
+        explain(images[start : start + BATCH], targets[start : start + BATCH])
+        for start in range(0, len(images), BATCH)
+    ]
+    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    note = tuple(
+        _note(*of_image, places=found["raw"][0].size)
+        for of_image in zip(found["peak"], found.pop("active"), found.pop("reached"), strict=True)
+    )
+    return Heatmaps(layer=call.name, head=head.name, note=note, method=method, **found)
+
+
+def _compile(network, head, call, combine):
+    """Return the function that explains a batch: (images, targets, -1 for the answer) -> dict."""
+    place = call.outputs[0]
+
+    @tf.function(input_signature=[network.signature(), tf.TensorSpec((None,), tf.int32)])
+    def explain(images, targets):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+
+            def watch(number, tensor):
+                if number == place:
+                    tape.watch(tensor)
+                    feature_maps.append(tensor)
+
+            feature_maps = []
+            logits = scores.logits(network.graph, head, images, watch=watch)
+            targets = tf.where(targets < 0, scores.answers(head, logits), targets)
+            score = scores.of_targets(head, logits, targets)
+        # Images do not influence each other, so the gradient of the sum holds that of each score.
+        gradients = tape.gradient(score, feature_maps[0], unconnected_gradients="zero")
+        maps, gradients = (tf.cast(part, "float32") for part in (feature_maps[0], gradients))
+        raw = combine(maps, gradients)
+        size = tf.shape(images)[1:3]
+        large = tf.image.resize(tf.nn.relu(raw)[..., None], size, "bilinear")[..., 0]
+        highest = tf.reduce_max(large, axis=(1, 2), keepdims=True)
+        shown = tf.where(tf.math.is_finite(highest), large, 0)
+        return {
+            "maps": tf.math.divide_no_nan(shown, highest),
+            "targets": targets,
+            "scores": score,
+            "peak": tf.reduce_max(raw, axis=(1, 2)),
+            "raw": raw,
+            "active": tf.reduce_any(maps != 0, axis=(1, 2, 3)),
+            "reached": tf.reduce_any(gradients != 0, axis=(1, 2, 3)),
+        }
+
+    return explain
+
+
+def _note(peak, active, reached, places):
+    """Say why a map is empty, or says little; "" for a good one."""
+    if not np.isfinite(peak):
+        return "empty: the network computes NaN or infinity for this image"
+    if not active:
+        return "empty: the layer is dead, it gives 0 everywhere for this image"
+    if not reached:
+        return "empty: no gradient arrives, the units between the layer and the head are all off"
+    if peak <= 0:
+        return f"empty: no place speaks for the class, the highest raw value is {peak:.3g}"
+    if places == 1:
+        return "the layer has a single place, so the heat is the same everywhere"
+    return ""
