@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.interpret import scores
+from cnnlab.interpret import placement, scores
 from cnnlab.interpret.network import as_batch, network_of
 
 BATCH = 256  # images in one call of the compiled function: bounds the memory
@@ -29,6 +29,8 @@ class Heatmaps(NamedTuple):
         head: the name of the head explained.
         targets: (n,) int32, the classes explained.
         scores: (n,) float32, their logits; negated for answer 0 of a single sigmoid unit.
+        probabilities: (n,) float32, 0..1, what the network gives them; of a head that ends on no
+            activation, what a softmax or sigmoid would make of its numbers.
         peak: (n,) float32, the highest value of `raw`, in units of the logit; not above 0 where
             the map is empty.
         raw: (n, h, w) float32, the weighted sums at the layer's own size, with their sign.
@@ -41,6 +43,7 @@ class Heatmaps(NamedTuple):
     head: str
     targets: np.ndarray
     scores: np.ndarray
+    probabilities: np.ndarray
     peak: np.ndarray
     raw: np.ndarray
     note: tuple[str, ...]
@@ -78,7 +81,9 @@ METHODS = {
 }
 
 
-def grad_cam(model, images, head=None, target=None, layer=None, method="grad-cam") -> Heatmaps:
+def grad_cam(
+    model, images, head=None, target=None, layer=None, method="grad-cam", weights=None
+) -> Heatmaps:
     """Return what in each image speaks for a class.
 
     Args:
@@ -90,9 +95,12 @@ def grad_cam(model, images, head=None, target=None, layer=None, method="grad-cam
         layer: the name of a layer with feature maps on the way to that head; left out, the last
             convolution on that way.
         method: a key of METHODS.
+        weights: [(variable, array)] to use instead of the variables' own values; the model is not
+            changed. Other arrays for the same variables cost no new compilation.
 
     Returns:
-        `Heatmaps`, the raw sums enlarged to the image's size by bilinear interpolation.
+        `Heatmaps`, the raw sums enlarged to the image's size by bilinear interpolation between the
+        places that the cells of the layer look at; see `interpret.placement`.
 
     Raises:
         TypeError: `model` is no Keras model.
@@ -108,12 +116,13 @@ def grad_cam(model, images, head=None, target=None, layer=None, method="grad-cam
     targets = scores.check_targets(head, target, len(images))
     if targets is None:
         targets = np.full(len(images), -1, np.int32)  # -1: the model's own answer
+    variables, values = zip(*weights, strict=True) if weights else ((), ())
     explain = network.function(
-        ("grad_cam", call.name, head.name, method),
-        lambda: _compile(network, head, call, METHODS[method]),
+        ("grad_cam", call.name, head.name, method, *map(id, variables)),
+        lambda: _compile(network, head, call, METHODS[method], variables),
     )
     parts = [
-        explain(images[start : start + BATCH], targets[start : start + BATCH])
+        explain(images[start : start + BATCH], targets[start : start + BATCH], values)
         for start in range(0, len(images), BATCH)
     ]
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -124,12 +133,17 @@ def grad_cam(model, images, head=None, target=None, layer=None, method="grad-cam
     return Heatmaps(layer=call.name, head=head.name, note=note, method=method, **found)
 
 
-def _compile(network, head, call, combine):
-    """Return the function that explains a batch: (images, targets, -1 for the answer) -> dict."""
-    place = call.outputs[0]
+def _compile(network, head, call, combine, variables):
+    """Return the function that explains a batch.
 
-    @tf.function(input_signature=[network.signature(), tf.TensorSpec((None,), tf.int32)])
-    def explain(images, targets):
+    It turns images, targets (-1 for the model's own answer) and values for `variables` into a dict.
+    """
+    place = call.outputs[0]
+    enlarge = placement.enlarger(network, call)
+    values = tuple(tf.TensorSpec(variable.shape, variable.dtype) for variable in variables)
+
+    @tf.function(input_signature=[network.signature(), tf.TensorSpec((None,), tf.int32), values])
+    def explain(images, targets, values):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
 
             def watch(number, tensor):
@@ -138,21 +152,22 @@ def _compile(network, head, call, combine):
                     feature_maps.append(tensor)
 
             feature_maps = []
-            logits = scores.logits(network.graph, head, images, watch=watch)
+            weights = list(zip(variables, values, strict=True))
+            logits = scores.logits(network.graph, head, images, watch=watch, weights=weights)
             targets = tf.where(targets < 0, scores.answers(head, logits), targets)
             score = scores.of_targets(head, logits, targets)
         # Images do not influence each other, so the gradient of the sum holds that of each score.
         gradients = tape.gradient(score, feature_maps[0], unconnected_gradients="zero")
         maps, gradients = (tf.cast(part, "float32") for part in (feature_maps[0], gradients))
         raw = combine(maps, gradients)
-        size = tf.shape(images)[1:3]
-        large = tf.image.resize(tf.nn.relu(raw)[..., None], size, "bilinear")[..., 0]
+        large = enlarge(tf.nn.relu(raw), tf.shape(images)[1:3])
         highest = tf.reduce_max(large, axis=(1, 2), keepdims=True)
         shown = tf.where(tf.math.is_finite(highest), large, 0)
         return {
             "maps": tf.math.divide_no_nan(shown, highest),
             "targets": targets,
             "scores": score,
+            "probabilities": scores.probabilities(head, logits, targets),
             "peak": tf.reduce_max(raw, axis=(1, 2)),
             "raw": raw,
             "active": tf.reduce_any(maps != 0, axis=(1, 2, 3)),

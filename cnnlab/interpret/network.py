@@ -106,9 +106,14 @@ class Network:
         return [call for call in self.graph.calls if value in call.inputs]
 
     def function(self, key, make):
-        """Return the compiled function kept under a key; `make()` returns it the first time."""
+        """Return the `tf.function` kept under a key; `make()` returns it the first time.
+
+        It must have an `input_signature`. It is traced here, since TensorFlow warns of functions
+        that are often traced by being called, even if each is another function.
+        """
         if key not in self.compiled:
             self.compiled[key] = make()
+            self.compiled[key].get_concrete_function()
         return self.compiled[key]
 
     def signature(self):

@@ -1,0 +1,127 @@
+"""Where in the image the places of a feature map lie.
+
+A feature map is usually stretched over the image, as if its cells shared it out evenly. They do
+not: a 7 × 7 convolution without padding has 22 cells for 28 pixels, and the first looks at pixels
+0 to 7, whose middle is 3.5, where stretching puts it at 0.6. Here the middles are computed from the
+layers on the way (Dumoulin & Visin, 2016; Araujo et al., 2019).
+"""
+
+import math
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cnnlab.interpret.network import Network
+
+STRIDED = (
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv2D,
+    keras.layers.MaxPooling2D,
+    keras.layers.AveragePooling2D,
+)
+
+
+class Grid(NamedTuple):
+    """The middles of a feature map's cells along one axis: `first + spacing * index`, in pixels.
+
+    Pixel i of the image reaches from i to i + 1, its middle is i + 0.5.
+    """
+
+    first: float
+    spacing: float
+
+
+def stretched(cells: int, pixels: int) -> Grid:
+    """Return the grid of cells that share the pixels out evenly."""
+    return Grid(0.5 * pixels / cells, pixels / cells)
+
+
+def grids(network: Network, call) -> tuple[Grid, Grid] | None:
+    """Return the (vertical, horizontal) grids of a layer's feature map.
+
+    None where they cannot be told: a size is open, a layer on the way has an unknown geometry, or
+    two ways of different geometry meet.
+    """
+    height, width, _ = network.graph.input_shape
+    if height is None or width is None:
+        return None
+    known = {0: ((height, width), (Grid(0.5, 1), Grid(0.5, 1)))}
+    for before in network.graph.ancestors(call.outputs[0]):
+        given = [known.get(value) for value in before.inputs]
+        made = _after(before, given)
+        known.update((value, made) for value in before.outputs)
+    found = known[call.outputs[0]]
+    return found and found[1]
+
+
+def _after(call, given):
+    """Return ((height, width), grids) of what a call makes, or None where it cannot be told."""
+    spatial = [part for part in given if part is not None]
+    if not spatial or len(spatial) < len(given) or len(call.shape) != 3:
+        return None
+    sizes, before = spatial[0]
+    after = call.shape[:2]
+    if len(set(spatial)) > 1 or None in after:
+        return None
+    layer = call.operation
+    if isinstance(layer, STRIDED):
+        return after, tuple(map(_strided, before, sizes, *_windows(layer), [layer.padding] * 2))
+    if isinstance(layer, (keras.layers.ZeroPadding2D, keras.layers.Cropping2D)):
+        sign = -1 if isinstance(layer, keras.layers.ZeroPadding2D) else 1
+        edges = getattr(layer, "padding", None) or layer.cropping
+        return after, tuple(map(_moved, before, [sign * edge[0] for edge in edges]))
+    if isinstance(layer, keras.layers.UpSampling2D):
+        return after, tuple(map(_refined, before, layer.size))
+    return (after, before) if after == sizes else None
+
+
+def _windows(layer):
+    """Return (window sizes with dilation, strides) of a layer, each (vertical, horizontal)."""
+    window = getattr(layer, "kernel_size", None) or layer.pool_size
+    dilation = getattr(layer, "dilation_rate", 1)
+    dilation = (dilation, dilation) if isinstance(dilation, int) else dilation
+    spans = [(size - 1) * step + 1 for size, step in zip(window, dilation, strict=True)]
+    return spans, layer.strides
+
+
+def _strided(grid, size, window, stride, padding):
+    """Return the grid after a sliding window: TensorFlow pads the larger half at the end."""
+    padded = 0
+    if padding == "same":
+        padded = max((math.ceil(size / stride) - 1) * stride + window - size, 0) // 2
+    return Grid(grid.first + grid.spacing * ((window - 1) / 2 - padded), grid.spacing * stride)
+
+
+def _moved(grid, cells):
+    return Grid(grid.first + cells * grid.spacing, grid.spacing)
+
+
+def _refined(grid, factor):
+    return Grid(grid.first + grid.spacing * (0.5 / factor - 0.5), grid.spacing / factor)
+
+
+def interpolation(grid: Grid, cells: int, pixels: int) -> np.ndarray:
+    """Return the (pixels, cells) float32 matrix of linear interpolation between the cells' middles.
+
+    Beyond the first and the last middle their values go on. Each row adds up to 1.
+    """
+    where = (np.arange(pixels) + 0.5 - grid.first) / grid.spacing
+    where = np.clip(where, 0, cells - 1)
+    distance = np.abs(where[:, None] - np.arange(cells))
+    return np.clip(1 - distance, 0, None).astype(np.float32)
+
+
+def enlarger(network: Network, call):
+    """Return the function that enlarges maps (n, h, w) of a layer: (maps, (height, width)).
+
+    Where the places of its cells cannot be told, the maps are stretched over the image.
+    """
+    found = grids(network, call)
+    if found is None:
+        return lambda maps, size: tf.image.resize(maps[..., None], size, "bilinear")[..., 0]
+    sizes = zip(found, call.shape[:2], network.graph.input_shape[:2], strict=True)
+    down, across = (interpolation(*of_axis) for of_axis in sizes)
+    return lambda maps, size: down @ maps @ across.T
