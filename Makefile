@@ -14,7 +14,7 @@ help:  ## Show this list
 	@echo "make TARGET, where TARGET is:"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
 
-setup: $(INSTALLED)  ## Make .venv with everything in requirements.txt; every other target does it by itself
+setup: $(INSTALLED)  ## Make .venv with everything in requirements.txt and requirements-test.txt; every other target does it by itself
 
 run: $(INSTALLED)  ## Execute the notebooks in order, print the table of results (TASKS="Task-1 ..." for some)
 	@$(VENV_PYTHON) -m tools.notebooks run $(TASKS)
@@ -46,7 +46,7 @@ clean:  ## Remove caches and generated data; .venv and all results stay
 	@find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 # The stamp is made last, so that an installation that was interrupted is taken up again.
-$(INSTALLED): requirements.txt constraints.txt pyproject.toml
+$(INSTALLED): requirements.txt requirements-test.txt constraints.txt pyproject.toml
 	@rm -f $@
 	@if ! $(VENV_PYTHON) -c '$(SUITABLE)' 2>/dev/null; then \
 		for candidate in $(PYTHON); do \
@@ -58,6 +58,6 @@ $(INSTALLED): requirements.txt constraints.txt pyproject.toml
 		fi; \
 		"$$found" -m venv --clear .venv; \
 	fi
-	@echo "Installing the packages of requirements.txt into .venv: a minute or more."
-	@$(VENV_PYTHON) -m pip install -q --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@echo "Installing the packages of requirements.txt and requirements-test.txt into .venv: a minute or more."
+	@$(VENV_PYTHON) -m pip install -q --disable-pip-version-check -r requirements.txt -r requirements-test.txt -c constraints.txt
 	@touch $@

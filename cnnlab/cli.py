@@ -6,6 +6,8 @@ from pathlib import Path
 
 from cnnlab import line_files, line_pictures, lines
 
+FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message):
@@ -19,7 +21,7 @@ def main(arguments=None):
         prog="python -m cnnlab", description="The datasets and pictures of the three tasks."
     )
     subcommands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (add_lines,):
+    for add in (add_lines, add_explain):
         add(subcommands)
     options = parser.parse_args(arguments)
     try:
@@ -103,3 +105,86 @@ def _run_lines(options):
     if options.video:
         line_pictures.write_film(options.video, dataset)
         print(f"{options.video}: a film of all classes")
+
+
+def add_explain(subcommands):
+    """Add `explain`, which draws what a model sees in an image, or what a layer looks for."""
+    parser = subcommands.add_parser(
+        "explain",
+        help="look inside a Keras model: activations, heatmaps, filters",
+        description="An image alone: the activations of every layer, and a heatmap for each head. "
+        "A layer alone: its filters. Both: that image's activations and heatmaps at that layer.",
+        epilog="The models of this repository have short names: task1-part1-mnist, "
+        "task1-part1-lines, task1-mnist, task1-lines, task2, task2-plain.",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="FILE",
+        required=True,
+        help="a .keras or .h5 file, or a short name; nothing in it is executed but its layers",
+    )
+    parser.add_argument(
+        "--image",
+        metavar="FILE",
+        type=Path,
+        help="any image; its size and colors are converted, and it is said how",
+    )
+    parser.add_argument("--layer", metavar="NAME", help="a wrong name lists the right ones")
+    parser.add_argument("--head", metavar="NAME", help="explain this output (default: each)")
+    parser.add_argument(
+        "--target",
+        metavar="N",
+        type=int,
+        help="the class to explain; 0 or 1 for a single sigmoid unit (default: the answer)",
+    )
+    parser.add_argument(
+        "--method",
+        default="grad-cam",
+        metavar="NAME",
+        help="of the heatmaps: grad-cam, grad-cam++ or layercam (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--range",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="black and white in the model's input (default: read from its first layers)",
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", type=Path, required=True, help="the figure: .png, .pdf or .svg"
+    )
+    parser.set_defaults(run=_run_explain, parser=parser)
+
+
+def _run_explain(options):
+    if options.out.suffix.lower() not in FIGURE_SUFFIXES:
+        options.parser.error(f"{options.out} must end in {', '.join(FIGURE_SUFFIXES)}")
+    if not (options.image or options.layer):
+        options.parser.error("nothing to explain: give --image FILE, --layer NAME or both")
+    _say("starting TensorFlow")
+    from cnnlab import runtime
+
+    runtime.start(seed=0)
+    from cnnlab import interpret
+    from cnnlab.interpret import examples, loading
+
+    _say(f"loading {options.model}")
+    model = loading.load(options.model)
+    found = interpret.explain(
+        model,
+        options.image,
+        options.layer,
+        options.head,
+        options.target,
+        method=options.method,
+        real_images=examples.images_for(options.model) if options.image is None else None,
+        value_range=options.range,
+        names=examples.class_names(options.model, model),
+        progress=_say,
+    )
+    interpret.save(found.figure, options.out)
+    print(f"{options.out}: {found.summary}")
+
+
+def _say(step):
+    print(f"{step} ...", file=sys.stderr, flush=True)

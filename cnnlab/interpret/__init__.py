@@ -4,6 +4,19 @@
 """
 
 from cnnlab.interpret.activations import activations
+from cnnlab.interpret.explain import Explanation, explain, save
+from cnnlab.interpret.filters import FilterImages, maximize_filters
 from cnnlab.interpret.gradcam import Heatmaps, grad_cam
+from cnnlab.interpret.loading import load
 
-__all__ = ["Heatmaps", "activations", "grad_cam"]
+__all__ = [
+    "Explanation",
+    "FilterImages",
+    "Heatmaps",
+    "activations",
+    "explain",
+    "grad_cam",
+    "load",
+    "maximize_filters",
+    "save",
+]

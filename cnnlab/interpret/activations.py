@@ -46,3 +46,24 @@ def _compile(network, calls):
         return [tf.cast(tensor, "float32") for tensor in found]
 
     return compute
+
+
+def dead_channels(model, images, layers=None) -> dict[str, np.ndarray]:
+    """Return which channels of each layer give 0 everywhere, for every one of the images.
+
+    Args:
+        model, images, layers: as in `activations`; only one batch is in memory at a time.
+
+    Returns:
+        {name: (channels,) bool}.
+
+    Raises:
+        TypeError, ValueError: as `activations`.
+    """
+    images = as_batch(network_of(model, images), images)
+    alive = {}
+    for start in range(0, len(images), BATCH):
+        for name, maps in activations(model, images[start : start + BATCH], layers).items():
+            here = maps.any(axis=tuple(range(maps.ndim - 1)))
+            alive[name] = alive.get(name, False) | here
+    return {name: ~here for name, here in alive.items()}

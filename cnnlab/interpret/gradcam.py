@@ -17,6 +17,7 @@ from cnnlab.interpret import placement, scores
 from cnnlab.interpret.network import as_batch, network_of
 
 BATCH = 256  # images in one call of the compiled function: bounds the memory
+TINY = np.finfo(np.float32).tiny  # below it TensorFlow takes numbers for 0
 
 
 class Heatmaps(NamedTuple):
@@ -126,10 +127,9 @@ def grad_cam(
         for start in range(0, len(images), BATCH)
     ]
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    note = tuple(
-        _note(*of_image, places=found["raw"][0].size)
-        for of_image in zip(found["peak"], found.pop("active"), found.pop("reached"), strict=True)
-    )
+    facts = [found.pop(name) for name in ("finite", "active", "reached", "shown")]
+    places = found["raw"][0].size
+    note = tuple(_note(*of_image, places) for of_image in zip(found["peak"], *facts, strict=True))
     return Heatmaps(layer=call.name, head=head.name, note=note, method=method, **found)
 
 
@@ -160,33 +160,45 @@ def _compile(network, head, call, combine, variables):
         gradients = tape.gradient(score, feature_maps[0], unconnected_gradients="zero")
         maps, gradients = (tf.cast(part, "float32") for part in (feature_maps[0], gradients))
         raw = combine(maps, gradients)
+        finite = tf.reduce_all(tf.math.is_finite(raw), axis=(1, 2))
         large = enlarge(tf.nn.relu(raw), tf.shape(images)[1:3])
-        highest = tf.reduce_max(large, axis=(1, 2), keepdims=True)
-        shown = tf.where(tf.math.is_finite(highest), large, 0)
+        highest, peak = (tf.reduce_max(part, axis=(1, 2)) for part in (large, raw))
+        shown = finite & (highest >= TINY)
+        # Both go through every number again, and only matter where there is nothing to show.
+        active, reached = tf.cond(
+            tf.reduce_all(shown),
+            lambda: (shown, shown),
+            lambda: tuple(tf.reduce_any(part != 0, axis=(1, 2, 3)) for part in (maps, gradients)),
+        )
+        scale = tf.where(shown, highest, 1)[:, None, None]
         return {
-            "maps": tf.math.divide_no_nan(shown, highest),
+            "maps": tf.where(shown[:, None, None], large / scale, 0),
             "targets": targets,
             "scores": score,
             "probabilities": scores.probabilities(head, logits, targets),
-            "peak": tf.reduce_max(raw, axis=(1, 2)),
+            "peak": peak,
             "raw": raw,
-            "active": tf.reduce_any(maps != 0, axis=(1, 2, 3)),
-            "reached": tf.reduce_any(gradients != 0, axis=(1, 2, 3)),
+            "finite": finite,
+            "active": active,
+            "reached": reached,
+            "shown": shown,
         }
 
     return explain
 
 
-def _note(peak, active, reached, places):
+def _note(peak, finite, active, reached, shown, places):
     """Say why a map is empty, or says little; "" for a good one."""
-    if not np.isfinite(peak):
+    if not finite:
         return "empty: the network computes NaN or infinity for this image"
     if not active:
         return "empty: the layer is dead, it gives 0 everywhere for this image"
     if not reached:
         return "empty: no gradient arrives, the units between the layer and the head are all off"
-    if peak <= 0:
+    if peak < TINY:
         return f"empty: no place speaks for the class, the highest raw value is {peak:.3g}"
+    if not shown:
+        return "empty: what speaks for the class lies beside the pixels, in padding for example"
     if places == 1:
         return "the layer has a single place, so the heat is the same everywhere"
     return ""

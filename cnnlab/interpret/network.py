@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.interpret import scores
-from cnnlab.interpret.graph import Graph, read
+from cnnlab.interpret.graph import Graph
+from cnnlab.interpret.reading import read
 
 CONVOLUTIONS = (
     keras.layers.Conv2D,
@@ -28,7 +29,7 @@ class Network:
 
     Attributes:
         graph: the `Graph` of calls.
-        heads: {name: Head}, in the model's order.
+        heads: {name: Head}, in the model's order; empty where no output answers with classes.
         layers: {name: Call} of every layer, nested ones as "outer/name", in the order of the graph.
         compiled: {key: function}; what the techniques keep.
     """
@@ -67,11 +68,14 @@ class Network:
         return [call.name for call in ways if call.name in self.layers and len(call.shape) == 3]
 
     def convolutions(self, head=None) -> list[str]:
-        """Return the convolution layers, of one head or of all."""
+        """Return the convolution layers, and layers with one inside, of one head or of all."""
         return [
             name
             for name in self.feature_maps(head)
-            if isinstance(self.layers[name].operation, CONVOLUTIONS)
+            if any(
+                isinstance(layer, CONVOLUTIONS)
+                for layer in self.layers[name].operation._flatten_layers()
+            )
         ]
 
     def feature_map(self, name: str | None, head):
@@ -79,7 +83,8 @@ class Network:
 
         Args:
             name: of the layer; None takes the last convolution on the way, or the last layer with
-                feature maps if there is no convolution.
+                feature maps if there is no convolution; one with a single place, which can tell
+                nothing about where, only if there is no other.
             head: a `scores.Head`.
 
         Raises:
@@ -90,7 +95,9 @@ class Network:
         if not usable:
             raise ValueError(f"no layer on the way to {head.name!r} has feature maps")
         if name is None:
-            return self.layers[(self.convolutions(head) or usable)[-1]]
+            wide = [name for name in usable if self.layers[name].shape[:2] != (1, 1)] or usable
+            found = [name for name in self.convolutions(head) if name in wide]
+            return self.layers[(found or wide)[-1]]
         call = self.layer(name)
         if call.name not in usable:
             why = (
@@ -130,11 +137,12 @@ def network_of(model, images=None) -> Network:
         images: (n, height, width[, channels]) array, only needed for that.
 
     Raises:
-        TypeError, ValueError: as `graph.read`, and as `scores.heads`.
+        TypeError, ValueError: as `reading.read`.
     """
     if isinstance(model, keras.Sequential) and not model.built and images is not None:
-        shape = np.shape(images)
-        model.build((None, *(shape[1:] if len(shape) == 4 else (*shape[-2:], 1))))
+        shape = _image_shape(np.shape(images))
+        if shape:
+            model.build((None, *shape))
     kept = _views.get(model) if isinstance(model, keras.Model) else None
     state = _state(model)
     if kept is None or kept.state != state:
@@ -144,10 +152,22 @@ def network_of(model, images=None) -> Network:
     return kept
 
 
+def _image_shape(shape):
+    """Return (height, width, channels) of images of this shape, or None if they can be none."""
+    if len(shape) == 4:
+        return shape[1:]
+    if len(shape) == 3 and shape[2] <= 4:
+        return shape  # one image with its channels; else grey ones, for none is so narrow
+    return (*shape[-2:], 1) if len(shape) in (2, 3) else None
+
+
 def _state(model):
-    """Return what tells a changed model: its layers and their activations, also nested ones."""
+    """Return what tells a changed model: its layers and their activations, also nested ones.
+
+    The objects, not their ids: Python gives the id of a function that is gone to the next one.
+    """
     layers = getattr(model, "_flatten_layers", lambda **_: ())(include_self=False)
-    return tuple((id(layer), id(getattr(layer, "activation", None))) for layer in layers)
+    return tuple((layer, getattr(layer, "activation", None)) for layer in layers)
 
 
 def as_batch(network: Network, images) -> np.ndarray:
@@ -159,7 +179,8 @@ def as_batch(network: Network, images) -> np.ndarray:
             those that the model's own input needs, and are not scaled.
 
     Raises:
-        ValueError: numbers of another kind, NaN or infinity, no image at all, or another size.
+        ValueError: numbers of another kind, NaN or infinity, no image at all, another size, or
+            values that the model's input dtype cannot hold, such as 0.5 in uint8.
     """
     try:
         array = np.asarray(images)
@@ -181,7 +202,12 @@ def as_batch(network: Network, images) -> np.ndarray:
         )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError("the images contain NaN or infinite values")
-    return np.ascontiguousarray(fits[0], dtype=network.graph.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        batch = np.ascontiguousarray(fits[0], dtype=network.graph.dtype)
+    exact = np.array_equal(batch, fits[0]) if batch.dtype.kind in "iu" else np.isfinite(batch).all()
+    if not exact:
+        raise ValueError(f"images have values that the model's {batch.dtype} input cannot hold")
+    return batch
 
 
 def _readings(array, grey):

@@ -14,18 +14,27 @@ import tensorflow as tf
 
 from cnnlab.interpret.graph import Graph, has_inner_activation
 
-# Endings that squeeze numbers into a range and keep their order: what enters them is a logit.
-SQUEEZING = ("softmax", "log_softmax", "sigmoid", "log_sigmoid", "hard_sigmoid", "tanh")
-# Layers that do nothing to the numbers when a trained network answers.
+# Endings that squeeze each number into a range by itself, and how its logit becomes 0..1.
+UNITWISE = {
+    "sigmoid": tf.sigmoid,
+    "log_sigmoid": tf.sigmoid,
+    "hard_sigmoid": keras.activations.hard_sigmoid,
+    "tanh": lambda logit: (1 + tf.tanh(logit)) / 2,
+}
+# All endings that squeeze numbers and keep their order: what enters them is a logit.
+SQUEEZING = ("softmax", "log_softmax", *UNITWISE)
+# Layers and operations that do nothing to the numbers when a trained network answers.
 PASSING = (
     keras.layers.Flatten,
     keras.layers.Reshape,
     keras.layers.Identity,
+    keras.layers.ActivityRegularization,
     keras.layers.Dropout,
     keras.layers.SpatialDropout2D,
     keras.layers.GaussianNoise,
     keras.layers.GaussianDropout,
 )
+PASSING_OPERATIONS = ("Cast", "ExpandDims", "Identity", "Ravel", "Reshape", "Squeeze")
 
 
 class Head(NamedTuple):
@@ -49,53 +58,66 @@ class Head(NamedTuple):
 
 
 def heads(graph: Graph) -> dict[str, Head]:
-    """Return the heads of a model by name.
+    """Return the heads of a model by name: the outputs that are one row of numbers for an image."""
+    return {
+        name: _head(graph, name, value)
+        for name, value in graph.outputs.items()
+        if _is_row(graph.shapes[value])
+    }
 
-    Raises:
-        ValueError: an output that is not one row of numbers for an image.
-    """
-    return {name: _head(graph, name, value) for name, value in graph.outputs.items()}
+
+def _is_row(shape):
+    return bool(shape) and shape[-1] is not None and all(size == 1 for size in shape[:-1])
 
 
 def _head(graph, name, value):
     makers = {number: call for call in graph.calls for number in call.outputs}
-    maker = makers[value]
-    places = [size for size in maker.shape[:-1] if size != 1]
-    if places or not maker.shape or maker.shape[-1] is None:
-        raise ValueError(
-            f"the output {name!r} has the shape {maker.shape} for an image; "
-            "only a row of numbers, one for each class, can be explained"
-        )
-    units = maker.shape[-1]
-    while _passes(maker.operation) and maker.inputs[0] in makers:
-        maker = makers[maker.inputs[0]]
-    ending = _ending(maker.operation)
+    units = graph.shapes[value][-1]
+    maker = makers.get(value)
+    while maker and _passes(maker.operation) and _same_row(graph, maker.inputs[0], units):
+        maker = makers.get(maker.inputs[0])
+    ending = _ending(maker.operation) if maker else "linear"
     classes = 2 if units == 1 and "softmax" not in ending else units
     return Head(name, ending, units, classes, value, maker.name if ending != "linear" else "")
 
 
+def _same_row(graph, value, units):
+    """Say whether a value is a row of so many units, in whatever axis."""
+    return [size for size in graph.shapes[value] if size != 1] in ([], [units])
+
+
 def _passes(operation):
-    linear = getattr(operation, "activation", None) is keras.activations.linear
+    if isinstance(operation, keras.layers.Activation):
+        return operation.activation is keras.activations.linear
+    is_layer = isinstance(operation, keras.layers.Layer)
     return isinstance(operation, PASSING) or (
-        linear and isinstance(operation, keras.layers.Activation)
+        not is_layer and type(operation).__name__ in PASSING_OPERATIONS
     )
 
 
 def _ending(operation):
     """Return the name of the activation that an operation ends on, if it is a squeezing one."""
+    found = operation  # a Softmax layer, or `keras.ops.sigmoid` and its like
     if isinstance(operation, keras.layers.Activation) or has_inner_activation(operation):
-        found = getattr(operation.activation, "__name__", "")
-    else:  # a Softmax layer, or `keras.ops.sigmoid` and its like
-        found = re.sub(r"(?<!^)(?=[A-Z])", "_", type(operation).__name__).lower()
-    return found if found in SQUEEZING else "linear"
+        found = operation.activation
+    name = getattr(found, "__name__", type(found).__name__)
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+    name = name.removesuffix("_v2")  # `tf.nn.softmax` calls itself softmax_v2
+    return name if name in SQUEEZING else "linear"
 
 
 def find_head(found: dict[str, Head], name: str | None) -> Head:
     """Return the head of that name; the only one for None.
 
     Raises:
-        ValueError: no such head, or None where there are several; the message lists them.
+        ValueError: no such head, or None where there are several (the message lists them), or no
+            head at all.
     """
+    if not found:
+        raise ValueError(
+            "no output of the model is a row of numbers, one for each class; "
+            "there is no class to explain"
+        )
     if name is None and len(found) == 1:
         return next(iter(found.values()))
     names = ", ".join(found)
@@ -137,8 +159,9 @@ def probabilities(head: Head, logits, targets):
     Where the model ends on no activation, its numbers are read as logits of a softmax, or of a
     sigmoid if there is only one.
     """
-    if head.ending == "sigmoid" or head.units < head.classes:
-        return tf.sigmoid(of_targets(head, logits, targets))
+    if head.ending in UNITWISE or head.units < head.classes:
+        # Each f has f(-x) = 1 - f(x), so the negated logit of answer 0 gives its probability.
+        return UNITWISE.get(head.ending, tf.sigmoid)(of_targets(head, logits, targets))
     return tf.gather(tf.nn.softmax(logits), targets, axis=1, batch_dims=1)
 
 

@@ -1,0 +1,166 @@
+"""Gradient ascent on the pixels of an image: what is climbed, and how.
+
+Compiled once for a layer of a model; filters, settings and the first image are tensors.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from cnnlab.interpret.responses import Response, objective, response_maps
+
+GREY, NOISE = 0.5, 0.1  # the blank image, and what is added before the first step
+CALM = 0.25  # the last part of the steps, in which the image is not shifted any more
+LIMITS = {
+    "steps": (1, 10**5),
+    "jitter": (0, 100),
+    "seed": (0, 2**31 - 1),
+    "step_size": (1e-6, 10.0),
+    "smoothness": (0.0, 1.0),
+    "shut_weight": (1e-6, 1.0),
+}
+DTYPES = {
+    name: "int32" if isinstance(LIMITS.get(name, (0.0,))[0], int) else "float32"
+    for name in ("low", "high", *LIMITS)
+}
+SETTINGS = {name: tf.TensorSpec((), dtype) for name, dtype in DTYPES.items()}
+
+
+def climber(network, read: Response):
+    """Return the function that climbs, for all wanted filters at once.
+
+    (first image (1, height, width, channels) 0..1, (count,) numbers of filters, SETTINGS) ->
+    {"images", "start", "end"} as in `filters.FilterImages`, "top": (count,) the highest response of
+    a place in that picture, "reached": (count,) whether a gradient has arrived.
+    """
+
+    def respond(images, filters, settings):
+        maps = response_maps(network, read, _scaled(images, settings))
+        wanted = tf.one_hot(filters, maps.shape[-1], True, False)[:, None]
+        own = tf.reduce_sum(tf.where(wanted, maps, 0), axis=-1)  # (count, places)
+        return objective(own, settings["shut_weight"]), tf.reduce_max(own, axis=1)
+
+    first = tf.TensorSpec((1, *network.graph.input_shape), "float32")
+
+    @tf.function(input_signature=[first, tf.TensorSpec((None,), "int32"), SETTINGS])
+    def climb(first, filters, settings):
+        images = tf.repeat(first, tf.size(filters), axis=0)
+        best = tf.fill(tf.shape(images), GREY)
+        start, top = respond(best, filters, settings)
+        end, reached = start, tf.zeros_like(filters, bool)
+        for step in tf.range(settings["steps"]):
+            shift = _shift(step, settings)
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                shifted = tf.roll(images, shift, axis=(1, 2))
+                tape.watch(shifted)
+                value, highest = respond(shifted, filters, settings)
+            gradient = tape.gradient(value, shifted, unconnected_gradients="zero")
+            # Only an image in its own place counts: a shift tears it apart at the edge.
+            better = (value > end) & tf.reduce_all(shift == 0)
+            best = tf.where(better[:, None, None, None], images, best)
+            end, top = tf.where(better, value, end), tf.where(better, highest, top)
+            reached |= tf.reduce_any(gradient != 0, axis=(1, 2, 3))
+            gradient = tf.roll(gradient, -shift, axis=(1, 2))
+            direction = _direction(gradient, settings["smoothness"] * _left(step, settings))
+            images = tf.clip_by_value(images + _length(step, settings) * direction, 0, 1)
+        value, highest = respond(images, filters, settings)
+        better = value > end
+        return {
+            "images": tf.where(better[:, None, None, None], images, best),
+            "start": start,
+            "end": tf.where(better, value, end),
+            "top": tf.where(better, highest, top),
+            "reached": reached,
+        }
+
+    return climb
+
+
+def _scaled(images, settings):
+    return settings["low"] + images * (settings["high"] - settings["low"])
+
+
+def _shift(step, settings):
+    """Return the shift of a step, (rows, columns); the same for all filters."""
+    jitter, seed = settings["jitter"], (settings["seed"], step)
+    drawn = tf.random.stateless_uniform((2,), seed, -jitter, jitter + 1, "int32")
+    return tf.where(_left(step, settings) > CALM, drawn, 0)
+
+
+def _length(step, settings):
+    return settings["step_size"] * (0.1 + 0.9 * _left(step, settings))
+
+
+def _left(step, settings):
+    """Return the part of the steps that is left, 1 in the first."""
+    return 1 - tf.cast(step, "float32") / tf.cast(settings["steps"], "float32")
+
+
+def _direction(gradient, smoothness):
+    """Return the gradient, partly shared with the neighbors, with the quadratic mean 1.
+
+    Sharing multiplies it with a symmetric matrix without negative eigenvalues, so that the result
+    never points downwards.
+    """
+    wide = tf.pad(gradient, ((0, 0), (1, 1), (1, 1), (0, 0)), "SYMMETRIC")
+    rows = wide[:, :-2] + 2 * wide[:, 1:-1] + wide[:, 2:]
+    shared = (rows[:, :, :-2] + 2 * rows[:, :, 1:-1] + rows[:, :, 2:]) / 16
+    mixed = (1 - smoothness) * gradient + smoothness * shared
+    each = {"axis": (1, 2, 3), "keepdims": True}
+    # Divided by the largest first, because the squares of tiny numbers would be 0.
+    mixed = tf.math.divide_no_nan(mixed, tf.reduce_max(tf.abs(mixed), **each))
+    return tf.math.divide_no_nan(mixed, tf.sqrt(tf.reduce_mean(mixed**2, **each)))
+
+
+def first_image(shape, size, seed):
+    """Return what to climb from: grey, with noise so that places differ, the same for each filter.
+
+    Args:
+        shape: (height, width, channels) of the model's input, None where any will do.
+        size: (height, width), or None if the model says it.
+        seed: of the noise.
+
+    Returns:
+        (1, height, width, channels) float32, 0..1.
+
+    Raises:
+        ValueError: `size` is missing, or does not fit the model.
+    """
+    sides = shape[:2] if size is None else size
+    fits = np.shape(sides) == (2,) and all(
+        isinstance(side, int | np.integer) and side > 0 and wanted in (None, side)
+        for side, wanted in zip(sides, shape[:2], strict=True)
+    )
+    if not fits or shape[2] is None:
+        raise ValueError(
+            f"the model takes (height, width, channels) = {shape}, where None is any; "
+            f"size must be (height, width) of such an image, not {size!r}"
+        )
+    noise = np.random.default_rng(seed).uniform(-NOISE, NOISE, (1, *sides, shape[2]))
+    return (GREY + noise).astype(np.float32)
+
+
+def checked_settings(value_range, given):
+    """Return what `climber` takes: {name of SETTINGS: number}.
+
+    Args:
+        value_range: (low, high).
+        given: {name of LIMITS: number}.
+
+    Raises:
+        ValueError: no such numbers; the message says which would be.
+    """
+    for name, value in given.items():
+        least, most = LIMITS[name]
+        whole = DTYPES[name] == "int32"
+        number = isinstance(value, int | np.integer if whole else int | float | np.number)
+        if not number or not least <= value <= most:
+            kind = "a whole number" if whole else "a number"
+            raise ValueError(f"{name} must be {kind} from {least:g} to {most:g}, not {value!r}")
+    try:
+        low, high = map(float, value_range)
+    except (TypeError, ValueError):
+        low = high = np.nan
+    if not -np.inf < low < high < np.inf:
+        raise ValueError(f"value_range must be (low, high), low < high, not {value_range!r}")
+    settings = {"low": low, "high": high, **given}
+    return {name: np.dtype(dtype).type(settings[name]) for name, dtype in DTYPES.items()}

@@ -1,0 +1,226 @@
+"""One door: an image, a layer's name or both, and the pictures that fit."""
+
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cnnlab.interpret import pictures, scores
+from cnnlab.interpret.activations import activations
+from cnnlab.interpret.filters import FilterImages, first_layer_weights, maximize_filters
+from cnnlab.interpret.gradcam import Heatmaps, grad_cam
+from cnnlab.interpret.images import prepare
+from cnnlab.interpret.network import network_of
+from cnnlab.interpret.ranges import input_range
+from cnnlab.interpret.sheet import Sheet
+from cnnlab.saving import atomic_path
+
+
+class Explanation(NamedTuple):
+    """What `explain` found, and how it looks.
+
+    Attributes:
+        figure: a Matplotlib figure.
+        steps: what was done to the image to fit the model, each a phrase.
+        activations: {layer: (height, width, channels) or (units,) float32}, or {}.
+        heatmaps: {head: Heatmaps of the one image}, or {}.
+        filters: FilterImages, or None.
+        summary: what is in the figure, in one sentence.
+    """
+
+    figure: object
+    steps: tuple[str, ...]
+    activations: dict[str, np.ndarray]
+    heatmaps: dict[str, Heatmaps]
+    filters: FilterImages | None
+    summary: str
+
+
+def explain(
+    model,
+    image=None,
+    layer=None,
+    head=None,
+    target=None,
+    *,
+    method="grad-cam",
+    real_images=None,
+    value_range=None,
+    names=None,
+    progress=None,
+) -> Explanation:
+    """Draw what there is to see: an image's activations and heatmaps, or a layer's filters.
+
+    An image alone gives the activations of every layer and a heatmap for each head; a layer alone
+    gives its filters; both give that image's activations and heatmaps at that layer.
+
+    Args:
+        model: a Keras model; see `interpret.network.network_of`. It stays as it was.
+        image: the path of an image file or an array; brought to the model's size, color mode and
+            range by `interpret.images.prepare`, and the figure says how.
+        layer: the name of a layer.
+        head: the name of the one head to explain; left out, all of them.
+        target: the class to explain (0/1 for a single sigmoid unit); left out, the model's answer.
+        method: "grad-cam", "grad-cam++" or "layercam".
+        real_images: (n, height, width, channels), what the model takes: with a layer alone, the
+            best of them is drawn below each filter's picture.
+        value_range: (low, high), what black and white are for the model; left out, read from its
+            first layers by `interpret.ranges.input_range`.
+        names: {head: names of its classes}, or None to number them.
+        progress: called with one line when a step begins; left out, lines go to a terminal, once
+            a second has passed.
+
+    Raises:
+        TypeError: `model` is no Keras model.
+        ValueError: neither image nor layer, a target for several heads at once, or one of the
+            values is not usable; the message says what would be.
+    """
+    if image is None and layer is None:
+        raise ValueError("nothing to explain: give an image, a layer, or both")
+    say = progress or _to_terminal()
+    network = network_of(model, _batch_axis(image))
+    value_range = _checked_range(value_range) or input_range(network)
+    sheet = Sheet()
+    if image is None:
+        if head is not None or target is not None:
+            raise ValueError("a head or target explains an image; a layer alone shows its filters")
+        found = _add_filters(sheet, model, network.layer(layer).name, real_images, value_range, say)
+        summary = f"{len(found.images)} filters of {found.layer}, {found.dead.sum()} dead"
+        return Explanation(sheet.figure(), (), {}, {}, found, summary)
+    prepared = prepare(network, image, value_range)
+    heads = _heads(network, head, target)
+    calls = {name: _heat_layer(network, layer, heads[name], head) for name in heads}
+    say("heatmaps")
+    heatmaps = {
+        name: grad_cam(model, prepared.batch, name, target, call.name, method)
+        for name, call in calls.items()
+        if call is not None
+    }
+    say("activations")
+    seen = activations(model, prepared.batch, layer)
+    say("drawing")
+    _add_image(sheet, prepared, value_range, heatmaps, names)
+    for name, maps in seen.items():
+        pictures.add_activations(sheet, name, maps[0])
+    of_image = {name: maps[0] for name, maps in seen.items()}
+    summary = "; ".join([*prepared.steps, *map(_sentence, heatmaps.values()), _count(of_image)])
+    return Explanation(sheet.figure(), prepared.steps, of_image, heatmaps, None, summary)
+
+
+def save(figure, path) -> Path:
+    """Save a figure as .png, .pdf or .svg, without a date inside; returns the path.
+
+    Nothing is left half-written: the file appears when it is whole.
+
+    Raises:
+        ValueError: another suffix.
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    undated = {
+        ".png": {"Software": None},
+        ".pdf": {"CreationDate": None},
+        ".svg": {"Date": None},
+    }
+    if path.suffix.lower() not in undated:
+        raise ValueError(f"{path.name}: a figure is saved as {', '.join(undated)}")
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, bbox_inches=None, metadata=undated[path.suffix.lower()])
+    return path
+
+
+def _sentence(found):
+    answer = f"{found.head}: class {found.targets[0]}"
+    note = f", {found.note[0]}" if found.note[0] else ""
+    return f"{answer} ({100 * found.probabilities[0]:.1f} %), heat at {found.layer}{note}"
+
+
+def _count(seen):
+    return f"activations of {len(seen)} layer{'s' if len(seen) > 1 else ''}"
+
+
+def _to_terminal():
+    """Return a function that prints a step on stderr if it is a terminal and a second is over."""
+    begin = time.perf_counter()
+
+    def say(step):
+        if sys.stderr.isatty() and time.perf_counter() - begin > 1:
+            print(f"{step} ...", file=sys.stderr, flush=True)
+
+    return say
+
+
+def _batch_axis(image):
+    """Return an array image with a batch axis: what an unbuilt Sequential is built for."""
+    if isinstance(image, np.ndarray) and image.ndim in (2, 3, 4):
+        return image if image.ndim == 4 else image[None]
+    return None
+
+
+def _checked_range(value_range):
+    if value_range is None:
+        return None
+    try:
+        low, high = map(float, value_range)
+    except (TypeError, ValueError):
+        raise ValueError(f"value_range must be two numbers, not {value_range!r}") from None
+    if not (np.isfinite([low, high]).all() and low < high):
+        raise ValueError(f"value_range must be two finite numbers, low < high, not {value_range!r}")
+    return low, high
+
+
+def _heads(network, head, target):
+    """Return the heads to explain, {name: Head}."""
+    if head is None and target is None:
+        return network.heads
+    if head is None and len(network.heads) > 1:
+        raise ValueError(
+            f"a target belongs to one head: say which of {', '.join(network.heads)} with head=..."
+        )
+    found = scores.find_head(network.heads, head)
+    return {found.name: found}
+
+
+def _heat_layer(network, layer, head, asked):
+    """Return the call at which a head's heatmap is made.
+
+    None where there is no heatmap: the layer has no feature maps, or, when all heads are asked for,
+    does not feed this one.
+    """
+    if layer is None:
+        return network.feature_map(None, head)
+    call = network.layer(layer)
+    if asked is None and (len(call.shape) != 3 or call.name not in network.feature_maps(head)):
+        return None
+    return network.feature_map(layer, head)
+
+
+def _add_filters(sheet, model, layer, real_images, value_range, say):
+    say(f"filters of {layer}")
+    found = maximize_filters(model, layer, images=real_images, value_range=value_range)
+    say("drawing")
+    low, high = value_range
+    real = None
+    if real_images is not None:
+        real = (np.asarray(real_images, np.float32) - low) / (high - low)
+        real = real[..., None] if real.ndim == 3 else real
+    try:
+        weights = first_layer_weights(model, layer)
+    except ValueError:  # not a first layer
+        weights = None
+    pictures.add_filters(sheet, found, real, weights)
+    return found
+
+
+def _add_image(sheet, prepared, value_range, heatmaps, names):
+    low, high = value_range
+    shown = (prepared.batch.astype(np.float32) - low) / (high - low)
+    if prepared.steps:
+        sheet.text(f"The image was {'; '.join(prepared.steps)}.")
+    if heatmaps:
+        pictures.add_heatmaps(sheet, shown, heatmaps, names=names)
+    else:
+        sheet.text("No heatmap: this layer has no feature maps on the way to a head.")
+        sheet.tiles([pictures.Tile(pictures.as_colors(shown[0]))], side=1.2)

@@ -1,0 +1,150 @@
+"""Models by name or from a file, never running code that a file brings along.
+
+What a file says about its model is read as plain JSON first, and only then by Keras.
+"""
+
+import difflib
+import json
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+
+from cnnlab.interpret.keras2 import readable
+from cnnlab.runtime import repository_root
+
+MODELS = {  # the project's own, below its root
+    "task1-part1-mnist": "Task-1/models/part1-mnist.keras",
+    "task1-part1-lines": "Task-1/models/part1-lines.keras",
+    "task1-mnist": "Task-1/models/final-mnist.keras",
+    "task1-lines": "Task-1/models/final-lines.keras",
+    "task2": "Task-2/models/final.keras",
+    "task2-plain": "Task-2/models/plain.keras",
+}
+HDF5 = (".h5", ".hdf5")
+ENDS = "its name must end in .keras, .h5 or .hdf5"
+RUNS_CODE = ("Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper")
+# Where Keras keeps what a description without module names can be made of.
+PLACES = (keras, keras.layers, keras.initializers, keras.regularizers, keras.constraints)
+LONGEST = 100_000_000  # bytes of a description; a thousand layers need about one million
+
+
+def load(name_or_path) -> keras.Model:
+    """Return a model, not compiled.
+
+    Args:
+        name_or_path: a key of MODELS, or the path of a `.keras` file, or of an `.h5` or `.hdf5`
+            file with the architecture, also of Keras 2.
+
+    Raises:
+        TypeError: neither a string nor a path.
+        FileNotFoundError: no such file, or the notebook was not run that makes it.
+        ValueError: no such name, a file that is no whole model, or one that needs code to run: a
+            Lambda layer or a class that is not registered; the message says which.
+    """
+    if not isinstance(name_or_path, (str, Path)):
+        raise TypeError(f"a model is loaded by its name or path, not from {name_or_path!r}")
+    path = _find(name_or_path)
+    description = _description(path)
+    for layer, part in _objects(description, "the model"):
+        _check(path, layer, part)
+    names = {"softmax_v2": keras.activations.softmax}  # `tf.nn.softmax` is saved like that
+    try:
+        with readable(path, description) as file:
+            model = keras.models.load_model(file, names, compile=False, safe_mode=True)
+    except Exception as error:  # whatever a damaged file makes Keras stumble over
+        reason = str(error).rsplit("Exception encountered:", 1)[-1].strip() or repr(error)
+        reason = reason.splitlines()[0].partition(". ")[0][:300]
+        raise ValueError(f"{path} cannot be loaded: {reason}") from error
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"{path} holds no model but a {type(model).__name__}")
+    return model
+
+
+def _find(name_or_path):
+    """Return the path of a file that is there, is not empty, and has a known suffix."""
+    path, name = Path(name_or_path), str(name_or_path)
+    if name in MODELS:
+        path = repository_root() / MODELS[name]
+        task = path.parents[1].name
+        if not path.is_file():
+            made = f"{task}.ipynb makes it: make run TASKS={task}"
+            raise FileNotFoundError(f"the model {name} is not there yet ({path}); {made}")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; a model is one file, and {ENDS}")
+    is_known = path.suffix in (".keras", *HDF5)
+    if not path.exists() and not is_known:
+        close = difflib.get_close_matches(name, MODELS, n=1, cutoff=0.5)
+        meant = f" (did you mean {close[0]!r}?)" if close else ""
+        raise ValueError(
+            f"no model {name!r}{meant}; there are {', '.join(MODELS)}, and any file: {ENDS}"
+        )
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    if not is_known:
+        raise ValueError(f"{path} is no model: {ENDS}")
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path} is empty")
+    return path
+
+
+def _description(path):
+    """Return what a file says about its model as plain JSON data."""
+    is_hdf5 = path.suffix in HDF5
+    if (zipfile.is_zipfile if is_hdf5 else h5py.is_hdf5)(path):
+        raise ValueError(f"{path} should be called {path.stem}{'.keras' if is_hdf5 else '.h5'}")
+    try:
+        if is_hdf5:
+            with h5py.File(path, "r") as file:
+                text = file.attrs.get("model_config")
+        else:
+            text = _in_zip(path)
+        found = json.loads(text) if text else None
+    except (OSError, ValueError, TypeError, RecursionError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged, or no model of Keras: {error}") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} does not say what its model is made of; it may hold weights only")
+    return found
+
+
+def _in_zip(path):
+    with zipfile.ZipFile(path) as archive:
+        if "config.json" not in archive.namelist():
+            return None
+        if archive.getinfo("config.json").file_size > LONGEST:
+            raise ValueError("the description of the layers is too long")
+        if damaged := archive.testzip():
+            raise ValueError(f"{damaged} in it is not as it was written")
+        return archive.read("config.json")
+
+
+def _objects(part, layer):
+    """Yield (name of the layer it belongs to, dict) for every dict in a description."""
+    if isinstance(part, dict):
+        inner = part.get("config")
+        layer = inner.get("name", layer) if isinstance(inner, dict) else layer
+        yield layer, part
+        part = list(part.values())
+    for item in part if isinstance(part, list) else ():
+        yield from _objects(item, layer)
+
+
+def _check(path, layer, part):
+    """Refuse an object that needs code from elsewhere."""
+    name, module = part.get("class_name"), part.get("module", "")
+    is_lambda = list(part) == ["value"] and isinstance(part["value"], list)  # as an activation
+    if name in RUNS_CODE or is_lambda:
+        raise ValueError(f"{path} is not loaded: {layer!r} would run Python code out of the file")
+    if "config" not in part or not isinstance(name, str) or name.startswith("_"):
+        return  # a tensor, a slice
+    if name == "function" or (str(module).startswith("keras") and module != "keras.layers"):
+        return  # Keras finds it among its own, or says that it cannot
+    known = name == "Functional" or any(hasattr(place, name) for place in PLACES)
+    if known and module is not None:
+        return
+    if keras.saving.get_registered_object(part.get("registered_name") or name) is None:
+        raise ValueError(
+            f"{path} is not loaded: {layer!r} is of the class {name}, which this Keras does not "
+            "have; register a class of your own with keras.saving.register_keras_serializable"
+        )

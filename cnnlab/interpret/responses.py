@@ -1,0 +1,159 @@
+"""The response of a layer's filters: where it is read, and which images have the highest."""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cnnlab.interpret.graph import has_inner_activation
+from cnnlab.interpret.network import as_batch
+from cnnlab.interpret.ranges import NORMALIZING, same_values
+
+CHUNK, NUMBERS = 64, 2**20  # images, and their numbers, at once: bounds the memory
+# Layers that keep the channels of feature maps, and act on each by itself.
+CHANNELWISE = (*NORMALIZING, keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
+ACTIVATIONS = (keras.layers.Activation, keras.layers.Softmax, keras.layers.PReLU)
+RECTIFIERS = ("relu", "relu6")  # they give 0 for what is below 0
+SMALL_BELOW_0 = ("leakyrelu", "prelu", "elu", "selu", "celu", "gelu", "silu", "swish", "softplus")
+BOUNDED = ("sigmoid", "hardsigmoid", "tanh", "hardtanh", "softsign", "softmax", "logsoftmax")
+
+
+class Response(NamedTuple):
+    """Where the response of a layer's filters is read, before the activation that they feed.
+
+    Attributes:
+        value: the number of the value in the graph, the filters along its last axis.
+        plain: names of calls whose activation is left out for it.
+        words: what it is, "what enters re_lu" for example.
+        one_sided: whether the activation makes less, or nothing, of what is below 0.
+        rectified: whether it gives 0 for all that is below 0.
+    """
+
+    value: int
+    plain: tuple[str, ...]
+    words: str
+    one_sided: bool = False
+    rectified: bool = False
+
+
+def response(network, call) -> Response:
+    """Return where the response of a layer's filters is read.
+
+    Before the layer's own activation, or before the next one, if only calls that keep the channels
+    lie between and nothing else reads them. Without any, it is the last normalisation between,
+    which can flip a filter's sign, or else the layer itself.
+    """
+    own = _activation(call.operation)
+    if own and has_inner_activation(call.operation):
+        return _before(own, call.outputs[0], f"the {own} in {call.name}", (call.name,))
+    if own:
+        return _before(own, call.inputs[0], call.name)
+    value, last = call.outputs[0], call
+    while len(readers := network.consumers(value)) == 1:
+        operation = readers[0].operation
+        found = "" if has_inner_activation(operation) else _activation(operation)
+        if found:
+            return _before(found, value, readers[0].name)
+        if not (same_values(readers[0]) or isinstance(operation, CHANNELWISE)):
+            break
+        value = readers[0].outputs[0]
+        last = readers[0] if isinstance(operation, NORMALIZING) else last
+    return Response(last.outputs[0], (), f"what {last.name} gives")
+
+
+def _before(activation, value, name, plain=()):
+    rectified = activation in RECTIFIERS
+    one_sided = rectified or activation in SMALL_BELOW_0
+    return Response(value, plain, f"what enters {name}", one_sided, rectified)
+
+
+def _activation(operation):
+    """Return the activation that an operation is, or ends on, as one small word, or ""."""
+    found = operation
+    if isinstance(operation, keras.layers.Activation) or has_inner_activation(operation):
+        found = operation.activation
+    name = getattr(found, "__name__", type(found).__name__).replace("_", "").lower()
+    if name == "relu" and (getattr(found, "negative_slope", 0) or getattr(found, "threshold", 0)):
+        return "leakyrelu"
+    known = name in (*RECTIFIERS, *SMALL_BELOW_0, *BOUNDED)
+    is_one = isinstance(operation, ACTIVATIONS) or found is not operation
+    return name if (known or is_one) and name != "linear" else ""
+
+
+class Best(NamedTuple):
+    """Which of `count` images the filters answer to most.
+
+    Attributes:
+        index: (filters,) int, the image with the highest response; -1 without images.
+        response: (filters,) float32, that response; NaN without images.
+        highest: (filters,) float32, the highest response of any place; NaN without images.
+        count: how many images there are.
+    """
+
+    index: np.ndarray
+    response: np.ndarray
+    highest: np.ndarray
+    count: int
+
+
+def best_images(network, call, read: Response, images, numbers, shut_weight) -> Best:
+    """Return which images the filters with these numbers answer to most; `images` can be None.
+
+    Raises:
+        ValueError: images that do not fit; see `as_batch`.
+    """
+    index, response = np.full(len(numbers), -1), np.full(len(numbers), np.nan, np.float32)
+    if images is None:
+        return Best(index, response, response, 0)
+    if not (isinstance(images, np.ndarray) and images.ndim == 4 and len(images)):
+        images = as_batch(network, images)
+    respond = network.function(("responses", call.name), lambda: _responder(network, read))
+    response, highest, begin = np.full_like(response, -np.inf), np.full_like(response, -np.inf), 0
+    for part in parts(images, images[0].size):
+        found = respond(as_batch(network, part), numbers, shut_weight)
+        value, place, top = (tensor.numpy() for tensor in found)
+        index = np.where(value > response, begin + place, index)
+        response, highest = np.maximum(response, value), np.maximum(highest, top)
+        begin += len(part)
+    return Best(np.maximum(index, 0), np.where(index < 0, np.nan, response), highest, begin)
+
+
+def parts(array, numbers_each):
+    """Yield an array in parts so small that an image for each of its entries fits in memory."""
+    length = min(CHUNK, max(1, NUMBERS // max(1, numbers_each)))
+    for begin in range(0, len(array), length):
+        yield array[begin : begin + length]
+
+
+def _responder(network, read):
+    """Return the function (images, (count,) numbers of filters, weight below 0) -> best images.
+
+    Three (count,) tensors: the highest response, the image that has it, and the highest response
+    of any place of any image.
+    """
+    number = tf.TensorSpec((), "float32")
+
+    @tf.function(input_signature=[network.signature(), tf.TensorSpec((None,), "int32"), number])
+    def respond(images, filters, shut_weight):
+        maps = tf.gather(response_maps(network, read, images), filters, axis=-1)
+        values = objective(maps, shut_weight)
+        values = tf.where(tf.math.is_nan(values), float("-inf"), values)
+        index = tf.argmax(values, axis=0)
+        return tf.reduce_max(values, axis=0), index, tf.reduce_max(maps, axis=(0, 1))
+
+    return respond
+
+
+def objective(responses, shut_weight):
+    """Return the means over places, axis 1, of responses whose part below 0 counts less."""
+    return tf.reduce_mean(tf.maximum(responses, shut_weight * responses), axis=1)
+
+
+def response_maps(network, read: Response, images):
+    """Return the responses (n, places, filters), float32, to images in the model's own range."""
+    images = tf.cast(images, "float32")
+    # A gradient does not pass whole numbers, into which the graph would turn the image.
+    given = None if "float" in network.graph.dtype else lambda number, _: None if number else images
+    (maps,) = network.graph.run(images, [read.value], plain=read.plain, watch=given)
+    return tf.reshape(tf.cast(maps, "float32"), (tf.shape(maps)[0], -1, maps.shape[-1]))

@@ -1,0 +1,936 @@
+"""The checks of heatmaps: numbers worked out by hand, and checks that can fail."""
+
+import sys
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.text import Text
+from scipy import stats
+from test_head_plots import overlapping
+
+from cnnlab import lines, metrics
+from cnnlab.interpret import check_plots, exchange
+from cnnlab.interpret.cascade import Cascade, standard_ranks, verdict
+from cnnlab.interpret.checks import (
+    compare_methods,
+    deletion,
+    heat_inside,
+    insertion,
+    line_masks,
+    pointing_game,
+    randomization,
+)
+from cnnlab.interpret.gradcam import grad_cam
+from cnnlab.interpret.network import network_of
+from cnnlab.interpret.pixel_orders import moved_maps
+
+layers = keras.layers
+KERNEL = np.array([[3.0], [-1.0], [0.5], [2.0]], np.float32)  # of the pixels in reading order
+BIAS = -1.5
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def sigmoid(logit):
+    return 1 / (1 + np.exp(-np.asarray(logit, float)))
+
+
+def linear_model(kernel=KERNEL, bias=BIAS, size=(2, 2)):
+    """One sigmoid unit over all pixels: its answer to any image is known in closed form."""
+    model = keras.Sequential(
+        [keras.Input((*size, 1)), layers.Flatten(), layers.Dense(1, activation="sigmoid")]
+    )
+    model.set_weights([np.reshape(kernel, (-1, 1)), np.array([bias], np.float32)])
+    return model
+
+
+def with_random_weights(model, seed=0):
+    """Give every variable values as after a training: kernels around 0, scales above it."""
+    generator = np.random.default_rng(seed)
+    for variable in model.weights:
+        if "kernel" in variable.name:
+            scale = 1.5 / np.sqrt(np.prod(variable.shape[:-1]))
+            variable.assign(generator.normal(0, scale, variable.shape))
+        elif variable.name in ("gamma", "moving_variance"):
+            variable.assign(generator.uniform(0.5, 1.5, variable.shape))
+        else:
+            variable.assign(generator.normal(0, 0.2, variable.shape))
+    return model
+
+
+def two_headed(seed=0):
+    """A shared convolution, a softmax head of three with a branch, and one sigmoid unit."""
+    image = keras.Input((8, 8, 1))
+    hidden = layers.Conv2D(6, 3, use_bias=False, name="conv")(image)
+    hidden = layers.BatchNormalization(name="norm")(hidden)
+    hidden = layers.ReLU(name="relu")(hidden)
+    branch = layers.Conv2D(5, 3, activation="relu", name="branch")(hidden)
+    kind = layers.Dense(3, activation="softmax", name="kind")(layers.Flatten()(branch))
+    bright = layers.Dense(1, activation="sigmoid", name="bright")(layers.Flatten()(hidden))
+    return with_random_weights(keras.Model(image, {"kind": kind, "bright": bright}), seed)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return two_headed()
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(3).uniform(0, 1, (7, 8, 8, 1)).astype(np.float32)
+
+
+# Deletion and insertion
+
+
+@pytest.mark.parametrize("target", [0, 1])
+def test_curves_of_a_linear_model_by_hand(target):
+    image = np.array([[1.0, 2.0], [0.5, 1.0]], np.float32)
+    heat = np.array([[[4, 1], [2, 3]]])  # order: pixels 0, 3, 2, 1
+    parts = (KERNEL[:, 0] * image.ravel())[[0, 3, 2, 1]]
+    inserted = sigmoid(BIAS + np.concatenate([[0], np.cumsum(parts)]))
+    if target == 0:
+        inserted = 1 - inserted
+    deleted = sigmoid(BIAS + parts.sum() - np.concatenate([[0], np.cumsum(parts)]))
+    if target == 0:
+        deleted = 1 - deleted
+    model = linear_model()
+    away = deletion(model, image, heat, target=target, steps=4)
+    there = insertion(model, image, heat, target=target, steps=4)
+    np.testing.assert_allclose(away.curves[0], deleted, atol=1e-6)
+    np.testing.assert_allclose(there.curves[0], inserted, atol=1e-6)
+    np.testing.assert_allclose(away.fractions, [0, 0.25, 0.5, 0.75, 1])
+    by_hand = (deleted[0] / 2 + deleted[1:-1].sum() + deleted[-1] / 2) / 4
+    assert away.areas()[0] == pytest.approx(by_hand, abs=1e-6)
+    assert (away.kind, there.kind, away.empty) == ("deletion", "insertion", 0)
+
+
+def test_curves_of_a_softmax_by_hand():
+    model = keras.Sequential([keras.Input((1, 2, 1)), layers.Flatten(), layers.Dense(3)])
+    kernel = np.array([[1, 0, 2], [0, 3, -1]], np.float32)
+    model.set_weights([kernel, np.zeros(3, np.float32)])
+    image, heat = np.array([[[1.0, 1.0]]]), np.array([[[0.2, 0.7]]])
+    found = deletion(model, image, heat, target=1, steps=2).curves[0]
+    logits = np.array([[1, 3, 1], [1, 0, 2], [0, 0, 0]], float)
+    expected = (np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True))[:, 1]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_the_answer_of_the_whole_image_is_followed_when_no_target_is_given():
+    model = linear_model(bias=-4)
+    images = np.array([[[2.0, 0], [0, 0]], [[0, 2.0], [0, 0]]], np.float32)
+    found = insertion(model, images, np.ones((2, 2, 2)), steps=4)
+    assert found.targets.tolist() == [1, 0]  # 3 * 2 - 4 > 0, and -1 * 2 - 4 < 0
+    np.testing.assert_allclose(found.curves[:, 0], [sigmoid(-4), 1 - sigmoid(-4)], atol=1e-6)
+    np.testing.assert_allclose(found.curves[:, -1], [sigmoid(2), 1 - sigmoid(-6)], atol=1e-6)
+
+
+@pytest.mark.parametrize("blank", [0.5, np.full((2, 2, 1), 0.5)])
+def test_missing_pixels_become_blank(blank):
+    image = np.array([[1.0, 2.0], [0.5, 1.0]], np.float32)
+    found = deletion(linear_model(), image, np.ones((1, 2, 2)), target=1, steps=1, blank=blank)
+    assert found.curves[0, -1] == pytest.approx(sigmoid(BIAS + 0.5 * KERNEL.sum()), abs=1e-6)
+
+
+def test_a_blank_can_be_a_color():
+    model = keras.Sequential([keras.Input((1, 1, 3)), layers.Flatten(), layers.Dense(1)])
+    model.set_weights([np.array([[1.0], [2.0], [4.0]]), np.zeros(1)])
+    found = deletion(
+        model, np.zeros((1, 1, 1, 3)), np.ones((1, 1, 1)), target=1, steps=1, blank=[1, 0, 2]
+    )
+    assert found.curves[0].tolist() == pytest.approx([0.5, sigmoid(9)])
+
+
+def evidence(count=24, size=6):
+    """A model that adds up one corner, images of it in noise, and the heatmap that is right."""
+    kernel = np.zeros((size, size))
+    kernel[:2, :2] = 3
+    images = np.random.default_rng(1).uniform(0.3, 1, (count, size, size, 1)).astype(np.float32)
+    heat = np.broadcast_to(kernel + 0.01, (count, size, size))
+    return linear_model(kernel, bias=-4, size=(size, size)), images, heat
+
+
+@pytest.mark.parametrize("check", [deletion, insertion])
+@pytest.mark.parametrize("control", ["random", "moved"])
+def test_a_right_map_gains_over_the_controls_and_a_wrong_one_loses(check, control):
+    model, images, heat = evidence()
+    right = check(model, images, heat, target=1, steps=9, repeats=8)
+    mean, low, high = right.gain(control)
+    assert 0.05 < low < mean < high
+    worst = check(model, images, heat.max() - heat + 0.01, target=1, steps=9, repeats=8)
+    mean, low, high = worst.gain(control)
+    assert low < mean < high < -0.02
+
+
+def test_the_gain_is_the_paired_difference_of_the_areas():
+    model, images, heat = evidence(5)
+    found = deletion(model, images, heat, target=1, steps=4)
+    expected = metrics.mean_interval(found.areas("moved") - found.areas())
+    assert found.gain() == pytest.approx(expected)
+    one = deletion(model, images[:1], heat[:1], target=1, steps=4)
+    assert one.gain()[0] == pytest.approx((one.areas("moved") - one.areas())[0])
+    assert np.isnan(one.gain()[1:]).all()
+
+
+def test_an_even_map_orders_the_pixels_as_chance_does():
+    model, images, _ = evidence()
+    areas = [
+        deletion(model, images, np.ones((24, 6, 6)), target=1, steps=9, seed=seed)
+        for seed in range(12)
+    ]
+    even = np.mean([found.areas().mean() for found in areas])
+    chance = [found.areas("random").mean() for found in areas]
+    assert abs(even - np.mean(chance)) < 4 * np.std(chance) / np.sqrt(12) + 0.02
+
+
+def test_empty_maps_are_left_out_and_counted():
+    model, images, heat = evidence(4)
+    heat = heat.copy()
+    heat[1], heat[2, 0, 0] = 0, np.nan
+    found = deletion(model, images, heat, target=1, steps=4)
+    assert found.empty == 2
+    for values in (found.curves, found.random, found.moved):
+        assert np.isnan(values).all(axis=1).tolist() == [False, True, True, False]
+    alone = deletion(model, images[[0, 3]], heat[[0, 3]], target=1, steps=4)
+    np.testing.assert_array_equal(found.curves[[0, 3]], alone.curves)
+    assert found.gain() == pytest.approx(alone.gain())
+    nothing = insertion(model, images, np.zeros((4, 6, 6)), target=1, steps=4)
+    assert nothing.empty == 4
+    assert np.isnan(nothing.gain()).all()
+
+
+def test_an_empty_grad_cam_map_is_known_by_its_note(model, images):
+    maps = grad_cam(model, images, "kind")
+    maps = maps._replace(note=("empty: said so", *maps.note[1:]))
+    found = deletion(model, images, maps, steps=4)
+    assert np.isnan(found.curves[0]).all() and found.empty >= 1
+
+
+@pytest.mark.parametrize("head", ["kind", "bright"])
+def test_heatmaps_bring_their_head_and_targets(model, images, head):
+    maps = grad_cam(model, images, head)
+    found = deletion(model, images, maps, steps=4)
+    assert found.head == head
+    assert found.targets.tolist() == maps.targets.tolist()
+    kept = np.isfinite(found.curves[:, 0])
+    assert kept.sum() == len(images) - found.empty > 0
+    np.testing.assert_allclose(found.curves[kept, 0], maps.probabilities[kept], atol=1e-5)
+    by_array = deletion(model, images, maps.maps, head, maps.targets, steps=4)
+    np.testing.assert_array_equal(found.curves, by_array.curves)
+
+
+def test_the_other_order_of_a_batch_only_reorders_the_results(model, images):
+    maps = grad_cam(model, images, "kind", method="layercam")
+    other = np.random.default_rng(0).permutation(len(images))
+    again = grad_cam(model, images[other], "kind", method="layercam")
+    found, moved = (
+        deletion(model, images, maps, steps=5),
+        deletion(model, images[other], again, steps=5),
+    )
+    for name in ("curves", "random", "moved"):
+        np.testing.assert_allclose(getattr(found, name)[other], getattr(moved, name), atol=1e-5)
+
+
+def test_one_seed_gives_one_result():
+    model, images, heat = evidence(4)
+    first, same, other = (
+        deletion(model, images, heat, target=1, steps=6, seed=seed) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first.random, same.random)
+    np.testing.assert_array_equal(first.moved, same.moved)
+    assert not np.array_equal(first.random, other.random)
+    assert not np.array_equal(first.moved, other.moved)
+
+
+def test_the_random_control_is_the_mean_over_the_orders():
+    """After the first of four pixels each of them is gone equally often."""
+    image = np.array([[1.0, 2.0], [0.5, 1.0]], np.float32)
+    found = deletion(linear_model(), image, np.ones((1, 2, 2)), target=1, steps=4, repeats=600)
+    parts = KERNEL[:, 0] * image.ravel()
+    expected = sigmoid(BIAS + parts.sum() - parts)
+    error = expected.std() / np.sqrt(600)
+    assert found.random[0, 1] == pytest.approx(expected.mean(), abs=4 * error)
+    assert abs(found.random[0, 1] - expected).min() > 4 * error  # no single order gives that
+
+
+def test_controls_can_be_left_out_without_changing_the_others():
+    model, images, heat = evidence(4)
+    both = deletion(model, images, heat, target=1, steps=6)
+    one = deletion(model, images, heat, target=1, steps=6, controls="moved")
+    np.testing.assert_array_equal(both.moved, one.moved)
+    assert np.isnan(one.random).all() and not np.isnan(both.random).any()
+
+
+def test_the_memory_is_bounded_and_nothing_is_compiled_again(monkeypatch):
+    model, images, heat = evidence(9)
+    whole = deletion(model, images, heat, target=1, steps=6)
+    network = network_of(model)
+    key = next(key for key in network.compiled if key[0] == "exchange")
+    measure, sizes = network.compiled[key], []
+
+    def watched(before, *others):
+        sizes.append(len(before))
+        return measure(before, *others)
+
+    monkeypatch.setitem(network.compiled, key, watched)
+    monkeypatch.setattr(exchange, "ROWS", 15)
+    again = deletion(model, images, heat, target=1, steps=6, controls=())
+    assert sizes == [2, 2, 2, 2, 1]  # 15 rows are two images in seven states
+    np.testing.assert_allclose(whole.curves, again.curves, atol=1e-6)
+    insertion(model, images[:4], heat[:4], target=0, steps=30)
+    assert max(sizes[5:]) == 1
+    assert measure.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("size", [(4, 3), (2, 2), (1, 2), (3, 1)])
+def test_a_moved_map_has_the_same_heat_and_never_the_same_place(size):
+    heat = np.arange(1.0, 1 + size[0] * size[1]).reshape(1, *size)
+    moved = list(moved_maps(None, heat, heat, np.array([True]), 100, np.random.default_rng(0)))
+    assert len(moved) == {(4, 3): 47, (2, 2): 3, (1, 2): 1, (3, 1): 5}[size]
+    assert len({maps.tobytes() for maps in [heat, *moved]}) == len(moved) + 1
+    for maps in moved:
+        assert sorted(maps.ravel()) == sorted(heat.ravel())
+
+
+def test_a_moved_grad_cam_map_is_enlarged_as_the_map_was(model, images):
+    """A single hot cell somewhere: moved, it is the heatmap of another cell."""
+    maps = grad_cam(model, images[:1], "kind")
+    raw = np.zeros_like(maps.raw)
+    raw[0, 1, 2] = 1
+    raw[0, 0, 0] = -5  # speaks against the class, and is not shown
+    network = network_of(model)
+    heatmaps = maps._replace(raw=raw)
+    for moved in moved_maps(
+        network, heatmaps, maps.maps, np.array([True]), 9, np.random.default_rng(0)
+    ):
+        assert moved.shape == maps.maps.shape
+        assert moved.max() == pytest.approx(1, abs=0.3) and moved.min() >= 0
+        # The cells of two 3x3 convolutions lie one pixel apart, so the heat stays one cell wide.
+        assert (moved > 0.6).sum() <= 9 + 2 * 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "steps 0"),
+        ({"steps": 2.5}, "steps 2.5"),
+        ({"repeats": 0}, "repeats 0"),
+        ({"seed": -1}, "seed -1"),
+        ({"blank": "black"}, "blank 'black'"),
+        ({"blank": np.nan}, "finite"),
+        ({"blank": np.zeros(7)}, "one number, a color or an image"),
+        ({"controls": ["mirror"]}, "no control 'mirror'; there are random, moved"),
+        ({"target": 2}, "target 2 is not a class"),
+        ({"head": "kind"}, "no head 'kind'"),
+        ({"heatmaps": np.ones((3, 6, 6))}, r"\(3, 6, 6\); \(2, 6, 6\)"),
+        ({"heatmaps": -np.ones((2, 6, 6))}, "heat -1"),
+        ({"heatmaps": np.ones((6, 6))}, r"\(n, height, width\)"),
+    ],
+)
+def test_deletion_refuses(changes, message):
+    model, images, heat = evidence(2)
+    given = {"heatmaps": heat, "target": 1, "steps": 2} | changes
+    with pytest.raises(ValueError, match=message):
+        deletion(model, images, **given)
+
+
+def test_heatmaps_take_no_other_head_or_target(model, images):
+    maps = grad_cam(model, images, "kind")
+    for asked in ({"head": "bright"}, {"target": 0}):
+        with pytest.raises(ValueError, match="head 'kind'"):
+            insertion(model, images, maps, **asked)
+
+
+# Randomisation
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_ranks_give_spearmans_correlation_also_with_equal_places(seed):
+    generator = np.random.default_rng(seed)
+    a, b = generator.integers(0, 4, (2, 3, 12)).astype(float)
+    for row, (first, second) in enumerate(zip(a, b, strict=True)):
+        expected = stats.spearmanr(first, second).statistic
+        found = np.sum(standard_ranks(a)[row] * standard_ranks(b)[row])
+        assert found == pytest.approx(expected)
+    assert np.isnan(standard_ranks(np.full((1, 5), 2.0))).all()
+
+
+def outline(images, targets, weights):
+    """An edge detector in the guise of an explanation: it ignores the network."""
+    down = np.abs(np.diff(images[..., 0], axis=1))[:, :, :-1]
+    across = np.abs(np.diff(images[..., 0], axis=2))[:, :-1]
+    return down + across
+
+
+def test_an_explanation_that_ignores_the_network_is_caught(model, images):
+    found = randomization(model, images, "kind", explain=outline)
+    assert found.method == "outline"
+    np.testing.assert_allclose(found.signed, 1)
+    np.testing.assert_allclose(found.absolute, 1)
+    assert found.invalid.tolist() == [0] * 4
+    said = verdict(found)
+    assert said.sensitive is False and said.stage is None
+    assert "still 1.00" in said.text
+
+
+def test_a_map_that_only_turns_its_sign_is_caught(model, images):
+    trained = {id(variable): np.array(variable) for variable in model.weights}
+
+    def turning(images, targets, weights):
+        # Some cells are negative from the start, so there is a map with either sign.
+        sums = outline(images, targets, weights) * np.where(np.arange(7) % 2, 1, -1)
+        kept = all(np.array_equal(trained[id(old)], new) for old, new in weights)
+        return sums if kept else -sums
+
+    found = randomization(model, images, "kind", explain=turning)
+    np.testing.assert_allclose(found.signed, -1)
+    np.testing.assert_allclose(found.absolute, 1)
+    assert verdict(found).sensitive is False
+
+
+def one_infinite(sums):
+    sums[:, 2, 3] = np.inf
+    return sums
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        lambda sums: 0 * sums,
+        lambda sums: sums - sums.max(),  # nothing speaks for the class
+        lambda sums: sums * np.nan,
+        one_infinite,
+    ],
+)
+def test_empty_maps_are_no_evidence(model, images, empty):
+    trained = {id(variable): np.array(variable) for variable in model.weights}
+
+    def dying(images, targets, weights):
+        kept = all(np.array_equal(trained[id(old)], new) for old, new in weights)
+        sums = outline(images, targets, weights)
+        return sums if kept else empty(sums)
+
+    found = randomization(model, images, "kind", explain=dying)
+    assert found.empty == 0
+    assert found.invalid.tolist() == [1] * 4
+    assert np.isnan(found.similarity()).all()
+    said = verdict(found)
+    assert said.sensitive is None and said.stage is None
+    assert "100 %" in said.text
+
+
+def test_what_grad_cam_calls_empty_is_no_evidence(monkeypatch, model, images):
+    """Also where the sums at the layer have an order, but nothing of them reaches the image."""
+
+    def noting(*args):
+        maps = grad_cam(*args)
+        return maps._replace(note=("empty: all in the padding", *maps.note[1:]))
+
+    monkeypatch.setattr(sys.modules[randomization.__module__], "grad_cam", noting)
+    found = randomization(model, images, "kind", method="layercam", draws=1)
+    assert np.isnan(found.signed[..., 0]).all() and not np.isnan(found.signed[..., 1:]).any()
+    assert found.empty == pytest.approx(1 / 7)
+
+
+def test_a_map_without_an_order_is_no_evidence(model, images):
+    found = randomization(model, images, "kind", explain=lambda images, *_: np.ones((7, 3, 3)))
+    assert found.empty == 1 and found.invalid.min() == 1
+    assert np.isnan(list(found.reference.values())).all()
+
+
+def test_only_what_can_be_compared_enters_the_mean(model, images):
+    """Images 0 and 1 lose their map at the second stage; the others keep it."""
+    calls = []
+
+    def half(images, targets, weights):
+        calls.append(len(images))
+        sums = outline(images, targets, weights)
+        if len(calls) % 4 == 3:  # the trained network, then four stages
+            sums[:2] = 0
+        return sums
+
+    found = randomization(model, images, "kind", explain=half, draws=1)
+    np.testing.assert_allclose(found.invalid, [0, 2 / 7, 0, 0])
+    np.testing.assert_allclose(found.similarity(), 1)
+
+
+def test_grad_cam_follows_the_weights(model, images):
+    for head in ("kind", "bright"):
+        for method in ("grad-cam", "layercam"):
+            found = randomization(model, images, head, method=method, draws=8)
+            assert np.abs(found.similarity()[-1]) < 0.45
+            said = verdict(found)
+            assert said.sensitive is True and said.stage in found.stages
+
+
+@pytest.mark.parametrize("method", ["grad-cam", "layercam"])
+def test_the_cascade_holds_what_grad_cam_gives_for_the_same_weights(model, images, method):
+    """By another route: each stage's maps made one by one, compared by SciPy."""
+    given = []
+
+    def watching(images, targets, weights):
+        given.append([(variable, np.array(value)) for variable, value in weights])
+        return outline(images, targets, weights)
+
+    target = [0, 1, 1, 0, 0, 1, 0]
+    asked = (model, images, "bright", target, "relu", method)
+    randomization(*asked, draws=2, explain=watching)
+    found = randomization(*asked, draws=2)
+    before, *after = (
+        grad_cam(model, images, "bright", target, "relu", method, weights) for weights in given
+    )
+    expected = np.full((6, 7), np.nan)
+    for (stage, image), _ in np.ndenumerate(expected):
+        notes = before.note[image], after[stage].note[image]
+        if not any(note.startswith("empty") for note in notes):
+            pair = before.raw[image].ravel(), after[stage].raw[image].ravel()
+            expected[stage, image] = stats.spearmanr(*pair).statistic
+    np.testing.assert_allclose(found.signed.reshape(6, 7), expected, atol=1e-9)
+    if method == "grad-cam":
+        assert 0 < np.isnan(expected).mean() < 1  # so that both cases are seen
+        np.testing.assert_allclose(
+            found.invalid, np.isnan(expected).reshape(2, 3, 7).mean(axis=(0, 2))
+        )
+
+
+def test_each_head_has_its_own_way_and_the_layers_fall_from_the_top(model, images):
+    stages = {
+        "kind": ("kind", "branch", "norm", "conv"),
+        "bright": ("bright", "norm", "conv"),
+    }
+    trained = {id(variable): np.array(variable) for variable in model.weights}
+    for head, expected in stages.items():
+        seen = []
+
+        def watching(images, targets, weights, seen=seen):
+            seen.append({id(variable): np.array(value) for variable, value in weights})
+            return outline(images, targets, weights)
+
+        found = randomization(model, images, head, explain=watching, draws=2)
+        assert found.stages == expected
+        assert len(seen) == 1 + 2 * len(expected)
+        for number, given in enumerate(seen[1:]):
+            random = expected[: 1 + number % len(expected)]
+            for layer in map(model.get_layer, expected):
+                for variable in layer.weights:
+                    new, old = given[id(variable)], trained[id(variable)]
+                    assert np.array_equal(new, old) == (layer.name not in random) or new.size == 1
+                    # What becomes random keeps its scale.
+                    assert np.array_equal(
+                        np.sort(np.abs(new.ravel())), np.sort(np.abs(old.ravel()))
+                    )
+                    if variable.name == "kernel" and layer.name in random:
+                        # Both signs as often: a sum of the kernel's own entries would stay.
+                        assert abs(new.sum() - old.sum()) > 1e-3
+                    if variable.name in ("gamma", "moving_variance"):
+                        assert new.min() > 0
+
+
+def test_a_layer_called_twice_is_one_stage(images):
+    image = keras.Input((8, 8, 1))
+    conv = layers.Conv2D(1, 3, padding="same", name="conv")
+    head = layers.Dense(2, activation="softmax", name="head")
+    model = with_random_weights(keras.Model(image, head(layers.Flatten()(conv(conv(image))))))
+    found = randomization(model, images, layer="conv", draws=1, explain=outline)
+    assert found.stages == ("head", "conv (call 2)")
+
+
+def test_random_weights_as_arguments_are_the_same_as_set_weights(model, images):
+    other = two_headed(seed=9)
+    weights = list(zip(model.weights, other.get_weights(), strict=True))
+    for head in ("kind", "bright"):
+        given = grad_cam(model, images, head, 0, method="layercam", weights=weights)
+        expected = grad_cam(other, images, head, 0, method="layercam")
+        np.testing.assert_allclose(given.raw, expected.raw, rtol=1e-4, atol=1e-6)
+        plain = grad_cam(model, images, head, 0, method="layercam")
+        assert not np.allclose(plain.raw, expected.raw)
+
+
+def test_the_class_stays_that_of_the_trained_network(model, images):
+    seen = []
+
+    def watching(images, targets, weights):
+        seen.append(targets.tolist())
+        return outline(images, targets, weights)
+
+    answers = np.argmax(model.predict(images, verbose=0)["kind"], axis=1).tolist()
+    found = randomization(model, images, "kind", explain=watching, draws=1)
+    assert found.targets.tolist() == answers
+    assert seen == [answers] * 5
+    assert randomization(model, images, "kind", 2, draws=1).targets.tolist() == [2] * 7
+
+
+def test_the_model_is_not_changed(model, images):
+    weights = [np.array(variable).tobytes() for variable in model.weights]
+    before = model.predict(images, verbose=0)
+    randomization(model, images, "kind", draws=2)
+    compare_methods(model, images, "bright", steps=3, repeats=1)
+    assert [np.array(variable).tobytes() for variable in model.weights] == weights
+    after = model.predict(images, verbose=0)
+    assert all(np.array_equal(before[head], after[head]) for head in before)
+
+
+def test_nothing_is_compiled_for_a_stage_or_a_draw(images):
+    model = two_headed()
+    randomization(model, images, "kind", draws=3)
+    compiled = dict(network_of(model).compiled)
+    randomization(model, images[:3], "kind", target=1, seed=5, draws=2)
+    assert network_of(model).compiled == compiled
+    assert [f.experimental_get_tracing_count() for f in compiled.values()] == [1]
+
+
+def test_one_seed_gives_one_cascade(model, images):
+    first, same, other = (randomization(model, images, "kind", seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.signed, same.signed)
+    assert not np.array_equal(first.signed, other.signed, equal_nan=True)
+    other_draws = first.signed[0], first.signed[1]
+    assert not np.array_equal(*other_draws, equal_nan=True)
+
+
+def test_the_other_order_of_a_batch_only_reorders_the_cascade(model, images):
+    order = np.random.default_rng(0).permutation(len(images))
+    found = randomization(model, images, "kind", method="layercam", draws=2)
+    again = randomization(model, images[order], "kind", method="layercam", draws=2)
+    np.testing.assert_allclose(found.signed[..., order], again.signed, atol=1e-6)
+    assert found.reference == pytest.approx(again.reference)
+
+
+def test_the_reference_is_the_mean_over_all_pairs_of_images(model, images):
+    sums = outline(images, None, None).reshape(7, -1)
+    pairs = [stats.spearmanr(sums[i], sums[j]).statistic for i in range(7) for j in range(i)]
+    found = randomization(model, images, "kind", explain=outline, draws=1)
+    assert found.reference["signed"] == pytest.approx(np.mean(pairs))
+    twice = randomization(model, images[[0, 0]], "kind", explain=outline, draws=1)
+    assert twice.reference["signed"] == pytest.approx(1)
+    one = randomization(model, images[:1], "kind", explain=outline, draws=1)
+    assert np.isnan(one.reference["signed"])
+
+
+def test_weights_that_no_shuffle_changes_are_said():
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), layers.Conv2D(1, 3, name="conv"), layers.Flatten()]
+    )
+    model.add(layers.Dense(1, name="head"))
+    model.set_weights([np.zeros((3, 3, 1, 1)), np.ones(1), np.zeros((4, 1)), np.zeros(1)])
+    found = randomization(
+        model, np.random.default_rng(0).uniform(0, 1, (3, 4, 4, 1)), explain=outline
+    )
+    assert found.changed.tolist() == [0, 0]
+    assert verdict(found).sensitive is None and "same number" in verdict(found).text
+
+
+def by_hand(signed, absolute=None, changed=(1, 1)):
+    """A `Cascade` of one draw, two stages and two images."""
+    signed = np.array(signed, float)[None]
+    return Cascade(
+        stages=("head", "conv"),
+        signed=signed,
+        absolute=signed if absolute is None else np.array(absolute, float)[None],
+        empty=0.0,
+        changed=np.array(changed),
+        reference={"signed": 0.1, "absolute": 0.2},
+        targets=np.array([0, 1]),
+        head="head",
+        layer="conv",
+        method="grad-cam",
+    )
+
+
+@pytest.mark.parametrize(
+    ("signed", "absolute", "changed", "sensitive", "stage"),
+    [
+        ([[0.9, 0.7], [0.2, 0.4]], None, (1, 1), True, "conv"),
+        ([[0.4, 0.4], [0.2, 0.4]], None, (1, 1), True, "head"),
+        ([[0.9, 0.7], [0.5, 0.5]], None, (1, 1), False, None),
+        ([[0.9, 0.7], [0.2, 0.4]], [[0.9, 0.9], [0.9, 0.9]], (1, 1), False, None),
+        ([[0.9, 0.7], [0.9, 0.9]], [[0.1, 0.1], [0.1, 0.1]], (1, 1), False, None),
+        ([[0.2, 0.2], [0.2, 0.2]], None, (0, 1), True, "conv"),
+        ([[np.nan, np.nan], [0.2, np.nan]], None, (1, 1), True, "conv"),
+        ([[np.nan, np.nan], [0.8, np.nan]], None, (1, 1), False, None),
+        ([[np.nan, np.nan], [np.nan, np.nan]], None, (1, 1), None, None),
+    ],
+)
+def test_verdict_by_hand(signed, absolute, changed, sensitive, stage):
+    said = verdict(by_hand(signed, absolute, changed))
+    assert (said.sensitive, said.stage) == (sensitive, stage)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 1.5}, "seed 1.5"),
+        ({"seed": -1}, "seed -1"),
+        ({"draws": 0}, "draws 0"),
+        ({"draws": True}, "draws True"),
+        ({"head": None}, "2 heads"),
+        ({"head": "size"}, "no head 'size'"),
+        ({"target": 3}, "target 3"),
+        ({"layer": "relus"}, "did you mean 'relu'"),
+        ({"method": "gradcam"}, "no method 'gradcam'"),
+        ({"explain": lambda images, *_: np.ones((7, 4))}, r"\(7, 4\), not \(7, h, w\)"),
+    ],
+)
+def test_randomization_refuses(model, images, changes, message):
+    with pytest.raises(ValueError, match=message):
+        randomization(model, images, **({"head": "kind"} | changes))
+
+
+def test_randomization_needs_weights(images):
+    model = keras.Sequential([keras.Input((8, 8, 1)), layers.MaxPooling2D(8), layers.Flatten()])
+    with pytest.raises(ValueError, match="no layer on the way to 'flatten.* has weights"):
+        randomization(model, images)
+    with pytest.raises(ValueError, match="limit 2"):
+        verdict(by_hand([[1, 1], [1, 1]]), limit=2)
+
+
+# Where the heat lies
+
+
+def test_a_map_that_is_the_mask_scores_fully_and_its_complement_not_at_all():
+    masks = np.random.default_rng(0).uniform(0, 1, (20, 6, 6)) < 0.3
+    for check in (pointing_game, heat_inside):
+        right, wrong = check(masks.astype(float), masks), check(1.0 - masks, masks)
+        assert right.share == 1 and right.high == 1
+        assert wrong.share == 0 and wrong.low == 0
+        assert right.chance == wrong.chance == pytest.approx(masks.mean())
+    assert pointing_game(masks * 1.0, masks).low == pytest.approx(
+        metrics.wilson_interval(20, 20)[0]
+    )
+
+
+def test_an_even_map_scores_chance_exactly():
+    masks = np.random.default_rng(0).uniform(0, 1, (20, 6, 6)) < 0.3
+    for check in (pointing_game, heat_inside):
+        found = check(np.full((20, 6, 6), 0.7), masks)
+        np.testing.assert_allclose(found.of_images, masks.mean(axis=(1, 2)))
+        assert found.share == pytest.approx(found.chance)
+        assert found.gain == pytest.approx((0, 0, 0), abs=1e-12)
+
+
+def test_random_maps_score_chance_within_the_interval():
+    generator = np.random.default_rng(0)
+    masks = generator.uniform(0, 1, (600, 6, 6)) < 0.3
+    heat = generator.uniform(0, 1, masks.shape)
+    for check in (pointing_game, heat_inside):
+        found = check(heat, masks)
+        assert found.low < found.chance < found.high
+        assert found.high - found.low < 0.09
+
+
+def test_pointing_and_heat_by_hand():
+    masks = np.zeros((3, 2, 3), bool)
+    masks[:, 0, :2] = True
+    heat = np.array(
+        [
+            [[4, 1, 2], [0, 1, 0]],  # the hottest inside, 5 of 8
+            [[3, 1, 3], [0, 0, 3]],  # one of the three hottest inside, 4 of 10
+            [[0, 0, 1], [0, 0, 0]],  # outside, 0 of 1
+        ]
+    )
+    pointing, inside = pointing_game(heat, masks), heat_inside(heat, masks)
+    np.testing.assert_allclose(pointing.of_images, [1, 1 / 3, 0])
+    assert pointing.share == pytest.approx(4 / 9)
+    assert (pointing.low, pointing.high) == pytest.approx(metrics.wilson_interval(4 / 3, 3))
+    np.testing.assert_allclose(inside.of_images, [5 / 8, 4 / 10, 0])
+    assert inside.share == pytest.approx(1.025 / 3)
+    assert pointing.chance == inside.chance == pytest.approx(1 / 3)
+    assert (inside.low, inside.high) == (0, 1)  # Student's t goes beyond
+    shares = np.array([5 / 8, 4 / 10, 0] * 5)
+    more = heat_inside(np.tile(heat, (5, 1, 1)), np.tile(masks, (5, 1, 1)))
+    expected = metrics.mean_interval(shares)
+    assert (more.share, more.low, more.high) == pytest.approx(expected)
+    assert more.gain == pytest.approx(metrics.mean_interval(shares - 1 / 3))
+
+
+@pytest.mark.parametrize(("tolerance", "share"), [(0, 0), (1, 0), (1.42, 1), (2, 1)])
+def test_the_tolerance_is_a_distance(tolerance, share):
+    masks, heat = np.zeros((2, 1, 5, 5))
+    masks[0, 2, 2] = heat[0, 3, 3] = 1  # the square root of 2 apart
+    found = pointing_game(heat, masks.astype(bool), tolerance)
+    assert found.share == share
+    covered = {0: 1, 1: 5, 1.42: 9, 2: 13}[tolerance]
+    assert found.chance == pytest.approx(covered / 25)
+
+
+def test_empty_maps_are_counted_and_left_out_of_the_localization(model, images):
+    masks = np.zeros((3, 2, 2), bool)
+    masks[:, 0, 0] = True
+    heat = np.array([[[1.0, 0], [0, 0]], [[0, 0], [0, 0]], [[0, 1.0], [np.inf, 0]]])
+    for check in (pointing_game, heat_inside):
+        found = check(heat, masks)
+        assert found.empty == 2 and found.share == 1
+        assert np.isnan(found.of_images).tolist() == [False, True, True]
+        nothing = check(np.zeros((3, 2, 2)), masks)
+        assert nothing.empty == 3
+        assert np.isnan([nothing.share, nothing.low, nothing.high, nothing.chance]).all()
+    maps = grad_cam(model, images, "kind")
+    maps = maps._replace(note=("empty: said so", *[""] * 6), maps=np.ones_like(maps.maps))
+    assert pointing_game(maps, np.ones((7, 8, 8), bool)).empty == 1
+
+
+@pytest.mark.parametrize(
+    ("heat", "masks", "tolerance", "message"),
+    [
+        (np.ones((2, 3, 3)), np.ones((2, 3, 3)), 0, "masks must be bool"),
+        (np.ones((2, 3, 3)), np.ones((1, 3, 3), bool), 0, r"bool \(2, 3, 3\)"),
+        (np.ones((2, 3, 3)), np.zeros((2, 3, 3), bool), 0, "mask 0 is empty"),
+        (-np.ones((2, 3, 3)), np.ones((2, 3, 3), bool), 0, "heat -1"),
+        (np.ones((2, 3, 3)), np.ones((2, 3, 3), bool), -1, "tolerance -1"),
+        (np.ones((2, 3, 3)), np.ones((2, 3, 3), bool), np.nan, "tolerance nan"),
+    ],
+)
+def test_localization_refuses(heat, masks, tolerance, message):
+    for check in (pointing_game, heat_inside):
+        with pytest.raises(ValueError, match=message):
+            check(heat, masks, tolerance)
+
+
+def test_line_masks_are_the_drawn_pixels_and_need_no_image():
+    data = lines.generate(per_class=1, seed=5)
+    expected = data.images.any(axis=3)
+    np.testing.assert_array_equal(line_masks(data), expected)
+    np.testing.assert_array_equal(line_masks(data._replace(images=None)), expected)
+    np.testing.assert_array_equal(line_masks(data.labels, data.centers), expected)
+    elsewhere = data.labels[:1], np.array([[14.0, 14.0]])
+    assert line_masks(*elsewhere)[0, 13:15, 10:18].any()
+
+
+def test_line_masks_refuse_what_says_no_place():
+    data = lines.generate(per_class=1, seed=5)
+    for given, message in (
+        ((data._replace(centers=None),), "nobody knows where"),
+        ((data.labels,), "nobody knows where"),
+        ((data.labels, data.centers[:3]), r"\(96, 2\)"),
+        ((data.labels[0], data.centers[0]), r"\(n, 4\)"),
+        ((data.labels + 12, data.centers), "length label"),
+        ((data.labels, data.centers + 28), "center"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            line_masks(*given)
+
+
+# Methods beside each other
+
+
+def test_compare_methods_gives_the_numbers_of_the_checks(model, images):
+    rows = compare_methods(
+        model, images, "kind", methods=("layercam", "grad-cam"), layers=("branch", "conv"), steps=5
+    )
+    named = [(row["layer"], row["method"]) for row in rows]
+    assert named == [
+        ("branch", "layercam"),
+        ("branch", "grad-cam"),
+        ("conv", "layercam"),
+        ("conv", "grad-cam"),
+        ("", "contrast"),
+    ]
+    maps = [
+        grad_cam(model, images, "kind", None, layer, method)
+        for layer in ("branch", "conv")
+        for method in ("layercam", "grad-cam")
+    ]
+    for kind, check, sign in (("deletion", deletion, -1), ("insertion", insertion, 1)):
+        found = [check(model, images, heat, steps=5) for heat in maps]
+        for row, curves in zip(rows, found, strict=False):
+            areas = curves.areas()
+            assert row["empty"] == np.isnan(areas).sum()
+            assert row[kind] == pytest.approx(np.nanmean(areas))
+            assert row[f"{kind}_gain"] == pytest.approx(curves.gain())
+            ahead = sign * (areas - found[0].areas())
+            mean = metrics.mean_interval(ahead[np.isfinite(ahead)])
+            assert row[f"{kind}_ahead"] == pytest.approx(mean, abs=1e-9)
+        assert rows[0][f"{kind}_ahead"] == (0, 0, 0)
+
+
+def test_contrast_is_the_distance_from_the_blank(model, images):
+    (*_, row) = compare_methods(model, images, "bright", methods=["grad-cam"], steps=5, blank=0.25)
+    heat = np.abs(images[..., 0] - np.float32(0.25))
+    areas = deletion(model, images, heat, "bright", steps=5, blank=0.25).areas()
+    assert row["method"] == "contrast"
+    assert row["deletion"] == pytest.approx(areas.mean())
+    with pytest.raises(ValueError, match="nothing to compare"):
+        compare_methods(model, images, "bright", methods=[])
+    with pytest.raises(ValueError, match="no method 'cam'"):
+        compare_methods(model, images, "bright", methods=["cam"])
+
+
+# Figures
+
+
+def check_readable(figure):
+    """Assert that texts are large enough, apart and in the figure, and that pixels are square."""
+    assert not overlapping(figure)
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    assert texts
+    for text in texts:
+        assert text.get_fontsize() >= 7.5, text.get_text()
+    tight = figure.get_tightbbox()
+    width, height = figure.get_size_inches()
+    assert tight.x0 > -0.02 and tight.y0 > -0.02
+    assert tight.x1 < width + 0.02 and tight.y1 < height + 0.02
+    for axis in figure.axes:
+        if axis.images:
+            assert axis.get_aspect() == 1
+
+
+def test_the_cascade_is_drawn():
+    found = by_hand([[0.9, 0.7], [np.nan, np.nan]])
+    figure = check_plots.cascade({"kind": found, "bright": found, "third": found}, "Three")
+    check_readable(figure)
+    axis = figure.axes[0]
+    assert axis.get_title(loc="left") == "kind, grad-cam at conv"
+    assert [tick.get_text() for tick in axis.get_yticklabels()] == ["trained", "head", "conv"]
+    assert [text.get_text() for text in axis.texts] == ["", "100 % empty"]
+    labelled = {line.get_label(): line for line in axis.lines}
+    np.testing.assert_allclose(labelled["with sign"].get_xdata(), [1, 0.8, np.nan])
+    assert labelled["different images, without sign"].get_xdata()[0] == 0.2
+    hollow = [line for line in axis.lines if line.get_markerfacecolor() == "white"]
+    assert [line.get_ydata().tolist() for line in hollow] == [[2], [2]]
+    check_readable(check_plots.cascade(found))
+    with pytest.raises(ValueError, match="nothing to draw"):
+        check_plots.cascade({})
+
+
+def test_the_curves_are_drawn():
+    model, images, heat = evidence(6)
+    both = [check(model, images, heat, target=1, steps=6) for check in (deletion, insertion)]
+    figure = check_plots.curves(both, "Both")
+    check_readable(figure)
+    for axis, found in zip(figure.axes, both, strict=True):
+        drawn = {line.get_label(): line.get_ydata() for line in axis.lines}
+        np.testing.assert_allclose(drawn["the map"], found.curves.mean(axis=0))
+        np.testing.assert_allclose(drawn["random pixels"], found.random.mean(axis=0))
+        np.testing.assert_allclose(drawn["the map moved"], found.moved.mean(axis=0))
+        assert f"{found.kind}: area {found.areas().mean():.2f}" in axis.get_title(loc="left")
+    left_out = deletion(model, images, heat, target=1, steps=6, controls=())
+    figure = check_plots.curves({"corner": left_out})
+    assert len(figure.axes[0].lines) == 1
+    assert figure.axes[0].get_title(loc="left").startswith("corner, deletion")
+
+
+def test_localization_and_pointing_are_drawn():
+    masks = np.zeros((3, 6, 6), bool)
+    masks[:, 1:3, 2:5] = True
+    heat = masks * np.array([1.0, 0.5, 0])[:, None, None]
+    heat[0, 1, 2] = 2
+    games, heats = {"angle": pointing_game(heat, masks)}, {"angle": heat_inside(heat, masks)}
+    figure = check_plots.localization(games, heats, "Lines")
+    check_readable(figure)
+    assert figure.axes[0].lines[0].get_xdata()[0] == pytest.approx(100)
+    assert figure.axes[0].lines[1].get_xdata()[0] == pytest.approx(100 * 6 / 36)
+    with pytest.raises(ValueError, match="names differ"):
+        check_plots.localization(games, {"width": heats["angle"]})
+
+    figure = check_plots.pointing(heat, masks, ["angle 135°", "angle 60°", "no map here"])
+    check_readable(figure)
+    rings = [axis.collections for axis in figure.axes]
+    assert [len(ring) for ring in rings] == [1, 1, 0]
+    assert rings[0][0].get_offsets()[0].tolist() == [2, 1]
+    assert [len(axis.lines) for axis in figure.axes[:3]] == [10] * 3  # around 2 x 3 pixels
+    assert figure.axes[1].images[0].get_array().max() == 1

@@ -1,0 +1,116 @@
+"""Linear probes, dead channels, and the images and names that belong to our models."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from cnnlab import lines, mnist
+from cnnlab.interpret import examples, loading, probe_plots, probes
+from cnnlab.interpret.activations import dead_channels
+from cnnlab.interpret.network import network_of
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Channel 0 copies the image, channel 1 is dead, channel 2 is its negative, rectified."""
+    kernel = np.array([1, 0, -1], np.float32).reshape(1, 1, 1, 3)
+    stack = [
+        keras.Input((4, 4, 1)),
+        layers.Conv2D(3, 1, use_bias=False, name="linear"),
+        layers.ReLU(name="rectifier"),
+        layers.Flatten(),
+        layers.Dense(2),
+    ]
+    model = keras.Sequential(stack)
+    model.get_layer("linear").set_weights([kernel])
+    return model
+
+
+def images(count=80, seed=0):
+    return np.random.default_rng(seed).normal(size=(count, 4, 4)).astype(np.float32)
+
+
+def test_pooling_takes_mean_and_maximum_over_places():
+    maps = np.array([[[[1.0, 5.0], [3.0, 1.0]]]])  # one image, 1 x 2 places, 2 channels
+    np.testing.assert_array_equal(probes.pooled(maps), [[2, 3, 3, 5]])
+
+
+def test_a_probe_reads_what_is_there_and_nothing_else(model):
+    pixels = images()
+    labels = {
+        "brightness": (pixels.mean(axis=(1, 2)) > 0).astype(int),
+        "noise": np.random.default_rng(9).integers(0, 2, len(pixels)),
+    }
+    found = probes.linear_probes(model, pixels, labels, ["linear", "rectifier"])
+    assert list(found) == [probes.IMAGE, "linear", "rectifier"]
+    for row in found.values():
+        assert row["brightness"] >= 0.85
+        assert row["noise"] <= 0.75
+
+
+def test_a_probe_cannot_use_position(model):
+    pixels = np.zeros((80, 4, 4), np.float32)
+    left = np.arange(80) % 2
+    pixels[np.arange(80), 1, np.where(left, 0, 3)] = 1
+    found = probes.linear_probes(model, pixels, {"left": left}, "rectifier")
+    assert found["rectifier"]["left"] <= 0.7
+
+
+@pytest.mark.parametrize("count", [3, 79])
+def test_labels_must_match(model, count):
+    with pytest.raises(ValueError, match=f"{count} labels of 'x' for 80 images"):
+        probes.linear_probes(model, images(), {"x": np.zeros(count, int)})
+
+
+def test_dead_channels_are_dead_for_all_images_not_for_one(model):
+    found = dead_channels(model, images(600), ["rectifier"])
+    np.testing.assert_array_equal(found["rectifier"], [False, True, False])
+    bright = np.abs(images(1))
+    np.testing.assert_array_equal(
+        dead_channels(model, bright, "rectifier")["rectifier"], [False, True, True]
+    )
+    # One image among many, in a later batch, brings a channel to life.
+    many = np.concatenate([np.repeat(bright, 300, axis=0), -bright])
+    np.testing.assert_array_equal(
+        dead_channels(model, many, "rectifier")["rectifier"], [False, True, False]
+    )
+
+
+def test_the_figure_has_a_panel_for_each_network():
+    rows = {"image": {"angle": 0.1}, "a": {"angle": 0.9}, "b": {"angle": 1.0}}
+    figure = probe_plots.draw({"one": rows, "two": rows}, {"angle": "black"})
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["one", "two"]
+    (curve,) = figure.axes[0].lines
+    np.testing.assert_allclose(curve.get_ydata(), [90, 10, 0.05])
+
+
+@pytest.mark.parametrize("name", loading.MODELS)
+def test_every_model_of_ours_has_images_and_names(name):
+    model = loading.load(name)
+    network = network_of(model)
+    names = examples.class_names(name, model)
+    for head in network.heads.values():
+        assert len(names[head.name]) == head.classes
+    shown = examples.images_for(name)
+    assert len(shown) == examples.COUNT
+    assert shown.shape[1:3] == network.graph.input_shape[:2]
+    assert network.graph.input_shape[2] == (1 if shown.ndim == 3 else 3)
+
+
+def test_images_were_never_trained_on():
+    from cnnlab import splits
+
+    (x_train, y_train), (x_test, y_test) = mnist.load()
+    pool, classes = np.concatenate([x_train, x_test]), np.concatenate([y_train, y_test])
+    split = splits.stratified(classes, test=0.4, seed=0)
+    trained = {image.tobytes() for image in pool[np.concatenate([split.train, split.validation])]}
+    shown = examples.images_for("task1-mnist")
+    assert not any(image.tobytes() in trained for image in shown)
+    drawn = {image.tobytes() for image in lines.load().images}
+    assert not any(image.tobytes() in drawn for image in examples.images_for("task2"))
+
+
+def test_other_models_have_none(model):
+    assert examples.class_names("mine.keras", model) == {}
+    assert examples.images_for("mine.keras") is None
