@@ -14,7 +14,7 @@ import keras  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER, FOUR_HEADS = ROOT / "Task-1", ROOT / "Task-2"
-TASKS = [FOLDER, FOUR_HEADS]
+TASKS = [FOLDER, FOUR_HEADS, ROOT / "Task-3"]
 MODELS = ("part1-mnist", "part1-lines", "final-mnist", "final-lines")
 
 
@@ -71,8 +71,26 @@ def test_four_headed_model_errs_as_reported():
         assert abs(int(wrong[:, column].sum()) - reported["heads"][name]["errors"]) <= 2
 
 
+def test_heat_lies_where_task_3_says():
+    from cnnlab.interpret import checks, grad_cam
+
+    drawn, shuffled = lines.load(), np.random.default_rng(0)
+    test = splits.stratified(lines.encode(drawn.labels), 0.4, seed=0).test
+    chosen = shuffled.permutation(test)[:960]
+    some = lines.Lines(*(column[chosen] for column in drawn))
+    model = keras.models.load_model(FOLDER / "models" / "part1-lines.keras")
+    share = checks.pointing_game(grad_cam(model, some.images), checks.line_masks(some)).share
+    (row,) = [
+        row
+        for row in results(ROOT / "Task-3")["pointing game"]
+        if row["network"] == "Part 1, lines"
+    ]
+    reported = float(row["hottest pixel on the line"].removesuffix(" %"))
+    assert abs(100 * share - reported) < 6  # a quarter of the images: four standard errors
+
+
 def test_models_are_light():
-    for folder in TASKS:
+    for folder in (FOLDER, FOUR_HEADS):
         files = list((folder / "models").glob("*.keras"))
         assert files and sum(file.stat().st_size for file in files) < 40e6
 
