@@ -292,3 +292,69 @@ def test_the_command_in_a_process_of_its_own_says_nothing_else(tmp_path):
     assert "24 filters of conv2d_90" in ran.stdout
     assert all(line.endswith(" ...") for line in ran.stderr.splitlines())
     assert Image.open(out).width > 500
+
+
+# --- what is easily forgotten --------------------------------------------------------------------
+
+
+def test_a_long_step_is_announced_after_a_while(model, monkeypatch, capsys):
+    from cnnlab.interpret import explain as door
+
+    module = sys.modules["cnnlab.interpret.explain"]
+    assert callable(door)
+    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    slow = module.maximize_filters
+
+    def slower(*arguments, **options):
+        import time
+
+        time.sleep(0.3)
+        return slow(*arguments, **options)
+
+    monkeypatch.setattr(module, "maximize_filters", slower)
+    interpret.explain(model, layer="branch")
+    assert "filters of branch ..." in capsys.readouterr().err
+
+
+def test_a_quick_call_says_nothing(model, capsys, monkeypatch):
+    monkeypatch.setattr(sys.modules["cnnlab.interpret.explain"], "PATIENCE", 60)
+    interpret.explain(model, image())
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("names", "message"), [({"kind": ["a", "b"]}, "5 classes, but 2 names"), (["a"], "a dict")]
+)
+def test_names_must_fit(model, names, message):
+    with pytest.raises(ValueError, match=message):
+        interpret.explain(model, image(), names=names)
+
+
+def test_a_model_without_feature_maps_has_its_activations_shown():
+    inputs = keras.Input((6, 6, 1))
+    hidden = layers.Dense(300, name="hidden")(layers.Flatten()(inputs))
+    model = keras.Model(inputs, layers.Dense(3)(hidden))
+    found = interpret.explain(model, np.zeros((6, 6), np.uint8))
+    assert found.heatmaps == {} and found.activations["hidden"].shape == (300,)
+    assert found.figure.get_figheight() < 10
+    assert "No heatmap" in words(found.figure)
+
+
+def test_a_model_of_any_size_has_filters():
+    inputs = keras.Input((None, None, 3))
+    hidden = layers.Conv2D(2, 3, name="conv")(inputs)
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(hidden)))
+    found = interpret.explain(model, layer="conv")
+    assert found.filters.images.shape == (2, 64, 64, 3)
+    assert "64 × 64" in words(found.figure)
+
+
+def test_floats_out_of_range_are_said(model):
+    found = interpret.explain(model, 400 * np.ones((12, 12, 3), np.float32))
+    assert "values outside of 0 … 255" in found.steps[0]
+
+
+def test_matplotlib_does_not_keep_the_figures(model):
+    before = plt.get_fignums()
+    interpret.explain(model, image())
+    assert plt.get_fignums() == before

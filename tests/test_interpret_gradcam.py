@@ -131,6 +131,19 @@ def test_different_gradients_at_each_place_by_hand(method, expected):
     np.testing.assert_allclose(found.scores, [1 - 2 + 6 - 3], 1e-6)
 
 
+def test_methods_layers_and_heads_of_one_model_are_kept_apart():
+    model = two_heads()
+    results = [
+        grad_cam(model, some_images(), head, 0, layer, method).raw
+        for head in ("answer", "more")
+        for layer in ("conv", SMALL.layers[1].name)
+        for method in METHODS
+    ]
+    for number, one in enumerate(results):
+        for other in results[number + 1 :]:
+            assert one.shape != other.shape or np.abs(one - other).max() > 1e-4
+
+
 # --- by finite differences
 
 
@@ -448,8 +461,8 @@ def test_empty_because_the_network_computes_nonsense(wrong):
 
 
 def test_nonsense_at_a_single_place_is_found():
-    image = np.ones((4, 4), "float32")
-    image[1, 2] = 0
+    image = np.full((4, 4), 2, "float32")
+    image[1, 2] = 0  # its logarithm is -infinity, while all others speak for the class
     model = keras.Sequential([keras.Input((4, 4, 1)), layers.Conv2D(1, 1, activation=ops.log)])
     for layer in (layers.GlobalAveragePooling2D(), layers.Dense(1)):
         model.add(layer)

@@ -82,7 +82,7 @@ def test_the_figure_has_a_panel_for_each_network():
     figure = probe_plots.draw({"one": rows, "two": rows}, {"angle": "black"})
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["one", "two"]
     (curve,) = figure.axes[0].lines
-    np.testing.assert_allclose(curve.get_ydata(), [90, 10, 0.05])
+    np.testing.assert_allclose(curve.get_ydata(), [90, 10, probe_plots.FLOOR])
 
 
 @pytest.mark.parametrize("name", loading.MODELS)

@@ -1,6 +1,8 @@
 """One door: an image, a layer's name or both, and the pictures that fit."""
 
+import contextlib
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -10,12 +12,15 @@ import numpy as np
 from cnnlab.interpret import pictures, scores
 from cnnlab.interpret.activations import activations
 from cnnlab.interpret.filters import FilterImages, first_layer_weights, maximize_filters
-from cnnlab.interpret.gradcam import Heatmaps, grad_cam
+from cnnlab.interpret.gradcam import METHODS, Heatmaps, grad_cam
 from cnnlab.interpret.images import prepare
 from cnnlab.interpret.network import network_of
 from cnnlab.interpret.ranges import input_range
 from cnnlab.interpret.sheet import Sheet
 from cnnlab.saving import atomic_path
+
+PATIENCE = 1.0  # seconds without a word
+OPEN_SIZE = (64, 64)  # of filters' pictures, for a model that takes images of any size
 
 
 class Explanation(NamedTuple):
@@ -69,8 +74,8 @@ def explain(
         value_range: (low, high), what black and white are for the model; left out, read from its
             first layers by `interpret.ranges.input_range`.
         names: {head: names of its classes}, or None to number them.
-        progress: called with one line when a step begins; left out, lines go to a terminal, once
-            a second has passed.
+        progress: called with one line when a step begins; left out, the step that is running goes
+            to stderr once a second has passed, and each step that begins after it.
 
     Raises:
         TypeError: `model` is no Keras model.
@@ -79,9 +84,18 @@ def explain(
     """
     if image is None and layer is None:
         raise ValueError("nothing to explain: give an image, a layer, or both")
-    say = progress or _to_terminal()
+    if method not in METHODS:
+        raise ValueError(f"no method {method!r}; there are {', '.join(METHODS)}")
+    with _progress(progress) as say:
+        return _explain(
+            model, image, layer, head, target, method, real_images, value_range, names, say
+        )
+
+
+def _explain(model, image, layer, head, target, method, real_images, value_range, names, say):
     network = network_of(model, _batch_axis(image))
     value_range = _checked_range(value_range) or input_range(network)
+    _check_names(names, network)
     sheet = Sheet()
     if image is None:
         if head is not None or target is not None:
@@ -99,13 +113,15 @@ def explain(
         if call is not None
     }
     say("activations")
-    seen = activations(model, prepared.batch, layer)
+    layers = layer or network.feature_maps() or list(network.layers)
+    seen = activations(model, prepared.batch, layers)
     say("drawing")
     _add_image(sheet, prepared, value_range, heatmaps, names)
     for name, maps in seen.items():
         pictures.add_activations(sheet, name, maps[0])
     of_image = {name: maps[0] for name, maps in seen.items()}
-    summary = "; ".join([*prepared.steps, *map(_sentence, heatmaps.values()), _count(of_image)])
+    answers = [_sentence(found, names) for found in heatmaps.values()]
+    summary = "; ".join([*prepared.steps, *answers, _count(of_image)])
     return Explanation(sheet.figure(), prepared.steps, of_image, heatmaps, None, summary)
 
 
@@ -131,25 +147,57 @@ def save(figure, path) -> Path:
     return path
 
 
-def _sentence(found):
-    answer = f"{found.head}: class {found.targets[0]}"
+def _sentence(found, names):
+    number = found.targets[0]
+    answer = f"{found.head}: {_class_name(found.head, number, names)}"
     note = f", {found.note[0]}" if found.note[0] else ""
     return f"{answer} ({100 * found.probabilities[0]:.1f} %), heat at {found.layer}{note}"
+
+
+def _class_name(head, number, names):
+    return names[head][number] if names and head in names else f"class {number}"
 
 
 def _count(seen):
     return f"activations of {len(seen)} layer{'s' if len(seen) > 1 else ''}"
 
 
-def _to_terminal():
-    """Return a function that prints a step on stderr if it is a terminal and a second is over."""
-    begin = time.perf_counter()
+@contextlib.contextmanager
+def _progress(given):
+    """Give a function that announces steps: the one given, or else stderr after a second."""
+    if given is not None:
+        yield given
+        return
+    begin, running = time.perf_counter(), []
+
+    def tell():
+        print(f"{running[-1]} ...", file=sys.stderr, flush=True)
 
     def say(step):
-        if sys.stderr.isatty() and time.perf_counter() - begin > 1:
-            print(f"{step} ...", file=sys.stderr, flush=True)
+        running.append(step)
+        if time.perf_counter() - begin > PATIENCE:
+            tell()
 
-    return say
+    timer = threading.Timer(PATIENCE, lambda: running and tell())
+    timer.daemon = True
+    timer.start()
+    try:
+        yield say
+    finally:
+        timer.cancel()
+
+
+def _check_names(names, network):
+    """Raise ValueError unless there is a name for each class of each head that is named."""
+    if names is None:
+        return
+    if not isinstance(names, dict):
+        raise ValueError(f"names must be a dict {{head: names of its classes}}, not {names!r}")
+    for name, head in network.heads.items():
+        if len(names.get(name, range(head.classes))) != head.classes:
+            raise ValueError(
+                f"head {name!r} has {head.classes} classes, but {len(names[name])} names are given"
+            )
 
 
 def _batch_axis(image):
@@ -190,7 +238,7 @@ def _heat_layer(network, layer, head, asked):
     does not feed this one.
     """
     if layer is None:
-        return network.feature_map(None, head)
+        return network.feature_map(None, head) if network.feature_maps(head) else None
     call = network.layer(layer)
     if asked is None and (len(call.shape) != 3 or call.name not in network.feature_maps(head)):
         return None
@@ -199,7 +247,16 @@ def _heat_layer(network, layer, head, asked):
 
 def _add_filters(sheet, model, layer, real_images, value_range, say):
     say(f"filters of {layer}")
-    found = maximize_filters(model, layer, images=real_images, value_range=value_range)
+    is_open = None in network_of(model).graph.input_shape[:2]
+    found = maximize_filters(
+        model,
+        layer,
+        images=real_images,
+        value_range=value_range,
+        size=OPEN_SIZE if is_open else None,
+    )
+    if is_open:
+        sheet.text(f"The model takes any size; the pictures have {OPEN_SIZE[0]} × {OPEN_SIZE[1]}.")
     say("drawing")
     low, high = value_range
     real = None

@@ -73,9 +73,10 @@ def maximize_filters(
     """Return the picture that each filter of a layer answers to most.
 
     The defaults come from looking at first, middle and last convolutions for 28 x 28 pixels. From
-    black instead of grey, filters that look for dark pixels stay blank; without jitter, strides
-    show as checkerboards; with more smoothness, fine patterns of a first layer give way to one
-    tone; 64 steps bring nine tenths of what 200 do.
+    black instead of grey, filters that look for dark pixels stay nearly blank; without jitter,
+    strides show as checkerboards; with more smoothness a first layer loses its fine patterns, and
+    with larger steps some of its pictures become one tone; 64 steps reach seven eighths of what 200
+    do.
 
     Args:
         model: a Keras model; see `network_of`. It stays as it was.

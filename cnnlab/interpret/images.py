@@ -47,6 +47,8 @@ def prepare(network: Network, image, value_range) -> Prepared:
     values = pixels.astype(np.float32)
     if is_float:
         values = (values - low) / (high - low)  # in 0..1 from here on, as integers are
+        if values.min() < -0.01 or values.max() > 1.01:
+            steps.append(f"taken as it is, with values outside of {low:g} … {high:g}")
     else:
         values /= 65535 if pixels.dtype.itemsize > 1 and pixels.max() > 255 else 255
         if pixels.dtype.kind == "b":

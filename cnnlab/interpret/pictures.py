@@ -9,6 +9,7 @@ from cnnlab.interpret.sheet import Sheet, Tile, as_colors, fitting_columns, thro
 
 POSITIVE, SIGNED, HEAT = "viridis", "RdBu_r", "inferno"
 METHOD_NAMES = {"grad-cam": "Grad-CAM", "grad-cam++": "Grad-CAM++", "layercam": "LayerCAM"}
+STRIP = 128  # units of a layer without places in a row
 EMPTY = np.full((1, 1, 3), 0.85, np.float32)  # a tile with nothing to show
 
 
@@ -43,12 +44,18 @@ def add_activations(sheet: Sheet, name: str, maps, side=0.5, dead=None):
     sheet.heading(f"{name}: {what}" + (f", {marked.sum()} {word}" if marked.any() else ""))
     sheet.color_bar("activation, one scale for the layer", low, high, colormap)
     if flat:
-        side = min(side, 0.25)
-    tiles = [
-        Tile(colors[:, :, k], f"{k} {word}" if marked[k] and not flat else f"{k}")
-        for k in range(channels)
-    ]
+        sheet.tiles([Tile(_strips(colors[0, 0]), f"{STRIP} units in a row")], side=sheet.width)
+        return
+    tiles = [Tile(colors[:, :, k], f"{k} {word}" if marked[k] else f"{k}") for k in range(channels)]
     sheet.tiles(tiles, side=side)
+
+
+def _strips(colors):
+    """Return (units, 3) colors as (rows, STRIP, 3), white where there is no unit."""
+    rows = -(-len(colors) // STRIP)
+    strips = np.ones((rows * STRIP, 3), np.float32)
+    strips[: len(colors)] = colors
+    return strips.reshape(rows, STRIP, 3)
 
 
 def add_activation_rows(sheet: Sheet, name: str, images, maps, channels, dead=None):
@@ -119,7 +126,7 @@ def add_filters(sheet: Sheet, found, images=None, weights=None, side=0.5, most=N
 
 def _filter_label(found, index, real):
     star = "*" if found.note[index] else ""
-    rise = f"{_short(found.start[index])}→{_short(found.end[index])}"
+    rise = f"{_short(found.start[index])}\n→ {_short(found.end[index])}"
     response = f"\nreal {_short(found.best_response[index])}" if real else ""
     return f"{found.filters[index]}{star}\n{rise}{response}"
 

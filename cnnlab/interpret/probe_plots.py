@@ -4,6 +4,8 @@ import matplotlib.pyplot as plt
 
 from cnnlab import plots  # noqa: F401  (its import sets the style)
 
+FLOOR = 0.02  # percent, where a score without any error is drawn
+
 
 def draw(networks, colors=None):
     """Draw how often a linear classifier on each layer is right, from the image to the last layer.
@@ -21,12 +23,12 @@ def draw(networks, colors=None):
     )
     for axis, (title, rows) in zip(axes[0], networks.items(), strict=True):
         for question in next(iter(rows.values())):
-            errors = [max(100 * (1 - row[question]), 0.05) for row in rows.values()]
+            errors = [max(100 * (1 - row[question]), FLOOR) for row in rows.values()]
             color = colors and colors.get(question)
             axis.plot(errors, "o-", color=color, label=question, clip_on=False)
         names = ["image", *(f"layer {number}" for number in range(1, len(rows)))]
         axis.set_xticks(range(len(rows)), names, rotation=90)
-        axis.set(title=title, yscale="log", ylim=(0.05, 100))
+        axis.set(title=title, yscale="log", ylim=(FLOOR, 100))
     axes[0, 0].set_ylabel("errors of a linear probe, %")
     axes[0, 0].set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
     found = {}
