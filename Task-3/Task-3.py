@@ -402,9 +402,9 @@ table(rows)
 # **Reading.** No filter of the five networks is dead, and each picture beats the blank image;
 # nearly each beats the best of 2,000 test images, by a factor of about two for deep digit filters
 # and of up to ten and more for those of lines. The response is a mean over places, and a line
-# covers few: in most layers of the networks for lines even the blank grey image has a higher one
-# than the best line. In the figures the first 32 filters of every convolution are shown, a star
-# where most of a picture is one tone, or where it says little for another reason, given below.
+# covers few: in four of the eight layers for lines even the blank grey image has a higher one than
+# the best line. In the figures the first 32 filters of every convolution are shown, a star where
+# most of a picture is one tone, or where it says little for another reason, given below.
 
 # %%
 show(draw_filters("Part 1, MNIST"), "filters-part1-mnist")
