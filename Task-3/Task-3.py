@@ -559,9 +559,9 @@ middle = rectified("final, MNIST")[2]
 show(draw_chosen("final, MNIST", middle, "layercam"), "heatmaps-final-mnist-layercam")
 
 # %% [markdown]
-# *Figure: LayerCAM at the third of six rectifiers. Much of the heat lies where strokes meet or turn.
-# Beyond the outermost cells it is continued to the border of the image, hence the streaks; peaks in
-# them, as below the 1 that is read as 7, are not to be trusted.*
+# *Figure: LayerCAM at the third of six rectifiers. Much of the heat lies where strokes meet or
+# turn. Beyond the outermost cells it is continued to the border of the image, hence the streaks;
+# peaks in them, as below the 1 that is read as 7, are not to be trusted.*
 
 
 # %%
