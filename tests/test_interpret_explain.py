@@ -13,7 +13,7 @@ from keras import layers
 from PIL import Image
 
 from cnnlab import cli, interpret
-from cnnlab.interpret import pictures
+from cnnlab.interpret import announcer, pictures
 from cnnlab.interpret.sheet import Sheet, Tile
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -302,7 +302,7 @@ def test_a_long_step_is_announced_after_a_while(model, monkeypatch, capsys):
 
     module = sys.modules["cnnlab.interpret.explain"]
     assert callable(door)
-    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    monkeypatch.setattr(announcer, "PATIENCE", 0.05)
     slow = module.maximize_filters
 
     def slower(*arguments, **options):
@@ -317,7 +317,7 @@ def test_a_long_step_is_announced_after_a_while(model, monkeypatch, capsys):
 
 
 def test_a_quick_call_says_nothing(model, capsys, monkeypatch):
-    monkeypatch.setattr(sys.modules["cnnlab.interpret.explain"], "PATIENCE", 60)
+    monkeypatch.setattr(announcer, "PATIENCE", 60)
     interpret.explain(model, image())
     assert capsys.readouterr().err == ""
 

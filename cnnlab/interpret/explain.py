@@ -1,25 +1,19 @@
 """One door: an image, a layer's name or both, and the pictures that fit."""
 
-import contextlib
-import sys
-import threading
-import time
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from cnnlab.interpret import pictures, scores
 from cnnlab.interpret.activations import activations
+from cnnlab.interpret.announcer import announcer
 from cnnlab.interpret.filters import FilterImages, first_layer_weights, maximize_filters
 from cnnlab.interpret.gradcam import METHODS, Heatmaps, grad_cam
 from cnnlab.interpret.images import prepare
 from cnnlab.interpret.network import network_of
 from cnnlab.interpret.ranges import input_range
 from cnnlab.interpret.sheet import Sheet
-from cnnlab.saving import atomic_path
 
-PATIENCE = 1.0  # seconds without a word
 OPEN_SIZE = (64, 64)  # of filters' pictures, for a model that takes images of any size
 
 
@@ -86,7 +80,7 @@ def explain(
         raise ValueError("nothing to explain: give an image, a layer, or both")
     if method not in METHODS:
         raise ValueError(f"no method {method!r}; there are {', '.join(METHODS)}")
-    with _progress(progress) as say:
+    with announcer(progress) as say:
         return _explain(
             model, image, layer, head, target, method, real_images, value_range, names, say
         )
@@ -125,28 +119,6 @@ def _explain(model, image, layer, head, target, method, real_images, value_range
     return Explanation(sheet.figure(), prepared.steps, of_image, heatmaps, None, summary)
 
 
-def save(figure, path) -> Path:
-    """Save a figure as .png, .pdf or .svg, without a date inside; returns the path.
-
-    Nothing is left half-written: the file appears when it is whole.
-
-    Raises:
-        ValueError: another suffix.
-        OSError: the file cannot be written.
-    """
-    path = Path(path)
-    undated = {
-        ".png": {"Software": None},
-        ".pdf": {"CreationDate": None},
-        ".svg": {"Date": None},
-    }
-    if path.suffix.lower() not in undated:
-        raise ValueError(f"{path.name}: a figure is saved as {', '.join(undated)}")
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, bbox_inches=None, metadata=undated[path.suffix.lower()])
-    return path
-
-
 def _sentence(found, names):
     number = found.targets[0]
     answer = f"{found.head}: {_class_name(found.head, number, names)}"
@@ -160,31 +132,6 @@ def _class_name(head, number, names):
 
 def _count(seen):
     return f"activations of {len(seen)} layer{'s' if len(seen) > 1 else ''}"
-
-
-@contextlib.contextmanager
-def _progress(given):
-    """Give a function that announces steps: the one given, or else stderr after a second."""
-    if given is not None:
-        yield given
-        return
-    begin, running = time.perf_counter(), []
-
-    def tell():
-        print(f"{running[-1]} ...", file=sys.stderr, flush=True)
-
-    def say(step):
-        running.append(step)
-        if time.perf_counter() - begin > PATIENCE:
-            tell()
-
-    timer = threading.Timer(PATIENCE, lambda: running and tell())
-    timer.daemon = True
-    timer.start()
-    try:
-        yield say
-    finally:
-        timer.cancel()
 
 
 def _check_names(names, network):

@@ -20,7 +20,8 @@ def read(model) -> Graph:
             an input that is no image (height, width, channels), or layers with channels first.
     """
     if not isinstance(model, keras.Model):
-        raise TypeError(f"this is no Keras model: {model!r} ({type(model).__name__})")
+        how = "; interpret.load opens files and short names" if isinstance(model, str) else ""
+        raise TypeError(f"this is no Keras model: {model!r} ({type(model).__name__}){how}")
     if not _has_graph(model):
         why = "only Sequential and functional models without a call() of their own have one"
         if type(model) is keras.Sequential:

@@ -3,20 +3,16 @@
 Hundreds of Matplotlib axes take minutes; here all tiles are images in one axis.
 """
 
-import io
 import math
 import textwrap
-from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from PIL import Image
 
 from cnnlab import plots  # noqa: F401  (its import sets the style)
-from cnnlab.saving import atomic_path
 
 WIDTH = 9.0  # inches
 SMALL, NORMAL = 7, 9  # points
@@ -152,19 +148,3 @@ def fitting_columns(count: int, side: float, width: float = WIDTH) -> int:
     most = max(1, int((width + SPACE) / (side + SPACE)))
     rows = math.ceil(count / most)
     return max(math.ceil(count / rows), most // 2)
-
-
-def save_small(figure, path) -> Path:
-    """Save a figure as a PNG with a palette of 256 colors, a third of the size; returns the path.
-
-    The palette covers all colors that there are, so that none moves by more than a few of 255
-    steps; a palette by frequency gives up rare bright ones.
-    """
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
-    with Image.open(drawn) as image:
-        method = Image.Quantize.MAXCOVERAGE
-        small = image.convert("RGB").quantize(256, method, kmeans=2, dither=Image.Dither.NONE)
-    with atomic_path(path) as temporary:
-        small.save(temporary, optimize=True)
-    return Path(path)
