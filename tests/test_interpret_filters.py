@@ -11,7 +11,11 @@ runtime.start(seed=0)
 import keras  # noqa: E402
 
 from cnnlab.interpret.ascent import first_image  # noqa: E402
-from cnnlab.interpret.filters import first_layer_weights, maximize_filters  # noqa: E402
+from cnnlab.interpret.filters import (  # noqa: E402
+    _one_tone,
+    first_layer_weights,
+    maximize_filters,
+)
 from cnnlab.interpret.network import network_of  # noqa: E402
 from cnnlab.interpret.ranges import input_range  # noqa: E402
 
@@ -363,6 +367,15 @@ def test_weights_that_are_no_numbers_are_named():
 def test_a_picture_of_one_tone_is_named():
     model = sequential(layers.Conv2D(1, 1, name="conv"), shape=(6, 6, 1))
     assert "one tone" in maximize_filters(with_weights(model, "conv", [[[1]]]), "conv").note[0]
+
+
+def test_dots_and_frames_are_no_pattern_but_fine_stripes_are():
+    dots, stripes = np.full((2, 28, 28, 3), 0.7)
+    dots[::2, ::2] = 1
+    dots[:4] = 0
+    stripes[:, ::2] = 0
+    assert _one_tone(dots) and not _one_tone(stripes)
+    assert _one_tone(np.zeros((1, 1, 1)))
 
 
 # --- the best of real images
