@@ -8,7 +8,7 @@ INSTALLED := .venv/.installed
 SUITABLE := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run notebooks sync study test lint format check clean
+.PHONY: help setup run notebooks sync documents study test lint format check clean
 
 help:  ## Show this list
 	@echo "make TARGET, where TARGET is:"
@@ -34,8 +34,22 @@ lint: $(INSTALLED)  ## Look for mistakes in the code and for odd formatting
 	@$(VENV_PYTHON) -m ruff check .
 	@$(VENV_PYTHON) -m ruff format --check .
 
-check: $(INSTALLED)  ## Check the committed notebooks: executed, clean, not older than their sources
+report: $(INSTALLED)  ## Typeset report.pdf from report/ and the committed results
+	@$(VENV_PYTHON) -m tools.report build
+
+figures: $(INSTALLED)  ## Draw the README's picture from the committed models
+	@$(VENV_PYTHON) -m tools.overview
+
+graders: $(INSTALLED)  ## Run the notebooks as graders do, each in an environment of its own: half an hour
+	@$(VENV_PYTHON) -m tools.graders
+
+documents: $(INSTALLED)  ## Write the results into the Markdown files, between their fill and end lines
+	@$(VENV_PYTHON) -m tools.documents fill
+
+check: $(INSTALLED)  ## Check that no notebook or document is older than its sources, and that links and docstrings are right
 	@$(VENV_PYTHON) -m tools.notebooks check $(TASKS)
+	@$(VENV_PYTHON) -m tools.documents check
+	@$(VENV_PYTHON) -m tools.report check
 
 format: $(INSTALLED)  ## Format the code and mend what can be mended automatically
 	@$(VENV_PYTHON) -m ruff check --fix .

@@ -72,6 +72,7 @@ from cnnlab.interpret.activations import dead_channels
 from cnnlab.interpret.figure_files import save_small
 from cnnlab.interpret.network import network_of
 from cnnlab.interpret.sheet import Sheet
+from cnnlab.saving import save_figure
 from cnnlab.tables import percent, table
 
 # %% tags=["parameters"]
@@ -105,6 +106,12 @@ def show(figure, name):
     path = save_small(figure, out.folder / "figures" / f"{name}.png")
     plt.close(figure)
     return Image(path)
+
+
+def show_chart(figure, name):
+    """The same for a chart, which is also saved as vectors, for the report."""
+    save_figure(figure, out.folder / "figures" / f"{name}.svg")
+    return show(figure, name)
 
 
 # %% [markdown]
@@ -312,7 +319,7 @@ with stopwatch.measure("linear probes"):
     }
 results["linear probes"] = probed
 colors = {"digit": "black"} | head_plots.HEAD_COLORS
-show(probe_plots.draw(probed, colors), "linear-probes")
+show_chart(probe_plots.draw(probed, colors), "linear-probes")
 
 # %% [markdown]
 # *Figure: errors of linear probes on the image and on each rectified layer, log scale; no error
@@ -703,7 +710,7 @@ table([in_words(row) for row in results["randomization"]])
 
 # %%
 four = randomized["four heads, lines"]
-show(check_plots.cascade({head: four[head] for head in lines.HEADS}), "randomization")
+show_chart(check_plots.cascade({head: four[head] for head in lines.HEADS}), "randomization")
 
 # %% [markdown]
 # *Figure: the four heads. Each row down, one more layer is random. Thin lines are single draws,
@@ -744,7 +751,7 @@ for kind, found in {"deletion": deleted, "insertion": inserted}.items():
         | {"fractions": curves.fractions, "gain": curves.gain()}
         for head, curves in found.items()
     }
-show(check_plots.curves(deleted), "deletion")
+show_chart(check_plots.curves(deleted), "deletion")
 
 # %% [markdown]
 # *Figure: deletion, mean of 40 test lines with 95 % interval. The lower the curve, the better the
@@ -764,7 +771,7 @@ results["empty image"] = [
 table([row | {"probability": percent(row["probability"], 1)} for row in results["empty image"]])
 
 # %%
-show(check_plots.curves(inserted), "insertion")
+show_chart(check_plots.curves(inserted), "insertion")
 
 # %% [markdown]
 # *Figure: insertion of the same pixels. The higher the curve, the better.*
@@ -808,7 +815,7 @@ titles = {
     for name, of_heads in compared.items()
     for head, rows in of_heads.items()
 }
-show(comparison_plots.gains(titles, bare), "faithfulness")
+show_chart(comparison_plots.gains(titles, bare), "faithfulness")
 
 
 # %%
@@ -865,7 +872,7 @@ with stopwatch.measure("pointing game"):
         maps = grad_cam(models[name], pointed.images, head)
         games[title] = checks.pointing_game(maps, masks)
         heats[title] = checks.heat_inside(maps, masks)
-show(check_plots.localization(games, heats), "pointing-game")
+show_chart(check_plots.localization(games, heats), "pointing-game")
 
 # %% [markdown]
 # *Figure: how often the hottest pixel lies on the line (left), and how much of the heat (right);

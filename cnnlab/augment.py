@@ -54,10 +54,12 @@ class RandomWarp(_TrainingOnly):
         self.bend, self.knots = bend, knots
 
     def build(self, shape):
+        """Keep the size of the images; called by Keras with their shape (n, h, w, channels)."""
         self.size, self.channels = shape[1], shape[-1]
         self.spline = _cubic_spline(self.size, self.knots)
 
     def change(self, images):
+        """Return the images, float32 (n, h, w, channels), each warped in a way of its own."""
         x, y = self._coordinates(images)
         return _sample(images, x, y, self.size, self.channels)
 
@@ -133,6 +135,7 @@ class RandomAppearance(_TrainingOnly):
         self.threshold = threshold
 
     def change(self, images):
+        """Return the images, float32 (n, h, w, channels), each with or without each change."""
         for change in (self._harden, self._blur, self._dim):
             chosen = self.uniform(images, 0.0, 1.0) < self.probability
             images = ops.where(chosen, change(images), images)

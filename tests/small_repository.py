@@ -1,5 +1,6 @@
-"""A repository in miniature, for the tests of the notebook tools."""
+"""A repository in miniature, for the tests of the tools."""
 
+import json
 from pathlib import Path
 
 import nbformat
@@ -60,10 +61,100 @@ def add_notebook(root: Path) -> Path:
     return root
 
 
+DOCUMENTED = {
+    "cnnlab/__init__.py": '"""Package."""\n\n__version__ = "1.2.0"\n',
+    "cnnlab/parts.py": '''\
+"""Parts."""
+
+from . import helper
+
+
+def double(images):
+    """Return the images (n, h, w), twice as bright.
+
+    Raises:
+        ValueError: no images.
+    """
+    if not len(images):
+        raise ValueError("no images")
+    return helper.FACTOR * images
+
+
+class Part:
+    """A part."""
+
+    def whole(self):
+        """Return it whole."""
+        return self
+''',
+    "cnnlab/helper.py": '"""A factor."""\n\nFACTOR = 2\n',
+    "cnnlab/unused.py": '"""Not used."""\n',
+    "tools/program.py": '"""A program."""\n',
+    "CITATION.cff": "cff-version: 1.2.0\nversion: 1.2.0\n",
+    "CHANGELOG.md": "# Changes\n\n## 1.2.0 – unreleased\n\n* All of it.\n",
+    "Task-1/figures/curve.png": "",
+    "Task-1/README.md": "# Task 1\n\n<!-- fill: results-task-1 -->\n<!-- end -->\n",
+    "report/report.typ": '#image("/Task-1/figures/curve.png")\n#shown("Task-1", "curve")\n',
+    "README.md": """\
+# A repository
+
+[Below](#the-results), [the task](Task-1/README.md#task-1), [a folder](Task-1/figures/), ![a
+curve](Task-1/figures/curve.png), [elsewhere](https://example.org/none.md), `[code](none.md)`
+
+```
+[code](none.md)
+<!-- fill: nothing -->
+```
+
+## The *results*!
+
+<!-- fill: results -->
+<!-- end -->
+
+<!-- fill: versions -->
+<!-- end -->
+
+<!-- fill: seconds -->
+<!-- end -->
+""",
+}
+RESULTS = {
+    "headline": [
+        {
+            "what": "lines",
+            "value": "99.500 %",
+            "conditions": "mean of 2 seeds; errors 4, 6 in 1,000 unseen images",
+        },
+        {"what": "lines, this run", "value": "99.600 %", "conditions": "seed 0"},
+    ],
+    "study": {
+        "lines": {
+            "errors": [4, 6],
+            "n": 1000,
+            "parameters": 1234,
+            "interval of the errors": [0.002, 0.012],
+        }
+    },
+    "versions": {"python": "3.11.7", "tensorflow": "2.21.0", "keras": "3.15.1"},
+    "machine": {"processor": "An Abacus", "cores": 2},
+    "seconds": {"training": 12.0, "everything above": 1233.7},
+}
+
+
+def add_documents(root: Path) -> Path:
+    """Add documents, a figure, docstrings and results; the blocks are not filled yet."""
+    for name, text in DOCUMENTED.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    (root / "Task-1" / "results.json").write_text(json.dumps(RESULTS), encoding="utf-8")
+    edit(root / "Task-1" / "Task-1.py", "double(4)", 'out.figure(double(4), "curve")')
+    return root
+
+
 def edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert old in text
-    path.write_text(text.replace(old, new))
+    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def check(repository: Path, capsys) -> tuple[int, str]:

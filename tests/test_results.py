@@ -14,7 +14,6 @@ import keras  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER, FOUR_HEADS = ROOT / "Task-1", ROOT / "Task-2"
-TASKS = [FOLDER, FOUR_HEADS, ROOT / "Task-3"]
 MODELS = ("part1-mnist", "part1-lines", "final-mnist", "final-lines")
 
 
@@ -88,19 +87,3 @@ def test_models_are_light():
     for folder in (FOLDER, FOUR_HEADS):
         files = list((folder / "models").glob("*.keras"))
         assert files and sum(file.stat().st_size for file in files) < 40e6
-
-
-@pytest.mark.parametrize("folder", TASKS, ids=lambda folder: folder.name)
-def test_every_figure_is_there_and_no_other(folder):
-    script = (folder / f"{folder.name}.py").read_text(encoding="utf-8")
-    figures = {path.stem for path in (folder / "figures").glob("*.png")}
-    assert figures
-    for name in figures:
-        assert f'"{name}")' in script, f"figures/{name}.png is not made by the notebook"
-
-
-def test_readme_tells_the_results():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for row in (row for folder in TASKS for row in results(folder)["headline"]):
-        if "mean of" in row["conditions"]:
-            assert row["value"] in readme, f"README.md lacks {row['what']}: {row['value']}"

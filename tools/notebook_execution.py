@@ -73,10 +73,13 @@ class Progress:
             self.heading = ""
 
     def end(self) -> None:
+        """Say that the notebook is done."""
         self.say("done")
 
     def say(self, text: str) -> None:
+        """Print a line: the task, the seconds since the beginning, the text."""
         print(f"{self.task}  {time.monotonic() - self.begin:5.0f} s  {text}", flush=True)
 
     def place(self) -> str:
+        """Return the cell that is being executed, for messages."""
         return f"{self.task}/{self.task}.py: cell {self.index + 1}"

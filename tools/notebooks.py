@@ -150,6 +150,7 @@ def _columns(row: dict) -> tuple:
 
 
 def main(arguments: list[str] | None = None, root: Path | None = None) -> int:
+    """Run a command; returns the exit status, 1 when something is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tools.notebooks", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("command", choices=["run", "sync", "check", "table"])

@@ -116,6 +116,9 @@ def localization(games, heats, title=""):
 
     Returns:
         The figure: dots with 95 % intervals, a row for each name; the tick is chance.
+
+    Raises:
+        ValueError: the names differ, or there are none.
     """
     if list(games) != list(heats):
         raise ValueError(f"the names differ: {', '.join(games)} and {', '.join(heats)}")

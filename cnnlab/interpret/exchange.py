@@ -10,7 +10,11 @@ ROWS = 1024  # changed images in one call of the compiled function: bounds the m
 
 
 def explained(network, images, heatmaps, head, target):
-    """Return the head and the (n,) targets: of `Heatmaps` their own, else what is asked for."""
+    """Return the head and the (n,) targets: of `Heatmaps` their own, else what is asked for.
+
+    Raises:
+        ValueError: `Heatmaps` with another head or with targets; an unknown head or wrong targets.
+    """
     if isinstance(heatmaps, Heatmaps):
         if head not in (None, heatmaps.head) or target is not None:
             raise ValueError(

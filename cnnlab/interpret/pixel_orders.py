@@ -10,7 +10,7 @@ from cnnlab.interpret.gradcam import Heatmaps
 
 
 def as_blank(blank, images):
-    """Return what stands for missing pixels as an array like the images.
+    """Return what stands for missing pixels as an array like the images, (n, h, w, channels).
 
     Raises:
         ValueError: no finite numbers, or another shape than that of a number, a color or an image.

@@ -1,0 +1,114 @@
+"""Typeset report.pdf from report/ and the committed results. Run from the repository's root:
+
+python -m tools.report build    draw the charts, write report.pdf
+python -m tools.report check    say whether report.pdf belongs to its sources and holds the results
+"""
+
+import argparse
+import contextlib
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pypdfium2
+import typst
+
+from cnnlab.runtime import atomic_path, repository_root
+from tools import provenance
+
+CHARTS = "report/charts"  # made for each build, not committed
+SOURCES = (
+    "report/*.typ",
+    "report/*.yml",
+    "report/*.json",
+    "Task-*/results.json",
+    "Task-*/study.json",
+    "Task-*/figures/*",
+    "cnnlab/*.mplstyle",
+)
+
+
+def build(root: Path) -> Path:
+    """Write report.pdf; the same sources give the same bytes. Returns its path.
+
+    No network and no fonts of the system are used: Typst brings its own.
+
+    Raises:
+        typst.TypstError: the report does not compile; the old report.pdf stays.
+    """
+    from tools import report_charts  # takes seconds, and only building needs it
+
+    report_charts.draw_all(root, root / CHARTS)
+    pdf = typst.compile(
+        root / "report" / "report.typ",
+        root=root,
+        ignore_system_fonts=True,
+        sys_inputs={"digest": digest(root)},
+    )
+    with atomic_path(root / "report.pdf") as temporary:
+        temporary.write_bytes(pdf)
+    return root / "report.pdf"
+
+
+def digest(root: Path) -> str:
+    """Return the digest of everything that the report is made from; code counts by its meaning."""
+    charts = root / "tools" / "report_charts.py"
+    modules = provenance.import_closure(charts.read_text(encoding="utf-8"), [root])
+    found = {
+        module.relative_to(root).as_posix(): provenance.meaning(module.read_text(encoding="utf-8"))
+        for module in (charts, *modules)
+    }
+    for file in sorted(file for pattern in SOURCES for file in root.glob(pattern)):
+        found[file.relative_to(root).as_posix()] = provenance.digest(file.read_bytes())
+    return provenance.digest(json.dumps(found, sort_keys=True))
+
+
+def problems(root: Path) -> Iterator[str]:
+    """Yield what is wrong with the committed report.pdf, a sentence each."""
+    path = root / "report.pdf"
+    if not path.is_file():
+        yield "report.pdf is missing: make report"
+        return
+    with contextlib.closing(pypdfium2.PdfDocument(path)) as pdf:
+        made_from = pdf.get_metadata_value("Keywords")
+        text = _spaced(" ".join(page.get_textpage().get_text_bounded() for page in pdf))
+    if made_from != digest(root):
+        yield "report.pdf is older than its sources: make report"
+    for value, what in headlines(root):
+        if _spaced(value) not in text:
+            yield f"report.pdf lacks {what}: {value}"
+
+
+def headlines(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield (value, what it is) of the results that the report must hold: those of several seeds,
+    and those of Task 3, which has one network of each kind."""
+    for path in sorted(root.glob("Task-*/results.json")):
+        for row in json.loads(path.read_text(encoding="utf-8"))["headline"]:
+            if "this run" not in row["what"]:
+                yield row["value"], f"{path.parent.name}, {row['what']}"
+
+
+def _spaced(text: str) -> str:
+    """Make all white space, also the narrow one before a percent sign, a single space."""
+    return re.sub(r"\s+", " ", text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.report", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("command", choices=["build", "check"])
+    command = parser.parse_args(arguments).command
+    root = repository_root().resolve()
+    if command == "build":
+        print(build(root).relative_to(root))
+        return 0
+    found = list(problems(root))
+    print("\n".join(found) or "report: nothing wrong")
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""The report's charts, drawn again as vectors from the committed results."""
+
+import json
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")  # nothing is shown; and no window system is looked for
+
+import matplotlib.pyplot as plt
+
+from cnnlab import experiment_plots, plots
+from cnnlab.lines import CLASSES, HEADS
+from cnnlab.saving import save_figure
+
+LINE_GROUPS = ("short thin", "short thick", "long thin", "long thick")
+
+
+def draw_all(root: Path, folder: Path) -> list[Path]:
+    """Draw every chart of the report as SVG into `folder`; returns the files.
+
+    Args:
+        root: the repository, whose `Task-*/results.json` are read.
+        folder: where the charts go; it is made.
+    """
+    digits_and_lines, four_heads = (
+        json.loads((root / task / "results.json").read_text(encoding="utf-8"))
+        for task in ("Task-1", "Task-2")
+    )
+    charts = task_1(digits_and_lines) | task_2(four_heads)
+    paths = []
+    for name, figure in charts.items():
+        paths.append(save_figure(figure, folder / f"{name}.svg"))
+        plt.close(figure)
+    return paths
+
+
+def task_1(results: dict) -> dict:
+    """Return {name: figure} of Task 1."""
+    histories = results["histories"]
+
+    def some(part, rows):
+        return {name: row for name, row in rows.items() if name.startswith(part)}
+
+    return {
+        "part1-learning-curves": plots.learning_curves(some("Part 1", histories)),
+        "final-learning-curves": plots.learning_curves(some("final", histories)),
+        "scores": scores(results),
+        "digits-confusion": digit_confusions(results),
+        "lines-confusion": line_confusions(results),
+    }
+
+
+def scores(results: dict):
+    """Return the figure of each class's scores; without the final line network, always 100 %."""
+    shown = ("Part 1, MNIST", "final, MNIST", "Part 1, lines")
+    reports = {
+        name: {key: np.array(values) for key, values in results["reports"][name].items()}
+        for name in shown
+    }
+    return plots.class_scores(reports, names=None)
+
+
+def digit_confusions(results: dict):
+    """Return the figure of both networks' confusion matrices on digits."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4.2))
+    for axis, name in zip(axes, ("Part 1, MNIST", "final, MNIST"), strict=True):
+        plots.confusion(confusion_matrix(results, name), range(10), axis)
+        axis.set_title(name, loc="center")
+    return figure
+
+
+def line_confusions(results: dict):
+    """Return the figure of both networks' confusion matrices on lines, 96 classes each."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4.2))
+    for axis, name in zip(axes, ("Part 1, lines", "final, lines"), strict=True):
+        plots.confusion(confusion_matrix(results, name), LINE_GROUPS, axis, group=CLASSES // 4)
+        axis.set_title(name, loc="center")
+    return figure
+
+
+def confusion_matrix(results: dict, name: str) -> np.ndarray:
+    """Return (classes, classes) int64, rows true and columns predicted, of a network's test.
+
+    The results hold the confusions, (true, predicted, images) each, and how many of a class are
+    right.
+    """
+    report = results["reports"][name]
+    right = np.rint(np.multiply(report["support"], report["recall"])).astype(np.int64)
+    matrix = np.diag(right)
+    for true, predicted, images in results["confusions"][name]:
+        matrix[true, predicted] = images
+    return matrix
+
+
+def task_2(results: dict) -> dict:
+    """Return {name: figure} of Task 2."""
+    weights, speed, size = (results[key] for key in ("weights", "learning speed", "training size"))
+    n = results["study"]["n"]
+    charts = {
+        f"weights-{name}": experiment_plots.method_errors(weights[name], n, title)
+        for name, title in {"small": "small network", "final": "final network's layers"}.items()
+    }
+    return charts | {
+        "speed-small": experiment_plots.learning_speed(speed["small"]),
+        "training-size": experiment_plots.training_size(
+            {part: size[part] for part in ("together", "alone")}, size["images"]
+        ),
+        "heads-learning-curves": plots.learning_curves(by_head(results["histories"]["final"])),
+    }
+
+
+def by_head(history: dict) -> dict:
+    """Return {head: its own history} of the history of a network with four heads."""
+    return {
+        head: {
+            f"{part}{key}": history[f"{part}{head}_{key}"]
+            for part in ("", "val_")
+            for key in ("accuracy", "loss")
+        }
+        for head in HEADS
+    }
