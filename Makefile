@@ -8,7 +8,7 @@ INSTALLED := .venv/.installed
 SUITABLE := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run notebooks sync documents study test lint format check clean
+.PHONY: help setup run notebooks sync study report figures documents graders test lint format check clean
 
 help:  ## Show this list
 	@echo "make TARGET, where TARGET is:"

@@ -127,13 +127,23 @@ def renderers(results: Results) -> dict[str, Callable[[], str]]:
 
 
 def overview(results: Results) -> str:
-    """Write the main results of all tasks: the means of several seeds where a task has some."""
-    rows = []
-    for task, found in results.items():
-        means = [row for row in found["headline"] if "mean of" in row["conditions"]]
-        for row in means or found["headline"]:
-            rows.append({"task": _spoken(task)} | _columns(row, found))
-    return _explained(rows)
+    """Write the main results of all tasks: the means of several seeds."""
+    return _explained(
+        [
+            {
+                "result": row["what"],
+                "mean accuracy": row["value"],
+                INTERVAL: _interval(summary),
+                "errors by seed": ", ".join(map(str, summary["errors"])),
+                "unseen images": f"{summary['n']:,}",
+                "weights": f"{summary['parameters']:,}",
+                "training": f"≤ {_longest(summary):.0f} s",
+            }
+            for found in results.values()
+            for row in found["headline"]
+            if (summary := _summary(row, found))
+        ]
+    )
 
 
 def task_results(found: dict) -> str:
@@ -191,6 +201,11 @@ def _summary(row: dict, found: dict) -> dict | None:
         if f"errors {errors} in {summary['n']:,} " in row["conditions"]:
             return summary
     return None
+
+
+def _longest(summary: dict) -> float:
+    """Return the seconds of the longest training of a study."""
+    return summary["longest seconds"] if "longest seconds" in summary else max(summary["seconds"])
 
 
 def _interval(summary: dict) -> str:
