@@ -754,14 +754,14 @@ out.figure(plots.factor_effects(mnist_rows, "MNIST: one change at a time"), "swe
 # seeds, here the one trained above; where `study.json` holds further seeds, small dots show each
 # and a grey band the range of the base.
 #
-# **Reading.** One seed, and some 130 errors on the validation images of the base: chance alone
-# moves a figure by about 0.3 points, so only differences of twice that deserve a story. By that
-# rule four changes help: average instead of max pooling, twice the filters, 7×7 filters, and
-# RMSprop. Five hurt: strided convolution in place of pooling, exponential decay, dropout of one
-# half, plain SGD and focal loss. Depth, L2, AdamW, label smoothing and moderate dropout cannot be
-# told from the base here. What hurts has a common cause: 252 steps are few, and whatever slows
-# learning (small late steps, dropped units, plain SGD) shows as a worse result. A conclusion
-# about regularisation would need longer runs.
+# **Reading.** One seed, and some 130 errors on the validation images of the base: the standard
+# error of a figure is about 0.3 points, so only differences of twice that deserve a story, which is
+# a rule for reading and not a test. By that rule four changes help: average instead of max pooling,
+# twice the filters, 7×7 filters, and RMSprop. Five hurt: strided convolution in place of pooling,
+# exponential decay, dropout of one half, plain SGD and focal loss. Depth, L2, AdamW, label
+# smoothing and moderate dropout cannot be told from the base here. What hurts has a common cause:
+# 252 steps are few, and whatever slows learning (small late steps, dropped units, plain SGD) shows
+# as a worse result. A conclusion about regularisation would need longer runs.
 
 # %%
 sweep_table(lines_rows)
@@ -778,9 +778,10 @@ out.figure(plots.factor_effects(lines_rows, "Lines: one change at a time"), "swe
 # because an angle is a matter of many pixels in a row and both widen what one unit sees. More
 # filters and label smoothing help too. Learning-rate decay and dropout, which pay late, cost much
 # when training is cut short, and SGD at these rates is far behind the adaptive optimizers. Digits
-# and lines agree on what helps early (wider filters, more of them, no striding in place of
-# pooling in a network this shallow), and on lines every effect is ten times as large: there the
-# choice of architecture matters more than on MNIST, on which everything works.
+# and lines mostly agree on what helps early (wider filters, more of them, no striding in place of
+# pooling in a network this shallow), and on lines the effects are larger: there the choice of
+# architecture matters more than on MNIST, on which everything works. The exception is focal loss,
+# which hurts digits and helps lines.
 
 # %% [markdown]
 # ## 4 · The final networks
@@ -1136,8 +1137,9 @@ out.figure(figure, "other-programs")
 #
 # One network trained once proves little. `study.py` repeats the recipes above with several seeds,
 # for digits on the official split. Those runs train on all 60,000 images and are tested once, after
-# the last epoch. The interval of the mean (Student's t over the seeds) says how far other seeds
-# may lead; the interval of the errors (Wilson, at their median) how far another test set may.
+# the last epoch. The interval of the mean (Student's t over the seeds) says how far other seeds may
+# lead; the interval of the errors (Wilson, at their median) is for the error of one such network on
+# all images of this kind, of which the test set is a sample.
 
 
 # %%
@@ -1185,12 +1187,12 @@ seed_rows = [seeds_row(EXPERIMENTS[key], row) for key, row in results["study"].i
 table(seed_rows) if seed_rows else print("no study.json in this run")
 
 # %% [markdown]
-# **Reading.** On the official MNIST test set the given network is right 99.1 % of the time and
-# ours about 99.66 %, with a twenty-fifth of the weights; the seeds of ours err on 31 to 38 of
-# 10,000 digits. On the 60 : 40 split both figures are lower, as is to be expected with two thirds
-# of the training images. The final line network makes no error with four seeds of five. Seeds
-# differ less than test sets do: the second interval is the wider one, and it is the one to quote
-# when a single network is to be used on new images.
+# **Reading.** On the official MNIST test set the given network is right 99.1 % of the time and ours
+# about 99.66 %, with a twenty-fifth of the weights; the seeds of ours err on 31 to 38 of 10,000
+# digits. On the 60 : 40 split both figures are lower, as is to be expected with two thirds of the
+# training images. The final line network makes no error with four seeds of five. Seeds differ less
+# than samples of images do: the second interval is the wider one, and the one to quote when a
+# single network is to be used on new images.
 
 # %% [markdown]
 # ## 6 · What was learned

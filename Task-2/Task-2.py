@@ -1449,11 +1449,11 @@ else:
 
 # %% [markdown]
 # **Reading.** None of the five seeds makes an error on 38,400 unseen lines, with 226,191
-# parameters. Other test sets may differ more than other seeds do: the interval is the one of 0
-# errors in 38,400. Training takes about a minute on two cores; how long exactly depends more on the
-# machine than on the seed (65 s at most; longer in this notebook, where validation is included). On
-# lines of other programs the seeds agree on what is hard: plain OpenCV lines and, above all,
-# Pillow's. Seed 0, shown above, is the luckiest on the latter: 94.3 % against a mean of 92.7 %.
+# parameters. The test set is a sample of lines: the interval is the one of 0 errors in 38,400.
+# Training takes about a minute on two cores; how long exactly depends more on the machine than on
+# the seed (65 s at most; longer in this notebook, where validation is included). On lines of other
+# programs the seeds agree on what is hard: plain OpenCV lines and, above all, Pillow's. Seed 0,
+# shown above, is the luckiest on the latter: 94.3 % against a mean of 92.7 %.
 
 # %% [markdown]
 # ## 11 · What was learned

@@ -19,8 +19,8 @@ MARKER = re.compile(r"<!--\s*(?:fill\b|end\s*-->)")
 SHOWN_VERSIONS = {"python": "Python", "tensorflow": "TensorFlow", "keras": "Keras"}
 INTERVAL = "95 % interval"
 INTERVAL_MEANS = (
-    "The interval (Wilson's, at the median of the errors) says how far the accuracy of one such "
-    "network may lie on another test set."
+    "The 95 % interval (Wilson's, at the median of the errors) is for the accuracy of one such "
+    "network on all images of this kind, of which the test set is a sample."
 )
 TOTAL = "everything above"  # of the seconds in results.json
 
