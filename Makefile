@@ -40,7 +40,7 @@ report: $(INSTALLED)  ## Typeset report.pdf from report/ and the committed resul
 figures: $(INSTALLED)  ## Draw the README's picture from the committed models
 	@$(VENV_PYTHON) -m tools.overview
 
-graders: $(INSTALLED)  ## Run the notebooks as graders do, each in an environment of its own: half an hour
+graders: $(INSTALLED)  ## Run the notebooks as graders do, each in an environment of its own: most of an hour
 	@$(VENV_PYTHON) -m tools.graders
 
 documents: $(INSTALLED)  ## Write the results into the Markdown files, between their fill and end lines
