@@ -5,7 +5,6 @@ carry the tag "recipe" are executed. Every finished run is stored at once, so a 
 stopped goes on where it was. A run whose recipe has changed since is done again.
 """
 
-import argparse
 import functools
 import sys
 import time
@@ -19,6 +18,7 @@ from cnnlab import metrics, runtime
 from tools import recipes, studies
 
 SCRIPT = HERE / "Task-1.py"
+STUDY = studies.Study("Task-1/study.py")
 
 
 class Experiment(NamedTuple):
@@ -47,8 +47,9 @@ def dataset(name):
     return studies.recipe(SCRIPT)[name]()
 
 
-def do(experiment, seed):
+def do(name, seed):
     """Do one run of an experiment; returns its results as they are stored."""
+    experiment = EXPERIMENTS[name]
     recipe, parts = studies.recipe(SCRIPT), dataset(experiment.data)
     train = recipe[experiment.train]
     if experiment.kind == "sweep":
@@ -68,6 +69,7 @@ def do(experiment, seed):
     }
 
 
+@functools.cache
 def digests():
     """The digest of each experiment's recipe, by the experiment's name."""
     code = recipes.source(SCRIPT)
@@ -80,27 +82,26 @@ def digests():
     }
 
 
+def digest(name):
+    return digests()[name]
+
+
 def runs_of(name, current):
     """All runs of an experiment."""
     return [
-        studies.Run(f"{name}/{seed}", current[name], {"seed": seed})
+        studies.Run(f"{name}/{seed}", current[name], {"seed": seed}, (name,))
         for seed in EXPERIMENTS[name].seeds
     ]
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="*", choices=EXPERIMENTS, help="left out: all of them")
-    parser.add_argument("--out", type=Path, default=None, help="left out: Task-1/study.json")
-    arguments = parser.parse_args(arguments)
-    if runtime.in_smoke() and arguments.out is None:
-        parser.error("with CNNLAB_BUDGET=smoke, --out must say where the results go")
-    path, current = arguments.out or HERE / "study.json", digests()
-    for name in arguments.only or EXPERIMENTS:
-        # One at a time: the seconds of a run are a result too.
-        experiment = functools.partial(do, EXPERIMENTS[name])
-        studies.execute(path, runs_of(name, current), experiment)
+    parser = studies.command_line(STUDY, __doc__, EXPERIMENTS)
+    arguments = studies.parse(STUDY, parser, arguments)
+    names = arguments.only or EXPERIMENTS
+    runs = [run for name in names for run in runs_of(name, digests())]
+    # On this machine one at a time: the seconds of a run are a result too.
+    studies.execute(arguments.out, runs, STUDY.do, place=arguments.place)
 
 
 if __name__ == "__main__":
-    main()
+    studies.run(main)

@@ -11,7 +11,6 @@ size     together and alone, with fewer training images, tested
 variant  the plain network with one change of its training lines, tested on lines drawn otherwise
 """
 
-import argparse
 import functools
 import sys
 import time
@@ -25,6 +24,7 @@ from cnnlab import lines, runtime
 from tools import recipes, studies
 
 SCRIPT = HERE / "Task-2.py"
+STUDY = studies.Study("Task-2/study.py")
 SEEDS, FEW_SEEDS = range(5), range(3)
 CHOICE_SEEDS = (100,)  # not one of those that are tested
 LEARNING_RATES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -164,6 +164,11 @@ KINDS = {  # kind: what does it, the recipes that it depends on, whether it runs
 }
 
 
+def do(kind, **arguments):
+    """Do one run of a kind; returns its results as they are stored."""
+    return KINDS[kind][0](**arguments)
+
+
 @functools.cache
 def digest(kind):
     """The digest of all recipes that a kind of run depends on."""
@@ -204,7 +209,7 @@ def runs_of(kind, stored):
         ],
         "variant": [{"variant": v, "seed": seed} for v, seed in product(VARIANTS, FEW_SEEDS)],
     }[kind]
-    return [studies.Run(key_of(kind, each), digest(kind), each) for each in plan]
+    return [studies.Run(key_of(kind, each), digest(kind), each, (kind,)) for each in plan]
 
 
 def key_of(kind, arguments):
@@ -231,19 +236,14 @@ def chosen_rates(stored):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="*", choices=KINDS, help="left out: all of them")
-    parser.add_argument("--out", type=Path, default=None, help="left out: Task-2/study.json")
+    parser = studies.command_line(STUDY, __doc__, KINDS)
     parser.add_argument("--jobs", type=int, default=runtime.machine()["cores"])
-    arguments = parser.parse_args(arguments)
-    if runtime.in_smoke() and arguments.out is None:
-        parser.error("with CNNLAB_BUDGET=smoke, --out must say where the results go")
-    path = arguments.out or HERE / "study.json"
+    arguments = studies.parse(STUDY, parser, arguments)
     for kind in arguments.only or KINDS:
-        do, _, alone = KINDS[kind]
-        runs = runs_of(kind, studies.load(path))
-        studies.execute(path, runs, do, 1 if alone else arguments.jobs)
+        runs = runs_of(kind, studies.load(arguments.out))
+        jobs = 1 if KINDS[kind][2] else arguments.jobs
+        studies.execute(arguments.out, runs, STUDY.do, jobs, arguments.place)
 
 
 if __name__ == "__main__":
-    main()
+    studies.run(main)

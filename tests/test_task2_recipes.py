@@ -521,7 +521,7 @@ def test_a_run_of_a_study(study, recipe, monkeypatch, tmp_path, kind):
     monkeypatch.setenv("CNNLAB_BUDGET", "smoke")
     monkeypatch.setattr(study, "recipe", lambda: recipe)
     run = study.runs_of(kind, chosen_from(study))[-1]
-    studies.execute(tmp_path / "study.json", [run], study.KINDS[kind][0])
+    studies.execute(tmp_path / "study.json", [run], study.do)
     (found,) = studies.load(tmp_path / "study.json").values()
     assert found["n"] == 96 * 12
     assert all(0 <= count <= found["n"] for count in found["errors"].values())
