@@ -502,7 +502,7 @@ def hardest(network, part, answered, names, most=16):
     shown = wrong[np.argsort(-sureness, kind="stable")][:most]
     sure = dict(zip(wrong, sureness, strict=True))
     titles = [
-        f"predicted {names(answered[i])} ({100 * sure[i]:.1f} %)\ntrue {names(part.labels[i])}"
+        f"predicted {names(answered[i])}\n{100 * sure[i]:.1f} % sure\ntrue {names(part.labels[i])}"
         for i in shown
     ]
     return plots.image_grid(part.images[shown], titles, columns=4, tile=2.0)
@@ -685,6 +685,8 @@ def sweep_rows(sweeps):
 # %%
 with stopwatch.measure("Part 2, MNIST: all variations"):
     mnist_sweep = sweep_mnist(digits_for_choices, SEED)
+
+# %%
 with stopwatch.measure("Part 2, lines: all variations"):
     lines_sweep = sweep_lines(line_parts, SEED)
 print(f"{len(mnist_sweep)} networks trained on digits, {len(lines_sweep)} on lines")

@@ -866,10 +866,10 @@ pointed_at = {
     if "lines" in name
     for head in network_of(models[name]).heads
 }
-games, heats = {}, {}
+pointed_maps, games, heats = {}, {}, {}
 with stopwatch.measure("pointing game"):
     for title, (name, head) in pointed_at.items():
-        maps = grad_cam(models[name], pointed.images, head)
+        maps = pointed_maps[title] = grad_cam(models[name], pointed.images, head)
         games[title] = checks.pointing_game(maps, masks)
         heats[title] = checks.heat_inside(maps, masks)
 show_chart(check_plots.localization(games, heats), "pointing-game")
@@ -903,7 +903,7 @@ def stretched_maps(maps):
 def on_the_line(title, name, head):
     """How much lies on the line: heat placed where cells look, stretched, and at the rectifier."""
     game, heat = games[title], heats[title]
-    usual = stretched_maps(grad_cam(models[name], pointed.images, head))
+    usual = stretched_maps(pointed_maps[title])
     later = grad_cam(models[name], pointed.images, head, layer=rectified(name)[-1])
     return {
         "hottest pixel": game.share,
