@@ -12,7 +12,6 @@ import matplotlib.pyplot as plt
 
 from cnnlab import experiment_plots, plots
 from cnnlab.lines import CLASSES, HEADS
-from cnnlab.saving import save_figure
 
 LINE_GROUPS = ("short thin", "short thick", "long thin", "long thick")
 
@@ -29,11 +28,19 @@ def draw_all(root: Path, folder: Path) -> list[Path]:
         for task in ("Task-1", "Task-2")
     )
     charts = task_1(digits_and_lines) | task_2(four_heads)
-    paths = []
-    for name, figure in charts.items():
-        paths.append(save_figure(figure, folder / f"{name}.svg"))
-        plt.close(figure)
-    return paths
+    folder.mkdir(parents=True, exist_ok=True)
+    return [save(figure, folder / f"{name}.svg") for name, figure in charts.items()]
+
+
+def save(figure, path: Path) -> Path:
+    """Write a figure without a date inside, and close it; returns the path.
+
+    Cropping it tightly, as the notebooks do, would draw everything twice.
+    """
+    with matplotlib.rc_context({"svg.hashsalt": path.stem, "savefig.bbox": "standard"}):
+        figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+    return path
 
 
 def task_1(results: dict) -> dict:
