@@ -13,6 +13,12 @@ import matplotlib.pyplot as plt
 from cnnlab import experiment_plots, plots
 from cnnlab.lines import CLASSES, HEADS
 
+RECOLORED = {  # share of the training lines with a random color: the name of the runs
+    0: "as they are",
+    0.001: "0.1 % recolored",
+    0.01: "1 % recolored",
+    0.1: "10 % recolored",
+}
 LINE_GROUPS = ("short thin", "short thick", "long thin", "long thick")
 
 
@@ -20,14 +26,15 @@ def draw_all(root: Path, folder: Path) -> list[Path]:
     """Draw every chart of the report as SVG into `folder`; returns the files.
 
     Args:
-        root: the repository, whose `Task-*/results.json` are read.
+        root: the repository, whose `Task-*/results.json` and `Task-2/study.json` are read.
         folder: where the charts go; it is made.
     """
     digits_and_lines, four_heads = (
         json.loads((root / task / "results.json").read_text(encoding="utf-8"))
         for task in ("Task-1", "Task-2")
     )
-    charts = task_1(digits_and_lines) | task_2(four_heads)
+    study = json.loads((root / "Task-2" / "study.json").read_text(encoding="utf-8"))["runs"]
+    charts = task_1(digits_and_lines) | task_2(four_heads) | {"recolored-share": recolored(study)}
     folder.mkdir(parents=True, exist_ok=True)
     return [save(figure, folder / f"{name}.svg") for name, figure in charts.items()]
 
@@ -116,6 +123,23 @@ def task_2(results: dict) -> dict:
         ),
         "heads-learning-curves": plots.learning_curves(by_head(results["histories"]["final"])),
     }
+
+
+def recolored(runs: dict):
+    """Return the figure of the accuracy on green lines against the share of recolored ones."""
+    accuracies = {
+        head: [
+            [
+                1 - run["drawn otherwise"]["green"][head] / run["n"]
+                for run in runs.values()
+                if run.get("variant") == variant
+            ]
+            for variant in RECOLORED.values()
+        ]
+        for head in HEADS
+        if head != "color"
+    }
+    return experiment_plots.dose(list(RECOLORED), accuracies)
 
 
 def by_head(history: dict) -> dict:
