@@ -33,6 +33,7 @@ class Experiment(NamedTuple):
 EXPERIMENTS = {
     "final-mnist-official": Experiment("network", "train_final_mnist", "mnist_official", range(5)),
     "final-lines": Experiment("network", "train_final_lines", "line_dataset", range(5)),
+    "quick-mnist-official": Experiment("network", "train_quick_mnist", "mnist_official", range(10)),
     "part1-mnist-official": Experiment("network", "train_part1_mnist", "mnist_official", range(3)),
     "part1-lines": Experiment("network", "train_part1_lines", "line_dataset", range(3)),
     # The notebook itself runs the sweeps with seed 0.
@@ -74,7 +75,7 @@ def digests():
     """The digest of each experiment's recipe, by the experiment's name."""
     code = recipes.source(SCRIPT)
     # The data modules do not count: tests pin the bytes of both datasets.
-    modules = [HERE.parent / "cnnlab" / name for name in ("augment.py", "batches.py")]
+    modules = [HERE.parent / "cnnlab" / name for name in ("augment.py", "batches.py", "quick.py")]
     used = {name: [each.train, each.data, "predict"] for name, each in EXPERIMENTS.items()}
     return {
         name: f"{runtime.budget()} {recipes.digest(code, names, modules)}"

@@ -1,0 +1,73 @@
+"""Several trainings at a time, each in a process of its own where TensorFlow uses one core.
+
+Small networks gain little from a second core: their operations are too short to be shared out. Two
+trainings beside each other do gain. And as the cores of each are fixed, their number on a computer
+decides how long the work takes, not what comes out.
+"""
+
+import contextlib
+import io
+import os
+from collections.abc import Callable, Iterator, Mapping
+
+import joblib
+
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")  # read once by each process
+MOST_PROCESSES = 4  # each needs about a gibibyte of memory
+
+
+def side_by_side(jobs: Mapping[str, Callable[[], object]]) -> dict[str, object]:
+    """Do jobs in other processes, as many at a time as there are cores.
+
+    What a job prints comes under its name when all are done, in their order. Large arrays that
+    belong to jobs (`functools.partial`) reach all processes by one file.
+
+    Args:
+        jobs: functions without arguments by name. They can be defined in a notebook; what they
+            return must be something that can be pickled, such as a Keras model.
+
+    Returns:
+        The results by name, in the order of the jobs.
+
+    Raises:
+        RuntimeError: a job failed; the message names it and says why. The others are given up.
+    """
+    with one_core_each():
+        processes = min(joblib.cpu_count(), len(jobs), MOST_PROCESSES)
+        workers = joblib.Parallel(n_jobs=processes, batch_size=1)
+        done = workers(joblib.delayed(_do)(name, job) for name, job in jobs.items())
+    for name, (_, printed) in zip(jobs, done, strict=True):
+        if printed:
+            print(f"{name}\n{printed}", end="")
+    return {name: result for name, (result, _) in zip(jobs, done, strict=True)}
+
+
+def _do(name, job):
+    from cnnlab import runtime
+
+    runtime.start(seed=0)
+    import keras
+
+    keras.utils.clear_session()  # or the graphs of all earlier jobs would stay in memory
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            result = job()
+    except Exception as error:
+        raise RuntimeError(f"{name} failed: {type(error).__name__}: {error}") from error
+    return result, printed.getvalue()
+
+
+@contextlib.contextmanager
+def one_core_each() -> Iterator[None]:
+    """Tell TensorFlow, in processes that are started in the block, to use one core."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
