@@ -47,7 +47,6 @@ runtime.start(seed=0)
 
 # %% tags=["recipe"]
 import json
-from functools import partial
 
 import keras
 import numpy as np
@@ -395,8 +394,8 @@ def predict(network, images):
 with stopwatch.measure("Part 1: training"):
     trained = side_by_side(
         {
-            "Part 1, MNIST": partial(train_part1_mnist, digits, SEED),
-            "Part 1, lines": partial(train_part1_lines, line_parts, SEED),
+            "Part 1, MNIST": (train_part1_mnist, digits, SEED),
+            "Part 1, lines": (train_part1_lines, line_parts, SEED),
         }
     )
 (part1_mnist, part1_mnist_history), (part1_lines, part1_lines_history) = trained.values()
@@ -696,7 +695,7 @@ def sweep_side_by_side(dataset, classes):
     settings = [BASE | {key: value} for key, values in VARIATIONS.values() for value in values]
     return side_by_side(
         {
-            json.dumps(each, sort_keys=True): partial(train_variation, dataset, classes, each, SEED)
+            json.dumps(each, sort_keys=True): (train_variation, dataset, classes, each, SEED)
             for each in settings
         }
     )
@@ -964,8 +963,8 @@ out.figure(figure, "lines-changed")
 with stopwatch.measure("final networks: training"):
     trained = side_by_side(
         {
-            "final network, MNIST": partial(train_final_mnist, digits, SEED),
-            "final network, lines": partial(train_final_lines, line_parts, SEED),
+            "final network, MNIST": (train_final_mnist, digits, SEED),
+            "final network, lines": (train_final_lines, line_parts, SEED),
         }
     )
 (final_mnist, final_mnist_history), (final_lines, final_lines_history) = trained.values()
