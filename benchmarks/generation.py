@@ -16,7 +16,7 @@ def measure(rounds: int = 5) -> dict:
     """Time the drawing of the same lines.
 
     Returns:
-        {"images": count, "ours": seconds, program: seconds, ...}, medians of the rounds.
+        {"ours": seconds, program: seconds, ...}, medians of the rounds.
     """
     labels, centers = known_lines(LINES // lines.CLASSES)
     length, width, angle, color = labels.T
@@ -26,7 +26,7 @@ def measure(rounds: int = 5) -> dict:
     for name in PROGRAMS:
         tasks[name] = lambda name=name: other_programs.draw(name, labels, centers)
     found = interleaved(rounds, **tasks)
-    return {"images": LINES} | {name: times["median"] for name, times in found.items()}
+    return {name: times["median"] for name, times in found.items()}
 
 
 def known_lines(per_class: int):
@@ -35,6 +35,15 @@ def known_lines(per_class: int):
     return dataset.labels, dataset.centers
 
 
+def rows(found: dict) -> list[dict]:
+    """Return the rows of the common table."""
+    return [
+        {"work": f"{LINES:,} lines drawn", "ours": found["ours"], "other": found[name], "who": name}
+        for name in PROGRAMS
+    ]
+
+
 if __name__ == "__main__":
-    for name, value in measure().items():
-        print(f"{name:28}{value:10.4g}")
+    from benchmarks.__main__ import table
+
+    print(table(rows(measure())))

@@ -30,6 +30,19 @@ def measure(rounds: int = 5) -> dict[str, float]:
     return {name: times["median"] for name, times in found.items()}
 
 
+def rows(found: dict) -> list[dict]:
+    """Return the rows of the common table."""
+    others = {
+        "cnnlab": "import cnnlab",
+        "modules": "import of lines, metrics, mnist, plots, splits",
+    }
+    return [
+        {"work": words, "ours": found[name], "other": found["tensorflow"], "who": "TensorFlow"}
+        for name, words in others.items()
+    ]
+
+
 if __name__ == "__main__":
-    for name, value in measure().items():
-        print(f"{name:28}{value:10.4g}")
+    from benchmarks.__main__ import table
+
+    print(table(rows(measure())))

@@ -2,18 +2,20 @@
 
     .venv/bin/python -m benchmarks.interpret
 
-Both explain the same images with the same models. Rounds of the two alternate, after a first round
-that does not count, in which our functions are compiled; tf-keras-vis compiles none. A time is the
-median of the rounds. Times of different runs cannot be compared, ratios can.
+Both explain the same images with the same models. Rounds of the two alternate. The first round is
+the cold one, in which our functions are compiled (tf-keras-vis compiles none); a warm time is the
+median of the others. tf-keras-vis has no activations: there the other is a Keras model with all
+layers as outputs, and its `predict`. Times of different runs cannot be compared, ratios can.
+
+xplique 2.0.2 cannot be installed beside TensorFlow 2.21: it wants 2.20 at most.
 """
 
 import gc
-import statistics
-import time
 import warnings
 
 import psutil
 
+from benchmarks.timing import interleaved
 from cnnlab import mnist, runtime
 
 runtime.start(seed=0)
@@ -21,6 +23,7 @@ runtime.start(seed=0)
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+from cnnlab.interpret.activations import activations  # noqa: E402
 from cnnlab.interpret.gradcam import grad_cam  # noqa: E402
 from cnnlab.interpret.loading import load  # noqa: E402
 from cnnlab.interpret.network import as_batch, network_of  # noqa: E402
@@ -33,7 +36,7 @@ with warnings.catch_warnings():  # they use names of SciPy's that are going
 
 MODELS = ("task1-part1-mnist", "task1-mnist")
 IMAGES, FILTERS, STEPS = 64, 32, 100
-ROUNDS, CALLS = 7, 1000
+ROUNDS, CALLS = 5, 1000
 
 
 def measure(rounds: int = ROUNDS, calls: int = CALLS) -> dict:
@@ -44,31 +47,22 @@ def measure(rounds: int = ROUNDS, calls: int = CALLS) -> dict:
         calls: of `grad_cam`, for the memory; 100 at least.
 
     Returns:
-        {"grad_cam": {model: {"ours": s, "theirs": s, "forward": s, "ratio": theirs / ours}},
-        "filters": the same without "forward", "memory": {model: {100: MiB, calls: MiB}}}; "forward"
-        is one compiled pass of the model over the images, below which no heatmap can come; MiB are
-        what the process has grown by since the first 10 calls.
+        {"grad_cam": {model: {"ours": times, "theirs": times, "forward": times}}, "activations" and
+        "filters": the same without "forward", "memory": {model: {"100": MiB, calls: MiB}}}; times
+        are as in `timing.interleaved`; "forward" is one compiled pass of the model over the images,
+        below which no heatmap can come; MiB are what the process has grown by since the first 10
+        calls.
     """
     images = mnist.load()[1][0][:IMAGES]
     models = {name: load(name) for name in MODELS}
     return {
         "grad_cam": {name: _grad_cam(model, images, rounds) for name, model in models.items()},
+        "activations": {
+            name: _activations(model, images, rounds) for name, model in models.items()
+        },
         "filters": {name: _filters(model, rounds) for name, model in models.items()},
         "memory": {name: _memory(model, images, calls) for name, model in models.items()},
     }
-
-
-def _medians(rounds, **tasks):
-    """Return {name: median seconds} of functions that take turns, and "ratio", theirs / ours."""
-    seconds = {name: [] for name in tasks}
-    for number in range(rounds + 1):
-        for name, task in tasks.items():
-            begin = time.perf_counter()
-            task()
-            if number > 0:
-                seconds[name].append(time.perf_counter() - begin)
-    found = {name: statistics.median(values) for name, values in seconds.items()}
-    return {**found, "ratio": found["theirs"] / found["ours"]}
 
 
 def _grad_cam(model, images, rounds):
@@ -81,11 +75,21 @@ def _grad_cam(model, images, rounds):
     def forward(given):
         return model(given, training=False)
 
-    return _medians(
+    return interleaved(
         rounds,
         ours=lambda: grad_cam(model, images, target=targets),
         theirs=lambda: visualizer(score, batch),
         forward=lambda: forward(batch),
+    )
+
+
+def _activations(model, images, rounds):
+    batch = as_batch(network_of(model), images)
+    every_layer = keras.Model(model.inputs, [layer.output for layer in model.layers])
+    return interleaved(
+        rounds,
+        ours=lambda: activations(model, images),
+        theirs=lambda: every_layer.predict(batch, verbose=0),
     )
 
 
@@ -104,7 +108,7 @@ def _filters(model, rounds):
     )
     score = CategoricalScore(list(range(FILTERS)))
     shape = (FILTERS, *network.graph.input_shape)
-    return _medians(
+    return interleaved(
         rounds,
         ours=lambda: maximize_filters(model, layer, filters=range(FILTERS), steps=STEPS),
         theirs=lambda: visualizer(score, tf.random.uniform(shape, 0, 255), steps=STEPS),
@@ -118,29 +122,38 @@ def _memory(model, images, calls):
         if number in (10, 110, 10 + calls):
             gc.collect()
             grown[number - 10] = psutil.Process().memory_info().rss / 2**20
-    return {count: mebibytes - grown[0] for count, mebibytes in grown.items() if count}
+    return {str(count): mebibytes - grown[0] for count, mebibytes in grown.items() if count}
 
 
-def table(found: dict) -> str:
-    """Return what `measure` found as text."""
-    lines = [f"{'':42}{'ours':>10}{'tf-keras-vis':>14}{'ratio':>8}"]
-    tasks = {
-        "grad_cam": f"Grad-CAM, {IMAGES} images",
-        "filters": f"{FILTERS} filters, {STEPS} steps",
-    }
-    for task, words in tasks.items():
-        for model, times in found[task].items():
-            ours, theirs = (f"{1000 * times[who]:.1f} ms" for who in ("ours", "theirs"))
-            lines.append(f"{f'{words}, {model}':42}{ours:>10}{theirs:>14}{times['ratio']:>7.1f}x")
-    for model, times in found["grad_cam"].items():
-        lines.append(f"{f'forward pass alone, {model}':42}{1000 * times['forward']:>7.1f} ms")
-    for model, grown in found["memory"].items():
-        of_calls = ", ".join(f"{grown[count]:+.1f} MiB after {count:,}" for count in grown)
-        lines.append(f"{f'memory, {model}':42}{of_calls} calls")
-    return "\n".join(lines)
+TASKS = {
+    "grad_cam": (f"Grad-CAM, {IMAGES} images", "tf-keras-vis"),
+    "activations": (f"activations of all layers, {IMAGES} images", "Keras, predict"),
+    "filters": (f"{FILTERS} filters, {STEPS} steps", "tf-keras-vis"),
+}
+
+
+def rows(found: dict) -> list[dict]:
+    """Return the rows of the common table, warm and cold."""
+    return [
+        {
+            "work": f"{words}, {model}, {state}",
+            "ours": times["ours"][key],
+            "other": times["theirs"][key],
+            "who": other,
+        }
+        for task, (words, other) in TASKS.items()
+        for model, times in found[task].items()
+        for state, key in (("warm", "median"), ("cold", "first"))
+    ]
 
 
 if __name__ == "__main__":
-    computer = runtime.machine()
-    print(f"{computer['processor']}, {computer['cores']} cores; median of {ROUNDS} rounds\n")
-    print(table(measure()))
+    from benchmarks.__main__ import table
+
+    measured = measure()
+    print(table(rows(measured)))
+    for name, times in measured["grad_cam"].items():
+        print(f"a forward pass of {name} alone: {1000 * times['forward']['median']:.1f} ms")
+    for name, grown in measured["memory"].items():
+        grown = ", ".join(f"{mebibytes:+.1f} MiB after {n}" for n, mebibytes in grown.items())
+        print(f"memory, {name}: {grown} calls")

@@ -6,12 +6,14 @@ decides how long the work takes, not what comes out.
 """
 
 import contextlib
+import gc
 import io
 import os
 from collections.abc import Callable, Iterator, Mapping
 
 import cloudpickle
 import joblib
+from joblib.externals.loky import get_reusable_executor
 
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")  # read once by each process
 MOST_PROCESSES = 4  # each needs about a gibibyte of memory
@@ -37,14 +39,18 @@ def side_by_side(jobs: Mapping[str, tuple[Callable, ...]]) -> dict[str, object]:
     Raises:
         RuntimeError: a job failed; the message names it and says why. The others are given up.
     """
-    with one_core_each():
-        processes = min(joblib.cpu_count(), len(jobs), MOST_PROCESSES)
-        workers = joblib.Parallel(n_jobs=processes, batch_size=1)
-        # As bytes, a function is unpickled in `_do`: it may import TensorFlow, with its noise.
-        done = workers(
-            joblib.delayed(_do)(name, cloudpickle.dumps(function), arguments)
-            for name, (function, *arguments) in jobs.items()
-        )
+    # With a single process, joblib would do the jobs in this one, where TensorFlow has its cores.
+    processes = max(2, min(joblib.cpu_count(), len(jobs), MOST_PROCESSES))
+    try:
+        with one_core_each():
+            workers = joblib.Parallel(n_jobs=processes, batch_size=1)
+            # As bytes, a function is unpickled in `_do`: it may import TensorFlow, with its noise.
+            done = workers(
+                joblib.delayed(_do)(name, cloudpickle.dumps(function), arguments)
+                for name, (function, *arguments) in jobs.items()
+            )
+    finally:
+        get_reusable_executor().shutdown()  # or joblib would keep the processes and their memory
     for name, (_, printed) in zip(jobs, done, strict=True):
         if printed:
             print(f"{name}\n{printed}", end="")
@@ -58,7 +64,8 @@ def _do(name, pickled, arguments):
     import keras
 
     function = cloudpickle.loads(pickled)
-    keras.utils.clear_session()  # or the graphs of all earlier jobs would stay in memory
+    keras.utils.clear_session()  # or graphs and images of earlier jobs would stay in memory
+    gc.collect()
     printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed):
