@@ -8,7 +8,7 @@ INSTALLED := .venv/.installed
 SUITABLE := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run notebooks sync study report figures documents graders test lint format check clean
+.PHONY: help setup run notebooks sync study report figures bench documents graders test lint format check clean
 
 help:  ## Show this list
 	@echo "make TARGET, where TARGET is:"
@@ -42,6 +42,9 @@ figures: $(INSTALLED)  ## Draw the README's picture from the committed models
 
 graders: $(INSTALLED)  ## Run the notebooks as graders do, each in an environment of its own: most of an hour
 	@$(VENV_PYTHON) -m tools.graders
+
+bench: $(INSTALLED)  ## Measure speed beside other programs: a quarter of an hour, with nothing else running
+	@$(VENV_PYTHON) -m benchmarks
 
 documents: $(INSTALLED)  ## Write the results into the Markdown files, between their fill and end lines
 	@$(VENV_PYTHON) -m tools.documents fill

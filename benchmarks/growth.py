@@ -106,9 +106,19 @@ def _main(work, factor):
     print(json.dumps({"seconds": sorted(times)[1], "MiB": peak / 1024}))
 
 
+def table(found: list[dict]) -> str:
+    """Return what `measure` found as text."""
+    times = " ".join(f"{f'{factor}x':>8}" for factor in FACTORS)
+    lines = [f"{'seconds and MiB at':28}{times}{times}{'exponent':>10}"]
+    for row in found:
+        seconds = " ".join(f"{each:8.3g}" for each in row["seconds"])
+        mebibytes = " ".join(f"{each:8,.0f}" for each in row["MiB"])
+        lines.append(f"{row['work']:28}{seconds}{mebibytes}{row['exponent']:10.2f}")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
     if sys.argv[1:]:
         _main(*sys.argv[1:])
     else:
-        for row in measure():
-            print(json.dumps(row))
+        print(table(measure()))

@@ -3,8 +3,9 @@
 .venv/bin/python -m benchmarks.mnist
 
 Ours is the quick recipe of Task 1, with ten seeds. The other is the network of Part 1 under `fit`
-as it is by default: arrays, batches of 32, Adam at its own learning rate. It trains for five epochs;
-the seeds of ours are trained between them. Times include building and compiling the network.
+as it is by default: arrays, batches of 32, Adam at its own learning rate. It trains for five
+epochs; the seeds of ours are trained between them. Times include building and compiling the
+network.
 """
 
 import statistics

@@ -1,4 +1,4 @@
-"""How well the network of Part 1 uses the processor when it trains, and what was tried. From the root:
+"""How well the network of Part 1 uses the processor, and what was tried. From the root:
 
 .venv/bin/python -m benchmarks.throughput
 

@@ -10,14 +10,16 @@ import argparse
 import hashlib
 import json
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
 import jupytext
 import nbformat
 
-from cnnlab.runtime import atomic_path, repository_root
+from cnnlab.runtime import atomic_path, machine, repository_root, save_json
 from tools import notebook_checks, provenance
+from tools.memory import PeakMemory
 from tools.notebook_execution import LANGUAGE, NotebookError, execute
 
 METADATA = {
@@ -66,6 +68,8 @@ def build(script: Path):
 def run(root: Path, names: list[str], smoke: bool = False, output: Path | None = None) -> None:
     """Execute tasks in order; each notebook is replaced when its execution has succeeded.
 
+    What it took goes into `execution.json` beside it.
+
     Args:
         root: the repository.
         names: folders such as "Task-1"; none means all that have a script.
@@ -76,10 +80,17 @@ def run(root: Path, names: list[str], smoke: bool = False, output: Path | None =
         script = folder / f"{folder.name}.py"
         notebook = build(script)
         sources = provenance.digests(notebook, folder, root)
-        execute(notebook, folder, smoke)
+        begin = time.monotonic()
+        with PeakMemory() as memory:
+            execute(notebook, folder, smoke)
+        seconds = time.monotonic() - begin
         budget = "smoke" if smoke else "full"
         notebook.metadata["cnnlab"] = {"budget": budget, "provenance": sources}
         write(notebook, (output or folder) / f"{folder.name}.ipynb")
+        print(f"{folder.name}  {seconds:.0f} s, at most {memory.mebibytes:,.0f} MiB", flush=True)
+        if not output:
+            cost = {"seconds": round(seconds, 1), "peak_mebibytes": round(memory.mebibytes)}
+            save_json(cost | {"machine": machine()}, folder / "execution.json")
     print(results_table(root))
 
 
