@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from cnnlab import runtime
+from tools.blocks import short_time
 
 BENCHMARKS = (
     "mnist",
@@ -72,14 +73,10 @@ def table(found: list[dict]) -> str:
     """Return rows as aligned text, with the ratio of the two times."""
     lines = [f"{'work':74}{'ours':>9}{'other':>9}{'ratio':>8}  other"]
     for row in found:
-        ours, other = (_seconds(row[key]) for key in ("ours", "other"))
+        ours, other = (short_time(row[key]) for key in ("ours", "other"))
         ratio = f"{row['other'] / row['ours']:.1f}x"
         lines.append(f"{row['work']:74}{ours:>9}{other:>9}{ratio:>8}  {row['who']}")
     return "\n".join(lines)
-
-
-def _seconds(value: float) -> str:
-    return f"{1000 * value:.3g} ms" if value < 0.9995 else f"{value:.3g} s"
 
 
 def further_tables(found: dict) -> str:

@@ -1,7 +1,8 @@
 """Blocks of Markdown that are written from the results, so that no number is typed twice.
 
 A block stands between two lines of its own, `<!-- fill: NAME -->` and `<!-- end -->`. What is
-between them is replaced by what the function of that name makes of `Task-*/results.json`.
+between them is replaced by what the function of that name makes of `Task-*/results.json` and
+`benchmarks/results.json`.
 """
 
 import json
@@ -22,6 +23,7 @@ INTERVAL_MEANS = (
     "The 95 % interval (Wilson's, at the median of the errors) is for the accuracy of one such "
     "network on all images of this kind, of which the test set is a sample."
 )
+BENCHMARKS = "benchmarks"
 TOTAL = "everything above"  # of the seconds in results.json
 
 Results = dict[str, dict]
@@ -107,13 +109,16 @@ def filled(text: str, results: Results) -> str:
 
 
 def load(root: Path) -> Results:
-    """Return each task's results, by the folder's name."""
+    """Return each task's results and those of the benchmarks, by the folder's name."""
     files = sorted(root.glob("Task-*/results.json"), key=lambda path: (len(str(path)), path))
+    files += root.glob(f"{BENCHMARKS}/results.json")
     return {file.parent.name: json.loads(file.read_text(encoding="utf-8")) for file in files}
 
 
 def renderers(results: Results) -> dict[str, Callable[[], str]]:
     """Return the functions that write the blocks, by name; none when no task has results."""
+    measured = results.get(BENCHMARKS)
+    results = {task: found for task, found in results.items() if task != BENCHMARKS}
     if not results:
         return {}
     functions = {
@@ -121,6 +126,8 @@ def renderers(results: Results) -> dict[str, Callable[[], str]]:
         "versions": lambda: versions(results),
         "seconds": lambda: seconds(results),
     }
+    if measured:
+        functions[BENCHMARKS] = lambda: benchmarks(measured)
     for task in results:
         functions[f"results-{task.lower()}"] = lambda task=task: task_results(results[task])
     return functions
@@ -178,6 +185,35 @@ def seconds(results: Results) -> str:
             for task, found in results.items()
         ]
     )
+
+
+def benchmarks(measured: dict) -> str:
+    """Write the times of the benchmarks beside those of others."""
+    rows = _table(
+        [
+            {
+                "work": row["work"],
+                "ours": short_time(row["ours"]),
+                "other": short_time(row["other"]),
+                "ratio": f"{row['ratio']:.1f}",
+                "the other": row["who"],
+            }
+            for row in measured["rows"]
+        ]
+    )
+    machine, peaks = (
+        measured["machine"],
+        [each["peak GFLOP/s"] for each in measured["benchmarks"].values() if each["peak GFLOP/s"]],
+    )
+    return (
+        f"{machine['processor']}, {machine['cores']} cores; a matrix product ran at "
+        f"{min(peaks):.0f} to {max(peaks):.0f} GFLOP/s before the benchmarks.\n\n{rows}"
+    )
+
+
+def short_time(seconds: float) -> str:
+    """Write a time with three digits, in ms below a second."""
+    return f"{1000 * seconds:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
 
 
 def _columns(row: dict, found: dict) -> dict[str, str]:

@@ -1,0 +1,80 @@
+"""Jobs beside each other: results and text in order, one core each, failures by name."""
+
+import os
+
+import numpy as np
+import pytest
+
+from cnnlab import parallel
+
+
+def described(images, factor):
+    import tensorflow as tf
+
+    print("threads", tf.config.threading.get_intra_op_parallelism_threads())
+    print(f"factor {factor}")
+    threads = [os.environ[name] for name in parallel.THREADS]
+    return float(images.sum()) * factor, os.getpid(), threads, images.flags.writeable
+
+
+def failing(message):
+    raise KeyError(message)
+
+
+def dying():
+    os._exit(1)
+
+
+def test_results_and_text_come_in_order(capsys):
+    images = np.ones((600, 500))  # large enough for a file
+    found = parallel.side_by_side({"slow": (described, images, 3), "fast": (described, images, 2)})
+    assert list(found) == ["slow", "fast"]
+    (slow, process, threads, writeable), (fast, *_) = found.values()
+    assert (slow, fast) == (900_000, 600_000)
+    assert process != os.getpid()
+    assert threads == ["1", "1"]
+    assert not writeable
+    assert capsys.readouterr().out.splitlines()[::2] == ["slow", "factor 3", "threads 0"]
+
+
+def test_functions_of_a_notebook_can_be_sent():
+    offset = 5
+    assert parallel.side_by_side({"sum": (lambda a, b: a + b + offset, 1, 2)}) == {"sum": 8}
+
+
+def test_models_come_back_with_their_weights():
+    def make(units):
+        import keras
+
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units)])
+        model.compile("adam", "mse")
+        model.fit(np.ones((4, 3)), np.ones((4, units)), verbose=0)
+        return model, model.get_weights()
+
+    for model, weights in parallel.side_by_side({"a": (make, 2), "b": (make, 5)}).values():
+        for ours, theirs in zip(model.get_weights(), weights, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_failure_is_named():
+    with pytest.raises(RuntimeError, match="^second failed: KeyError: 'gone'$"):
+        parallel.side_by_side({"first": (abs, -1), "second": (failing, "gone")})
+
+
+def test_a_process_that_dies_is_an_error():
+    with pytest.raises(RuntimeError, match="terminated"):
+        parallel.side_by_side({"first": (abs, -1), "second": (dying,)})
+    assert parallel.side_by_side({"first": (abs, -1)}) == {"first": 1}  # and the next call works
+
+
+def test_no_jobs():
+    assert parallel.side_by_side({}) == {}
+
+
+def test_the_environment_stays_as_it_was(monkeypatch):
+    monkeypatch.setenv(parallel.THREADS[0], "7")
+    monkeypatch.delenv(parallel.THREADS[1], raising=False)
+    with parallel.one_core_each():
+        assert [os.environ[name] for name in parallel.THREADS] == ["1", "1"]
+    assert os.environ[parallel.THREADS[0]] == "7"
+    assert parallel.THREADS[1] not in os.environ
