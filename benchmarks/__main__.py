@@ -60,13 +60,19 @@ def measure(names: tuple[str, ...], say=print) -> dict:
 
 def rows(found: dict) -> list[dict]:
     """Return the rows of the common table: {"work", "ours": s, "other": s, "who"}."""
-    modules = {name: importlib.import_module(f"benchmarks.{name}") for name in found}
     return [
         row
-        for name, module in modules.items()
+        for name, module in _modules(found)
         if hasattr(module, "rows")
         for row in module.rows(found[name]["found"])
     ]
+
+
+def _modules(found):
+    """Yield the names and modules of the benchmarks that were run, in their order."""
+    for name in BENCHMARKS:
+        if name in found:
+            yield name, importlib.import_module(f"benchmarks.{name}")
 
 
 def table(found: list[dict]) -> str:
@@ -81,10 +87,9 @@ def table(found: list[dict]) -> str:
 
 def further_tables(found: dict) -> str:
     """Return what is no comparison of two times: each module's own table."""
-    modules = {name: importlib.import_module(f"benchmarks.{name}") for name in found}
     return "\n\n".join(
         module.table(found[name]["found"])
-        for name, module in modules.items()
+        for name, module in _modules(found)
         if hasattr(module, "table")
     )
 

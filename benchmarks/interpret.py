@@ -142,7 +142,8 @@ def rows(found: dict) -> list[dict]:
             "who": other,
         }
         for task, (words, other) in TASKS.items()
-        for model, times in found[task].items()
+        for model in MODELS
+        for times in [found[task][model]]
         for state, key in (("warm", "median"), ("cold", "first"))
     ]
 
