@@ -21,12 +21,11 @@ import argparse
 import functools
 import importlib.util
 import json
-import os
 import platform
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -34,6 +33,7 @@ from typing import NamedTuple
 import joblib
 
 from cnnlab import runtime
+from cnnlab.parallel import one_core_each
 from tools import cluster, recipes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -161,7 +161,7 @@ def execute(
 
 
 def _here(jobs: int, do: Callable[..., dict], runs: list[Run]) -> Iterator[tuple[int, dict]]:
-    with _cores_of_a_process(1 if jobs > 1 else None):
+    with one_core_each() if jobs > 1 else nullcontext():
         workers = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
         yield from workers(joblib.delayed(_do)(do, index, run) for index, run in enumerate(runs))
 
@@ -198,24 +198,6 @@ def _do(do: Callable[..., dict], index: int, run: Run) -> tuple[int, dict]:
     except Exception as error:
         raise RuntimeError(f"the run {run.key} failed: {error!r}") from error
     return index, result | {"machine": runtime.machine(), "versions": runtime.versions()}
-
-
-@contextmanager
-def _cores_of_a_process(count: int | None) -> Iterator[None]:
-    """Tell TensorFlow, in processes that start from here on, how many cores to use."""
-    if count is None:
-        yield
-        return
-    before = {name: os.environ.get(name) for name in cluster.THREADS}
-    os.environ.update(dict.fromkeys(cluster.THREADS, str(count)))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @functools.cache
