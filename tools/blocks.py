@@ -1,8 +1,8 @@
 """Blocks of Markdown that are written from the results, so that no number is typed twice.
 
 A block stands between two lines of its own, `<!-- fill: NAME -->` and `<!-- end -->`. What is
-between them is replaced by what the function of that name makes of `Task-*/results.json` and
-`benchmarks/results.json`.
+between them is replaced by what the function of that name makes of `Task-*/results.json` (with
+`times.json` beside it) and `benchmarks/results.json`.
 """
 
 import json
@@ -24,7 +24,7 @@ INTERVAL_MEANS = (
     "network on all images of this kind, of which the test set is a sample."
 )
 BENCHMARKS = "benchmarks"
-TOTAL = "everything above"  # of the seconds in results.json
+TOTAL = "everything above"  # the name in times.json
 
 Results = dict[str, dict]
 
@@ -112,7 +112,15 @@ def load(root: Path) -> Results:
     """Return each task's results and those of the benchmarks, by the folder's name."""
     files = sorted(root.glob("Task-*/results.json"), key=lambda path: (len(str(path)), path))
     files += root.glob(f"{BENCHMARKS}/results.json")
-    return {file.parent.name: json.loads(file.read_text(encoding="utf-8")) for file in files}
+    return {file.parent.name: _measured(file) for file in files}
+
+
+def _measured(results: Path) -> dict:
+    """Read results, with the times of their run as "seconds"."""
+    found, times = json.loads(results.read_text(encoding="utf-8")), results.with_name("times.json")
+    if times.exists():
+        found["seconds"] = json.loads(times.read_text(encoding="utf-8"))
+    return found
 
 
 def renderers(results: Results) -> dict[str, Callable[[], str]]:

@@ -24,6 +24,7 @@ SOURCES = (
     "report/*.yml",
     "report/*.json",
     "Task-*/results.json",
+    "Task-*/times.json",
     "Task-*/study.json",
     "Task-*/figures/*",
     "cnnlab/*.mplstyle",
