@@ -1115,6 +1115,7 @@ if figure:
 # the column *angle intact* measures the angle of each drawing by its second moments, and counts
 # the drawings that are nearer to their own class's angle than to any other's.
 
+
 # %%
 def unseen_lines(every):
     """Every so many of the test lines."""
