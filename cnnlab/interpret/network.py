@@ -51,7 +51,7 @@ class Network:
         Raises:
             ValueError: no such layer, or several; the message lists what there is.
         """
-        if name in self.layers:
+        if isinstance(name, str) and name in self.layers:
             return self.layers[name]
         ends = [full for full in self.layers if full.endswith(f"/{name}")]
         if len(ends) == 1:
