@@ -113,6 +113,7 @@ def maximize_filters(
     if not read.one_sided:
         settings["shut_weight"] = np.float32(1)
     first = first_image(network.graph.input_shape, size, seed)
+    network.require_size(first.shape[1:3])
     climb = network.function(("climb", call.name), lambda: climber(network, read))
     climbed = [climb(first, part, settings) for part in parts(numbers, first.size)]
     found = {name: np.concatenate([part[name] for part in climbed]) for name in climbed[0]}

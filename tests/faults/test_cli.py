@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -275,6 +276,7 @@ def start(arguments, **environment):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        errors="replace",
     )
 
 
@@ -289,7 +291,7 @@ def start(arguments, **environment):
         ("drawing", explain()),
         ("filters of", explain(image=None, layer="conv2d")),
     ],
-    ids=lambda part: part if isinstance(part, str) else "",
+    ids=lambda part: part if isinstance(part, str) else "it",
 )
 def test_ctrl_c_during_a_step(step, arguments, here):
     before = sorted(os.listdir())
@@ -305,6 +307,19 @@ def test_ctrl_c_during_a_step(step, arguments, here):
     assert process.returncode == 130, said
     assert "Traceback" not in said and "Error" not in said
     assert sorted(os.listdir()) == before
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("seconds", [0.2, 0.6, 1.2, 2.0, 3.0])
+def test_ctrl_c_while_tensorflow_is_imported(seconds, here):
+    process = start(["explain", *explain()])
+    first = process.stderr.readline()
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate()
+    assert process.returncode == 130, rest
+    assert "Traceback" not in rest and "Error" not in rest, first + rest
+    assert not os.path.exists("out.png")
 
 
 @pytest.mark.fault
