@@ -200,7 +200,11 @@ def add_explain(subcommands):
         help="black and white in the model's input (default: read from its first layers)",
     )
     parser.add_argument(
-        "--out", metavar="FILE", type=Path, required=True, help="the figure: .png, .pdf or .svg"
+        "--out",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="the figure, in a folder that is there: .png, .pdf or .svg",
     )
     parser.set_defaults(run=_run_explain, parser=parser)
 

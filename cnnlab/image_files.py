@@ -119,12 +119,13 @@ def checked_range(value_range, name="value_range") -> tuple[float, float]:
         ValueError: not two numbers, low < high, that float32 can tell apart and calculate with.
     """
     try:
-        low, high = map(float, value_range)
-        fits = -FARTHEST <= low < high <= FARTHEST
-        fits = fits and np.float32(high) - np.float32(low) >= CLOSEST
-    except (TypeError, ValueError, OverflowError):
-        fits = False
-    if not fits:
+        ends = np.asarray(value_range)
+    except ValueError:  # a list of lists that differ in length
+        ends = np.empty(0)
+    are_two = ends.shape == (2,) and ends.dtype.kind in "iuf"
+    low, high = map(float, ends) if are_two else (np.nan, np.nan)
+    fits = -FARTHEST <= low < high <= FARTHEST
+    if not fits or np.float32(high) - np.float32(low) < CLOSEST:
         raise ValueError(
             f"{name} must be two numbers, low < high, from {-FARTHEST:g} to {FARTHEST:g} and not "
             f"nearly the same, not {value_range!r}"

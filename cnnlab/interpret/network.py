@@ -199,7 +199,8 @@ def as_batch(network: Network, images) -> np.ndarray:
 
     Raises:
         ValueError: numbers of another kind, NaN or infinity, no image at all, another size, one
-            too small for a layer, or values that the model's input dtype cannot hold, such as 0.5 in uint8.
+            too small for a layer, or values that the model's input dtype cannot hold, such as 0.5
+            in uint8.
     """
     try:
         array = np.asarray(images)
