@@ -28,7 +28,8 @@ def find(name_or_path) -> Path:
 
     Raises:
         TypeError: neither a string nor a path.
-        OSError: no such file, or it cannot be read; or the notebook was not run that makes it.
+        FileNotFoundError: no such file, or the notebook was not run that makes it.
+        OSError: the file cannot be read.
         ValueError: no such name, a folder, an empty file, or another suffix.
     """
     if not isinstance(name_or_path, (str, Path)):

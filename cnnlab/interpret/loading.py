@@ -27,7 +27,8 @@ def load(name_or_path) -> keras.Model:
 
     Raises:
         TypeError: neither a string nor a path.
-        OSError: no such file, or it cannot be read; or the notebook was not run that makes it.
+        FileNotFoundError: no such file, or the notebook was not run that makes it.
+        OSError: the file cannot be read.
         ValueError: no such name, a file that is no whole model, or one that needs code to run: a
             Lambda layer or a class that is not registered; the message says which.
     """

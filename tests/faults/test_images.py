@@ -524,7 +524,7 @@ def peak():
     return used * (1 if sys.platform == "darwin" else 1024) / 2**30
 before = peak()
 name = sys.argv[1]
-given = np.zeros(eval(name[6:]), np.uint8) if name.startswith("array ") else name
+given = np.full(eval(name[6:]), 7, np.uint8) if name.startswith("array ") else name
 found = interpret.explain(model, given)
 assert all(np.isfinite(maps).all() for maps in found.activations.values())
 print(peak() - before)
