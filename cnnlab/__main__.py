@@ -2,6 +2,12 @@
 
 import sys
 
-from cnnlab.cli import main
+try:
+    from cnnlab.cli import main
+except KeyboardInterrupt:
+    sys.exit(130)  # as `main` does
 
+if sys.stdout:
+    # A terminal that cannot show a "×" is no reason to fail.
+    sys.stdout.reconfigure(errors="backslashreplace")
 sys.exit(main())

@@ -1,12 +1,16 @@
 """The command line, `python -m cnnlab`: each subcommand is a function that adds its parser."""
 
 import argparse
+import contextlib
 import sys
+import tempfile
 from pathlib import Path
 
-from cnnlab import line_files, line_pictures, lines
+from cnnlab import image_files, line_files, line_pictures, lines, model_files
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+METHODS = ("grad-cam", "grad-cam++", "layercam")  # here too, to be known without TensorFlow
+STOPPED = 130  # the exit code of a program that Ctrl-C has ended
 
 
 class _Parser(argparse.ArgumentParser):
@@ -16,7 +20,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments=None):
-    """Run one subcommand; returns the exit code: 0, or 2 after one sentence on stderr."""
+    """Run one subcommand; returns the exit code.
+
+    It is 0, 2 after one sentence on stderr that says what is wrong, or 130 after Ctrl-C.
+    """
     parser = _Parser(
         prog="python -m cnnlab", description="The datasets and pictures of the three tasks."
     )
@@ -29,13 +36,50 @@ def main(arguments=None):
     except (ValueError, OSError, MemoryError) as error:
         print(f"{options.parser.prog}: error: {_sentence(error)}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return STOPPED
     return 0
 
 
 def _sentence(error):
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'the files could not be written'}: {error.strerror}"
-    return " ".join(str(error).split())
+    return " ".join(str(error).split()) or "there is not enough memory"
+
+
+@contextlib.contextmanager
+def _option(name):
+    """Put the name of an option before what is wrong with its value."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{name}: {_sentence(error)}") from error
+
+
+@contextlib.contextmanager
+def _writing(path):
+    """Say of an error of the system that it is --out that cannot be written."""
+    try:
+        yield
+    except OSError as error:  # its own words would name a temporary file
+        why = error.strerror or _sentence(error)
+        raise ValueError(f"--out: {path} cannot be written: {why}") from error
+
+
+def _whole_number(least):
+    """Return a function that reads a whole number of at least `least`."""
+
+    def read(text):
+        try:
+            number = int(text)
+        except ValueError:
+            number = None
+        if number is None or number < least:
+            message = f"{text!r} is not allowed: it must be a whole number >= {least}"
+            raise argparse.ArgumentTypeError(message)
+        return number
+
+    return read
 
 
 def add_lines(subcommands):
@@ -65,12 +109,16 @@ def add_lines(subcommands):
     parser.add_argument(
         "--per-class",
         metavar="N",
-        type=int,
+        type=_whole_number(1),
         default=lines.PER_CLASS,
         help="images of each of the 96 classes (default: %(default)s)",
     )
     parser.add_argument(
-        "--seed", metavar="S", type=int, default=0, help="of the centres (default: %(default)s)"
+        "--seed",
+        metavar="S",
+        type=_whole_number(0),
+        default=0,
+        help="of the centres (default: %(default)s)",
     )
     parser.add_argument(
         "--sheet", metavar="FILE", type=Path, help="draw one image of each class: .png or .pdf"
@@ -134,12 +182,13 @@ def add_explain(subcommands):
     parser.add_argument(
         "--target",
         metavar="N",
-        type=int,
+        type=_whole_number(0),
         help="the class to explain; 0 or 1 for a single sigmoid unit (default: the answer)",
     )
     parser.add_argument(
         "--method",
-        default="grad-cam",
+        choices=METHODS,
+        default=METHODS[0],
         metavar="NAME",
         help="of the heatmaps: grad-cam, grad-cam++ or layercam (default: %(default)s)",
     )
@@ -151,39 +200,94 @@ def add_explain(subcommands):
         help="black and white in the model's input (default: read from its first layers)",
     )
     parser.add_argument(
-        "--out", metavar="FILE", type=Path, required=True, help="the figure: .png, .pdf or .svg"
+        "--out",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="the figure, in a folder that is there: .png, .pdf or .svg",
     )
     parser.set_defaults(run=_run_explain, parser=parser)
 
 
 def _run_explain(options):
-    if options.out.suffix.lower() not in FIGURE_SUFFIXES:
-        options.parser.error(f"{options.out} must end in {', '.join(FIGURE_SUFFIXES)}")
-    if not (options.image or options.layer):
-        options.parser.error("nothing to explain: give --image FILE, --layer NAME or both")
+    image, value_range = _checked_before_tensorflow(options)
     _say("starting TensorFlow")
     from cnnlab import runtime
 
     runtime.start(seed=0)
     from cnnlab import interpret
     from cnnlab.interpret import examples, loading
+    from cnnlab.interpret.network import network_of
 
     _say(f"loading {options.model}")
-    model = loading.load(options.model)
+    with _option("--model"):
+        model = loading.load(options.model)
+        network = network_of(model)
+    _check_names(network, options)
     found = interpret.explain(
         model,
-        options.image,
+        image,
         options.layer,
         options.head,
         options.target,
         method=options.method,
-        real_images=examples.images_for(options.model) if options.image is None else None,
-        value_range=options.range,
+        real_images=examples.images_for(options.model) if image is None else None,
+        value_range=value_range,
         names=examples.class_names(options.model, model),
         progress=_say,
     )
-    interpret.save(found.figure, options.out)
+    with _writing(options.out):
+        interpret.save(found.figure, options.out)
     print(f"{options.out}: {found.summary}")
+
+
+def _checked_before_tensorflow(options):
+    """Return the image and the range, or None for what is left out; starting takes seconds."""
+    if options.out.suffix.lower() not in FIGURE_SUFFIXES:
+        options.parser.error(f"--out: {options.out} must end in {', '.join(FIGURE_SUFFIXES)}")
+    if options.image is None and options.layer is None:
+        options.parser.error("nothing to explain: give --image FILE, --layer NAME or both")
+    if options.image is None and not (options.head is None and options.target is None):
+        options.parser.error("--head and --target explain an image: give --image FILE, too")
+    _check_out(options.out)
+    with _option("--model"):
+        model_files.find(options.model)
+    value_range = options.range and image_files.checked_range(options.range, "--range")
+    with _option("--image"):
+        return options.image and image_files.read(options.image), value_range
+
+
+def _check_out(path):
+    """Raise ValueError if a file cannot be written there, by writing another one beside it."""
+    if not path.parent.is_dir():
+        raise ValueError(f"--out: there is no folder {path.parent}")
+    if path.is_dir():
+        raise ValueError(f"--out: {path} is a folder")
+    # A long prefix, since the file is written under a longer name than its own, too.
+    trial = {"dir": path.parent, "prefix": ".cnnlab-trying-", "suffix": path.name}
+    with _writing(path), tempfile.NamedTemporaryFile(**trial):
+        pass
+
+
+def _check_names(network, options):
+    """Raise ValueError if the model has no such layer, head or class."""
+    from cnnlab.interpret import scores
+
+    if options.layer is not None:
+        with _option("--layer"):
+            network.layer(options.layer)
+    if options.head is None and options.target is None:
+        return
+    if options.head is None and len(network.heads) > 1:
+        heads = ", ".join(network.heads)
+        raise ValueError(f"--target belongs to one head: say with --head which of {heads}")
+    with _option("--head"):
+        head = scores.find_head(network.heads, options.head)
+    with _option("--target"):
+        scores.check_targets(head, options.target, 1)
+    if options.head is not None and options.layer is not None:
+        with _option("--layer"):
+            network.feature_map(options.layer, head)
 
 
 def _say(step):

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from cnnlab import runtime
+from cnnlab import model_files, runtime
 
 runtime.start(seed=0)
 
@@ -17,8 +17,9 @@ import tensorflow as tf  # noqa: E402
 from keras import layers, ops  # noqa: E402
 
 from cnnlab.interpret import keras2, loading  # noqa: E402
-from cnnlab.interpret.loading import MODELS, load  # noqa: E402
+from cnnlab.interpret.loading import load  # noqa: E402
 from cnnlab.interpret.network import network_of  # noqa: E402
+from cnnlab.model_files import MODELS  # noqa: E402
 
 DATA = Path(__file__).parent / "data"
 SUFFIXES = (".keras", ".h5", ".hdf5")
@@ -330,7 +331,7 @@ def test_names_and_paths_that_lead_nowhere(tmp_path):
 
 
 def test_a_model_whose_notebook_was_not_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "repository_root", lambda: tmp_path)
+    monkeypatch.setattr(model_files, "repository_root", lambda: tmp_path)
     message = r"task2 is not there yet \(.*Task-2.*\); Task-2.ipynb makes it: make run TASKS=Task-2"
     with pytest.raises(FileNotFoundError, match=message):
         load("task2")

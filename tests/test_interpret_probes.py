@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from cnnlab import lines, mnist
+from cnnlab import lines, mnist, model_files
 from cnnlab.interpret import examples, loading, probe_plots, probes
 from cnnlab.interpret.activations import dead_channels
 from cnnlab.interpret.network import network_of
@@ -85,7 +85,7 @@ def test_the_figure_has_a_panel_for_each_network():
     np.testing.assert_allclose(curve.get_ydata(), [90, 10, probe_plots.FLOOR])
 
 
-@pytest.mark.parametrize("name", loading.MODELS)
+@pytest.mark.parametrize("name", model_files.MODELS)
 def test_every_model_of_ours_has_images_and_names(name):
     model = loading.load(name)
     network = network_of(model)

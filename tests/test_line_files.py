@@ -346,9 +346,9 @@ def test_command_line_seed(tmp_path):
     "arguments, message",
     [
         ("lines", "give --out DIR, --sheet FILE or --video FILE"),
-        ("lines --out NEW --per-class 0", "per_class 0 is not allowed"),
-        ("lines --out NEW --per-class many", "invalid int value"),
-        ("lines --out NEW --seed -1", "seed -1 is not allowed"),
+        ("lines --out NEW --per-class 0", "--per-class: '0' is not allowed"),
+        ("lines --out NEW --per-class many", "'many' is not allowed: it must be a whole number"),
+        ("lines --out NEW --seed -1", "--seed: '-1' is not allowed"),
         ("lines --out FULL --per-class 1", "is not empty"),
         ("lines --out FULL/file --per-class 1", "File exists"),
         ("lines --out NEW --format gif", "invalid choice: 'gif'"),

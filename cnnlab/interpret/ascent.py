@@ -6,6 +6,7 @@ Compiled once for a layer of a model; filters, settings and the first image are 
 import numpy as np
 import tensorflow as tf
 
+from cnnlab.image_files import checked_range
 from cnnlab.interpret.responses import Response, objective, response_maps
 
 GREY, NOISE = 0.5, 0.1  # the blank image, and what is added before the first step
@@ -156,11 +157,6 @@ def checked_settings(value_range, given):
         if not number or not least <= value <= most:
             kind = "a whole number" if whole else "a number"
             raise ValueError(f"{name} must be {kind} from {least:g} to {most:g}, not {value!r}")
-    try:
-        low, high = map(float, value_range)
-    except (TypeError, ValueError):
-        low = high = np.nan
-    if not -np.inf < low < high < np.inf:
-        raise ValueError(f"value_range must be (low, high), low < high, not {value_range!r}")
+    low, high = checked_range(value_range)
     settings = {"low": low, "high": high, **given}
     return {name: np.dtype(dtype).type(settings[name]) for name, dtype in DTYPES.items()}

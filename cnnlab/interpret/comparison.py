@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cnnlab.interpret.check_helpers import known_interval
+from cnnlab.interpret.check_helpers import as_list, known_interval
 from cnnlab.interpret.deletion import deletion, insertion
 from cnnlab.interpret.gradcam import METHODS, grad_cam
 from cnnlab.interpret.network import as_batch, network_of
@@ -20,8 +20,8 @@ def compare_methods(
 
     Args:
         model, images, head, target: as in `grad_cam`.
-        methods: keys of METHODS.
-        layers: names of layers; None stands for the one that `grad_cam` takes.
+        methods: keys of METHODS, or one.
+        layers: names of layers, or one; None stands for the one that `grad_cam` takes.
         options: steps, blank, repeats and seed, as in `deletion`.
 
     Returns:
@@ -38,8 +38,8 @@ def compare_methods(
     images = as_batch(network, images)
     maps = [
         grad_cam(model, images, head, target, layer, method)
-        for layer in layers
-        for method in methods
+        for layer in as_list(layers)
+        for method in as_list(methods)
     ]
     if not maps:
         raise ValueError("there is nothing to compare: name at least one method and one layer")

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cnnlab.interpret.check_helpers import heat_of, known_interval, require_whole
+from cnnlab.interpret.check_helpers import as_list, heat_of, known_interval, require_whole
 from cnnlab.interpret.exchange import explained, measure
 from cnnlab.interpret.network import as_batch, network_of
 from cnnlab.interpret.pixel_orders import as_blank, moved_maps, pixel_ranks
@@ -128,7 +128,7 @@ def insertion(
 def _curves(kind, model, images, heatmaps, head, target, steps, blank, repeats, seed, controls):
     for name, value, least in (("steps", steps, 1), ("repeats", repeats, 1), ("seed", seed, 0)):
         require_whole(name, value, least)
-    controls = (controls,) if isinstance(controls, str) else tuple(controls)
+    controls = as_list(controls)
     if unknown := [name for name in controls if name not in CONTROLS]:
         raise ValueError(f"no control {unknown[0]!r}; there are {', '.join(CONTROLS)}")
     network = network_of(model, images)

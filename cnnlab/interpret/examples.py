@@ -14,7 +14,7 @@ def class_names(name, model) -> dict[str, list[str]]:
     """Return {head: names of its classes} for a model's short name; {} for any other model.
 
     Args:
-        name: as in `loading.MODELS`, or the path of a file.
+        name: as in `model_files.MODELS`, or the path of a file.
         model: what was loaded under that name.
     """
     heads = list(network_of(model).heads)

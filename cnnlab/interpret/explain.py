@@ -1,15 +1,17 @@
 """One door: an image, a layer's name or both, and the pictures that fit."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from cnnlab.image_files import Picture, checked_range
 from cnnlab.interpret import pictures, scores
 from cnnlab.interpret.activations import activations
 from cnnlab.interpret.announcer import announcer
 from cnnlab.interpret.filters import FilterImages, first_layer_weights, maximize_filters
-from cnnlab.interpret.gradcam import METHODS, Heatmaps, grad_cam
-from cnnlab.interpret.images import prepare
+from cnnlab.interpret.gradcam import Heatmaps, check_method, grad_cam
+from cnnlab.interpret.images import picture_of, prepare
 from cnnlab.interpret.network import network_of
 from cnnlab.interpret.ranges import input_range
 from cnnlab.interpret.sheet import Sheet
@@ -57,8 +59,9 @@ def explain(
 
     Args:
         model: a Keras model; see `interpret.network.network_of`. It stays as it was.
-        image: the path of an image file or an array; brought to the model's size, color mode and
-            range by `interpret.images.prepare`, and the figure says how.
+        image: the path of an image file, an array, or what `image_files.read` gives; brought to the
+            model's size, color mode and range by `interpret.images.prepare`, and the figure says
+            how.
         layer: the name of a layer.
         head: the name of the one head to explain; left out, all of them.
         target: the class to explain (0/1 for a single sigmoid unit); left out, the model's answer.
@@ -78,8 +81,7 @@ def explain(
     """
     if image is None and layer is None:
         raise ValueError("nothing to explain: give an image, a layer, or both")
-    if method not in METHODS:
-        raise ValueError(f"no method {method!r}; there are {', '.join(METHODS)}")
+    check_method(method)
     with announcer(progress) as say:
         return _explain(
             model, image, layer, head, target, method, real_images, value_range, names, say
@@ -88,7 +90,7 @@ def explain(
 
 def _explain(model, image, layer, head, target, method, real_images, value_range, names, say):
     network = network_of(model, _batch_axis(image))
-    value_range = _checked_range(value_range) or input_range(network)
+    value_range = input_range(network) if value_range is None else checked_range(value_range)
     _check_names(names, network)
     sheet = Sheet()
     if image is None:
@@ -107,7 +109,7 @@ def _explain(model, image, layer, head, target, method, real_images, value_range
         if call is not None
     }
     say("activations")
-    layers = layer or network.feature_maps() or list(network.layers)
+    layers = network.feature_maps() or list(network.layers) if layer is None else layer
     seen = activations(model, prepared.batch, layers)
     say("drawing")
     _add_image(sheet, prepared, value_range, heatmaps, names)
@@ -140,30 +142,21 @@ def _check_names(names, network):
         return
     if not isinstance(names, dict):
         raise ValueError(f"names must be a dict {{head: names of its classes}}, not {names!r}")
-    for name, head in network.heads.items():
-        if len(names.get(name, range(head.classes))) != head.classes:
+    for name, given in names.items():
+        head = scores.find_head(network.heads, name)
+        count = len(given) if hasattr(given, "__len__") else repr(given)
+        if count != head.classes:
             raise ValueError(
-                f"head {name!r} has {head.classes} classes, but {len(names[name])} names are given"
+                f"head {name!r} has {head.classes} classes, but {count} names are given"
             )
 
 
 def _batch_axis(image):
     """Return an array image with a batch axis: what an unbuilt Sequential is built for."""
-    if isinstance(image, np.ndarray) and image.ndim in (2, 3, 4):
-        return image if image.ndim == 4 else image[None]
-    return None
-
-
-def _checked_range(value_range):
-    if value_range is None:
-        return None
-    try:
-        low, high = map(float, value_range)
-    except (TypeError, ValueError):
-        raise ValueError(f"value_range must be two numbers, not {value_range!r}") from None
-    if not (np.isfinite([low, high]).all() and low < high):
-        raise ValueError(f"value_range must be two finite numbers, low < high, not {value_range!r}")
-    return low, high
+    if image is None or isinstance(image, (str, Path, Picture)):
+        return None  # the size of a file was not chosen for a model
+    pixels = picture_of(image).pixels
+    return pixels[None, ..., None] if pixels.ndim == 2 else pixels[None, ..., :3]
 
 
 def _heads(network, head, target):
@@ -194,16 +187,18 @@ def _heat_layer(network, layer, head, asked):
 
 def _add_filters(sheet, model, layer, real_images, value_range, say):
     say(f"filters of {layer}")
-    is_open = None in network_of(model).graph.input_shape[:2]
+    sides = network_of(model).graph.input_shape[:2]
+    size = tuple(side or most for side, most in zip(sides, OPEN_SIZE, strict=True))
+    is_open = None in sides
     found = maximize_filters(
         model,
         layer,
         images=real_images,
         value_range=value_range,
-        size=OPEN_SIZE if is_open else None,
+        size=size,
     )
     if is_open:
-        sheet.text(f"The model takes any size; the pictures have {OPEN_SIZE[0]} × {OPEN_SIZE[1]}.")
+        sheet.text(f"The model takes any size; the pictures have {size[0]} × {size[1]}.")
     say("drawing")
     low, high = value_range
     real = None

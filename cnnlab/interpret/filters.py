@@ -113,6 +113,7 @@ def maximize_filters(
     if not read.one_sided:
         settings["shut_weight"] = np.float32(1)
     first = first_image(network.graph.input_shape, size, seed)
+    network.require_size(first.shape[1:3])
     climb = network.function(("climb", call.name), lambda: climber(network, read))
     climbed = [climb(first, part, settings) for part in parts(numbers, first.size)]
     found = {name: np.concatenate([part[name] for part in climbed]) for name in climbed[0]}
@@ -145,15 +146,33 @@ def first_layer_weights(model, layer) -> np.ndarray:
     """
     network = network_of(model)
     call = network.layer(layer)
-    kernel = getattr(call.operation, "kernel", None)
     channels = network.graph.input_shape[-1]
-    if not isinstance(call.operation, keras.layers.Conv2D) or kernel.shape[2] != channels:
+    usable = f"usable are {', '.join(_first_layers(network)) or 'none'}"
+    if not _is_convolution(call, channels):
         raise ValueError(
-            f"layer {call.name!r} is no convolution of {channels} channels of an image"
+            f"layer {call.name!r} is no convolution of {channels} channels of an image; {usable}"
         )
     if not sees_pixels(network, call.inputs[0]):
-        raise ValueError(f"layer {call.name!r} reads what other layers have made, not the image")
+        raise ValueError(
+            f"layer {call.name!r} reads what other layers have made, not the image; {usable}"
+        )
+    kernel = call.operation.kernel
     return keras.ops.convert_to_numpy(kernel).transpose(3, 0, 1, 2).astype(np.float32)
+
+
+def _first_layers(network):
+    """Return the names of the layers that `first_layer_weights` takes."""
+    channels = network.graph.input_shape[-1]
+    return [
+        name
+        for name, call in network.layers.items()
+        if _is_convolution(call, channels) and sees_pixels(network, call.inputs[0])
+    ]
+
+
+def _is_convolution(call, channels):
+    operation = call.operation
+    return isinstance(operation, keras.layers.Conv2D) and operation.kernel.shape[2] == channels
 
 
 def _numbers(network, call, filters):
@@ -165,7 +184,10 @@ def _numbers(network, call, filters):
             f"usable are {usable}"
         )
     count = call.shape[-1]
-    numbers = np.atleast_1d(np.arange(count) if filters is None else np.asarray(filters))
+    try:
+        numbers = np.atleast_1d(np.arange(count) if filters is None else np.asarray(filters))
+    except ValueError:  # a list of lists that differ in length
+        numbers = np.empty(0)
     whole = numbers.dtype.kind in "iu" and numbers.ndim == 1 and numbers.size
     if not whole or numbers.min() < 0 or numbers.max() >= count:
         raise ValueError(f"filters of {call.name!r} are 0..{count - 1}, not {filters!r}")

@@ -82,6 +82,12 @@ METHODS = {
 }
 
 
+def check_method(method):
+    """Raise ValueError unless the method is a key of METHODS."""
+    if not isinstance(method, str) or method not in METHODS:
+        raise ValueError(f"no method {method!r}; there are {', '.join(METHODS)}")
+
+
 def grad_cam(
     model, images, head=None, target=None, layer=None, method="grad-cam", weights=None
 ) -> Heatmaps:
@@ -108,8 +114,7 @@ def grad_cam(
         ValueError: an unknown head, layer or method, a layer that does not feed the head, a target
             out of range, or images that do not fit; the message says what would be right.
     """
-    if method not in METHODS:
-        raise ValueError(f"no method {method!r}; there are {', '.join(METHODS)}")
+    check_method(method)
     network = network_of(model, images)
     images = as_batch(network, images)
     head = scores.find_head(network.heads, head)

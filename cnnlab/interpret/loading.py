@@ -3,27 +3,15 @@
 What a file says about its model is read as plain JSON first, and only then by Keras.
 """
 
-import difflib
 import json
 import zipfile
-from pathlib import Path
 
 import h5py
 import keras
 
 from cnnlab.interpret.keras2 import readable
-from cnnlab.runtime import repository_root
+from cnnlab.model_files import HDF5, find
 
-MODELS = {  # the project's own, below its root
-    "task1-part1-mnist": "Task-1/models/part1-mnist.keras",
-    "task1-part1-lines": "Task-1/models/part1-lines.keras",
-    "task1-mnist": "Task-1/models/final-mnist.keras",
-    "task1-lines": "Task-1/models/final-lines.keras",
-    "task2": "Task-2/models/final.keras",
-    "task2-plain": "Task-2/models/plain.keras",
-}
-HDF5 = (".h5", ".hdf5")
-ENDS = "its name must end in .keras, .h5 or .hdf5"
 RUNS_CODE = ("Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper")
 # Where Keras keeps what a description without module names can be made of.
 PLACES = (keras, keras.layers, keras.initializers, keras.regularizers, keras.constraints)
@@ -34,18 +22,17 @@ def load(name_or_path) -> keras.Model:
     """Return a model, not compiled.
 
     Args:
-        name_or_path: a key of MODELS, or the path of a `.keras` file, or of an `.h5` or `.hdf5`
-            file with the architecture, also of Keras 2.
+        name_or_path: a key of `model_files.MODELS`, or the path of a `.keras` file, or of an
+            `.h5` or `.hdf5` file with the architecture, also of Keras 2.
 
     Raises:
         TypeError: neither a string nor a path.
         FileNotFoundError: no such file, or the notebook was not run that makes it.
+        OSError: the file cannot be read.
         ValueError: no such name, a file that is no whole model, or one that needs code to run: a
             Lambda layer or a class that is not registered; the message says which.
     """
-    if not isinstance(name_or_path, (str, Path)):
-        raise TypeError(f"a model is loaded by its name or path, not from {name_or_path!r}")
-    path = _find(name_or_path)
+    path = find(name_or_path)
     description = _description(path)
     for layer, part in _objects(description, "the model"):
         _check(path, layer, part)
@@ -60,33 +47,6 @@ def load(name_or_path) -> keras.Model:
     if not isinstance(model, keras.Model):
         raise ValueError(f"{path} holds no model but a {type(model).__name__}")
     return model
-
-
-def _find(name_or_path):
-    """Return the path of a file that is there, is not empty, and has a known suffix."""
-    path, name = Path(name_or_path), str(name_or_path)
-    if name in MODELS:
-        path = repository_root() / MODELS[name]
-        task = path.parents[1].name
-        if not path.is_file():
-            made = f"{task}.ipynb makes it: make run TASKS={task}"
-            raise FileNotFoundError(f"the model {name} is not there yet ({path}); {made}")
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; a model is one file, and {ENDS}")
-    is_known = path.suffix in (".keras", *HDF5)
-    if not path.exists() and not is_known:
-        close = difflib.get_close_matches(name, MODELS, n=1, cutoff=0.5)
-        meant = f" (did you mean {close[0]!r}?)" if close else ""
-        raise ValueError(
-            f"no model {name!r}{meant}; there are {', '.join(MODELS)}, and any file: {ENDS}"
-        )
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    if not is_known:
-        raise ValueError(f"{path} is no model: {ENDS}")
-    if path.stat().st_size == 0:
-        raise ValueError(f"{path} is empty")
-    return path
 
 
 def _description(path):

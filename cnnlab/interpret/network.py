@@ -44,6 +44,7 @@ class Network:
         }
         self.compiled = {}
         self.state = ()  # of the model when it was read, see `network_of`
+        self._sizes = set()  # (height, width) that have passed `require_size`
 
     def layer(self, name: str):
         """Return the call of a layer by its name; "conv" also finds the only ".../conv".
@@ -51,7 +52,7 @@ class Network:
         Raises:
             ValueError: no such layer, or several; the message lists what there is.
         """
-        if name in self.layers:
+        if isinstance(name, str) and name in self.layers:
             return self.layers[name]
         ends = [full for full in self.layers if full.endswith(f"/{name}")]
         if len(ends) == 1:
@@ -123,6 +124,24 @@ class Network:
             self.compiled[key].get_concrete_function()
         return self.compiled[key]
 
+    def require_size(self, size):
+        """Raise ValueError if a model of any size cannot take images of this (height, width).
+
+        TensorFlow does not always say so: of 2 x 2 pixels its 3 x 3 convolution makes nonsense.
+        """
+        if None not in self.graph.input_shape[:2] or size in self._sizes:
+            return
+        image = tf.TensorSpec((1, *size, self.graph.input_shape[2]), self.graph.dtype)
+        outputs = list(self.graph.outputs.values())
+        try:  # the shapes are computed, but no number is
+            tf.function(lambda images: self.graph.run(images, outputs)).get_concrete_function(image)
+        except Exception as error:  # whatever the layers say
+            raise ValueError(
+                f"the model cannot take images of {size[1]} × {size[0]} pixels: "
+                "they are too small for a layer, or do not fit it"
+            ) from error
+        self._sizes.add(size)
+
     def signature(self):
         """Return what `tf.function` should expect for a batch of any number of images."""
         return tf.TensorSpec((None, *self.graph.input_shape), self.graph.dtype)
@@ -179,8 +198,9 @@ def as_batch(network: Network, images) -> np.ndarray:
             those that the model's own input needs, and are not scaled.
 
     Raises:
-        ValueError: numbers of another kind, NaN or infinity, no image at all, another size, or
-            values that the model's input dtype cannot hold, such as 0.5 in uint8.
+        ValueError: numbers of another kind, NaN or infinity, no image at all, another size, one
+            too small for a layer, or values that the model's input dtype cannot hold, such as 0.5
+            in uint8.
     """
     try:
         array = np.asarray(images)
@@ -207,6 +227,7 @@ def as_batch(network: Network, images) -> np.ndarray:
     exact = np.array_equal(batch, fits[0]) if batch.dtype.kind in "iu" else np.isfinite(batch).all()
     if not exact:
         raise ValueError(f"images have values that the model's {batch.dtype} input cannot hold")
+    network.require_size(batch.shape[1:3])
     return batch
 
 

@@ -123,7 +123,7 @@ def find_head(found: dict[str, Head], name: str | None) -> Head:
     names = ", ".join(found)
     if name is None:
         raise ValueError(f"the model has {len(found)} heads: say which, with head=...: {names}")
-    if name not in found:
+    if not isinstance(name, str) or name not in found:
         raise ValueError(f"no head {name!r}; the model has {names}")
     return found[name]
 
@@ -173,7 +173,10 @@ def check_targets(head: Head, target, count: int):
     """
     if target is None:
         return None
-    targets = np.asarray(target)
+    try:
+        targets = np.asarray(target)
+    except ValueError:  # a list of lists that differ in length
+        targets = np.asarray("")
     if targets.dtype.kind not in "iu" or targets.shape not in ((), (count,)):
         raise ValueError(
             f"target must be one whole number or one for each of the {count} images, not {target!r}"

@@ -1,0 +1,60 @@
+"""Where models are: those of this repository by name, others by the path of their file.
+
+Nothing here needs TensorFlow, so that a wrong name is noticed before it is started.
+"""
+
+import difflib
+from pathlib import Path
+
+from cnnlab.runtime import repository_root
+
+MODELS = {  # the project's own, below its root
+    "task1-part1-mnist": "Task-1/models/part1-mnist.keras",
+    "task1-part1-lines": "Task-1/models/part1-lines.keras",
+    "task1-mnist": "Task-1/models/final-mnist.keras",
+    "task1-lines": "Task-1/models/final-lines.keras",
+    "task2": "Task-2/models/final.keras",
+    "task2-plain": "Task-2/models/plain.keras",
+}
+HDF5 = (".h5", ".hdf5")
+ENDS = "its name must end in .keras, .h5 or .hdf5"
+
+
+def find(name_or_path) -> Path:
+    """Return the path of a file that is there, can be read, is not empty, and has a known suffix.
+
+    Args:
+        name_or_path: a key of MODELS, or the path of a file; only its name is looked at.
+
+    Raises:
+        TypeError: neither a string nor a path.
+        FileNotFoundError: no such file, or the notebook was not run that makes it.
+        OSError: the file cannot be read.
+        ValueError: no such name, a folder, an empty file, or another suffix.
+    """
+    if not isinstance(name_or_path, (str, Path)):
+        raise TypeError(f"a model is loaded by its name or path, not from {name_or_path!r}")
+    path, name = Path(name_or_path), str(name_or_path)
+    if name in MODELS:
+        path = repository_root() / MODELS[name]
+        task = path.parents[1].name
+        if not path.is_file():
+            made = f"{task}.ipynb makes it: make run TASKS={task}"
+            raise FileNotFoundError(f"the model {name} is not there yet ({path}); {made}")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; a model is one file, and {ENDS}")
+    is_known = path.suffix in (".keras", *HDF5)
+    if not path.exists() and not is_known:
+        close = difflib.get_close_matches(name, MODELS, n=1, cutoff=0.5)
+        meant = f" (did you mean {close[0]!r}?)" if close else ""
+        raise ValueError(
+            f"no model {name!r}{meant}; there are {', '.join(MODELS)}, and any file: {ENDS}"
+        )
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    if not is_known:
+        raise ValueError(f"{path} is no model: {ENDS}")
+    with path.open("rb") as file:
+        if not file.read(1):
+            raise ValueError(f"{path} is empty")
+    return path
