@@ -8,11 +8,11 @@ INSTALLED := .venv/.installed
 SUITABLE := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run notebooks sync study report figures bench documents graders test lint format check clean
+.PHONY: help setup run notebooks sync study report figures bench documents graders test test-faults lint format check clean
 
 help:  ## Show this list
 	@echo "make TARGET, where TARGET is:"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
 
 setup: $(INSTALLED)  ## Make .venv with everything in requirements.txt and requirements-test.txt; every other target does it by itself
 
@@ -29,6 +29,9 @@ study: $(INSTALLED)  ## Repeat the recipes with several seeds: hours; goes on wh
 
 test: lint check  ## Everything that must hold: lint, check, tests
 	@$(VENV_PYTHON) -m pytest
+
+test-faults: $(INSTALLED)  ## All tests of faults, the slow ones too (kills, scarce memory, ...): see README
+	@$(VENV_PYTHON) -m tools.faults
 
 lint: $(INSTALLED)  ## Look for mistakes in the code and for odd formatting
 	@$(VENV_PYTHON) -m ruff check .

@@ -2,7 +2,7 @@
 
 A block stands between two lines of its own, `<!-- fill: NAME -->` and `<!-- end -->`. What is
 between them is replaced by what the function of that name makes of `Task-*/results.json` (with
-`times.json` beside it) and `benchmarks/results.json`.
+`times.json` beside it), `benchmarks/results.json` and `tests/faults/outcomes.json`.
 """
 
 import json
@@ -23,7 +23,7 @@ INTERVAL_MEANS = (
     "The 95 % interval (Wilson's, at the median of the errors) is for the accuracy of one such "
     "network on all images of this kind, of which the test set is a sample."
 )
-BENCHMARKS = "benchmarks"
+BENCHMARKS, FAULTS = "benchmarks", "faults"
 TOTAL = "everything above"  # the name in times.json
 
 Results = dict[str, dict]
@@ -112,6 +112,7 @@ def load(root: Path) -> Results:
     """Return each task's results and those of the benchmarks, by the folder's name."""
     files = sorted(root.glob("Task-*/results.json"), key=lambda path: (len(str(path)), path))
     files += root.glob(f"{BENCHMARKS}/results.json")
+    files += root.glob(f"tests/{FAULTS}/outcomes.json")
     return {file.parent.name: _measured(file) for file in files}
 
 
@@ -125,8 +126,9 @@ def _measured(results: Path) -> dict:
 
 def renderers(results: Results) -> dict[str, Callable[[], str]]:
     """Return the functions that write the blocks, by name; none when no task has results."""
-    measured = results.get(BENCHMARKS)
-    results = {task: found for task, found in results.items() if task != BENCHMARKS}
+    others = {BENCHMARKS: benchmarks, FAULTS: faults}
+    measured = {name: found for name, found in results.items() if name in others}
+    results = {task: found for task, found in results.items() if task not in others}
     if not results:
         return {}
     functions = {
@@ -134,8 +136,8 @@ def renderers(results: Results) -> dict[str, Callable[[], str]]:
         "versions": lambda: versions(results),
         "seconds": lambda: seconds(results),
     }
-    if measured:
-        functions[BENCHMARKS] = lambda: benchmarks(measured)
+    for name, found in measured.items():
+        functions[name] = lambda name=name, found=found: others[name](found)
     for task in results:
         functions[f"results-{task.lower()}"] = lambda task=task: task_results(results[task])
     return functions
@@ -217,6 +219,24 @@ def benchmarks(measured: dict) -> str:
         f"{machine['processor']}, {machine['cores']} cores; a matrix product ran at "
         f"{min(peaks):.0f} to {max(peaks):.0f} GFLOP/s before the benchmarks.\n\n{rows}"
     )
+
+
+def faults(measured: dict) -> str:
+    """Write how many cases of faults are tested, and how they ended."""
+    topics = measured["topics"]
+    every = {key: sum(row[key] for row in topics.values()) for key in next(iter(topics.values()))}
+    rows = [
+        {
+            "what is tried": topic,
+            "cases in `make test`": f"{row['quick']:,}",
+            "only in `make test-faults`": f"{row['slow']:,}",
+            "passed": f"{row['passed']:,}",
+            "not possible there": f"{row['skipped']:,}",
+            "failed": f"{row['failed']:,}",
+        }
+        for topic, row in (topics | {"together": every}).items()
+    ]
+    return _table(rows)
 
 
 def short_time(seconds: float) -> str:

@@ -1,0 +1,70 @@
+"""All tests of faults, the slow ones too, and what came out: make test-faults
+
+Every damaged file, wrong name, kill and scarce resource is a case of its own in `tests/faults`. How
+many there are and how many passed is written to `tests/faults/outcomes.json`, for the README.
+"""
+
+import ast
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cnnlab import runtime
+
+FOLDER = "tests/faults"
+OUTCOMES = f"{FOLDER}/outcomes.json"
+COUNTED = ("quick", "slow", "passed", "skipped", "failed", "seconds")
+
+
+class Counter:
+    """A plugin of pytest that counts the cases of each file.
+
+    Attributes:
+        files: {file name: {"quick" and "slow": cases, "passed", "skipped" and "failed": how they
+            ended, "seconds": together}}.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[str, dict[str, float]] = {}
+
+    def pytest_collection_finish(self, session) -> None:
+        for item in session.items:
+            found = self.files.setdefault(item.path.name, dict.fromkeys(COUNTED, 0))
+            found["slow" if item.get_closest_marker("fault") else "quick"] += 1
+
+    def pytest_runtest_logreport(self, report) -> None:
+        found = self.files[Path(report.location[0]).name]
+        found["seconds"] = round(found["seconds"] + report.duration, 1)
+        # A case that fails or is skipped before it begins has no call; one that ends badly has two.
+        if report.when == "call" or (report.when == "setup" and not report.passed):
+            found[report.outcome] += 1
+        elif report.failed:
+            found["passed"] -= 1
+            found["failed"] += 1
+
+
+def topic(file: Path) -> str:
+    """Return what a file tests: the first line of its docstring."""
+    docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or file.stem
+    return docstring.splitlines()[0].removesuffix(".")
+
+
+def main() -> int:
+    root, counter, begin = runtime.repository_root(), Counter(), time.perf_counter()
+    arguments = [str(root / FOLDER), "--rootdir", str(root), "-m", "fault or not fault"]
+    status = pytest.main([*arguments, *sys.argv[1:]], plugins=[counter])
+    if len(sys.argv) == 1 and status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        found = {
+            "machine": runtime.machine(),
+            "versions": runtime.versions(),
+            "seconds": round(time.perf_counter() - begin),
+            "topics": {topic(root / FOLDER / name): row for name, row in counter.files.items()},
+        }
+        print(runtime.save_json(found, root / OUTCOMES))
+    return int(status)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
