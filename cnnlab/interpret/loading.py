@@ -5,11 +5,13 @@ What a file says about its model is read as plain JSON first, and only then by K
 
 import difflib
 import json
+import os
 import zipfile
 from pathlib import Path
 
 import h5py
 import keras
+import numpy as np
 
 from cnnlab.interpret.keras2 import readable
 from cnnlab.runtime import repository_root
@@ -25,6 +27,7 @@ MODELS = {  # the project's own, below its root
 HDF5 = (".h5", ".hdf5")
 ENDS = "its name must end in .keras, .h5 or .hdf5"
 RUNS_CODE = ("Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper")
+IMPORTED = ("keras_hub", "keras_cv", "keras_nlp")  # Keras would import, that is run, these
 # Where Keras keeps what a description without module names can be made of.
 PLACES = (keras, keras.layers, keras.initializers, keras.regularizers, keras.constraints)
 LONGEST = 100_000_000  # bytes of a description; a thousand layers need about one million
@@ -40,15 +43,20 @@ def load(name_or_path) -> keras.Model:
     Raises:
         TypeError: neither a string nor a path.
         FileNotFoundError: no such file, or the notebook was not run that makes it.
-        ValueError: no such name, a file that is no whole model, or one that needs code to run: a
-            Lambda layer or a class that is not registered; the message says which.
+        ValueError: no such name, a file that is no whole model, weights that are NaN or infinite,
+            or a model that needs code to run: a Lambda layer or a class that is not registered;
+            the message says which. Damage to the weights is always noticed in a `.keras` file; an
+            `.h5` file has no checksums, so that a changed number in it may pass.
     """
     if not isinstance(name_or_path, (str, Path)):
         raise TypeError(f"a model is loaded by its name or path, not from {name_or_path!r}")
     path = _find(name_or_path)
     description = _description(path)
-    for layer, part in _objects(description, "the model"):
-        _check(path, layer, part)
+    try:
+        for layer, part in _objects(description, "the model"):
+            _check(path, layer, part)
+    except RecursionError:
+        raise ValueError(f"{path} describes layers inside each other too deeply") from None
     names = {"softmax_v2": keras.activations.softmax}  # `tf.nn.softmax` is saved like that
     try:
         with readable(path, description) as file:
@@ -59,6 +67,7 @@ def load(name_or_path) -> keras.Model:
         raise ValueError(f"{path} cannot be loaded: {reason}") from error
     if not isinstance(model, keras.Model):
         raise ValueError(f"{path} holds no model but a {type(model).__name__}")
+    _check_weights(path, model)
     return model
 
 
@@ -71,20 +80,28 @@ def _find(name_or_path):
         if not path.is_file():
             made = f"{task}.ipynb makes it: make run TASKS={task}"
             raise FileNotFoundError(f"the model {name} is not there yet ({path}); {made}")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise ValueError(f"{path} is a folder; a model is one file, and {ENDS}")
     is_known = path.suffix in (".keras", *HDF5)
-    if not path.exists() and not is_known:
+    exists = os.path.exists(path)
+    if not exists and not is_known:
         close = difflib.get_close_matches(name, MODELS, n=1, cutoff=0.5)
         meant = f" (did you mean {close[0]!r}?)" if close else ""
         raise ValueError(
             f"no model {name!r}{meant}; there are {', '.join(MODELS)}, and any file: {ENDS}"
         )
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
     if not is_known:
         raise ValueError(f"{path} is no model: {ENDS}")
-    if path.stat().st_size == 0:
+    if exists and not os.path.isfile(path):
+        raise ValueError(f"{path} is not a file")
+    try:
+        with open(path, "rb") as file:
+            is_empty = not file.read(1)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no file {path}") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    if is_empty:
         raise ValueError(f"{path} is empty")
     return path
 
@@ -101,8 +118,9 @@ def _description(path):
         else:
             text = _in_zip(path)
         found = json.loads(text) if text else None
-    except (OSError, ValueError, TypeError, RecursionError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is damaged, or no model of Keras: {error}") from None
+    except Exception as error:  # a damaged file raises whatever its damaged part leads to
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{path} is damaged, or no model of Keras: {reason}") from None
     if not isinstance(found, dict):
         raise ValueError(f"{path} does not say what its model is made of; it may hold weights only")
     return found
@@ -136,15 +154,24 @@ def _check(path, layer, part):
     is_lambda = list(part) == ["value"] and isinstance(part["value"], list)  # as an activation
     if name in RUNS_CODE or is_lambda:
         raise ValueError(f"{path} is not loaded: {layer!r} would run Python code out of the file")
-    if "config" not in part or not isinstance(name, str) or name.startswith("_"):
-        return  # a tensor, a slice
-    if name == "function" or (str(module).startswith("keras") and module != "keras.layers"):
-        return  # Keras finds it among its own, or says that it cannot
-    known = name == "Functional" or any(hasattr(place, name) for place in PLACES)
-    if known and module is not None:
-        return
-    if keras.saving.get_registered_object(part.get("registered_name") or name) is None:
+    package = str(module).partition(".")[0]
+    if package not in IMPORTED:
+        if "config" not in part or not isinstance(name, str) or name.startswith("_"):
+            return  # a tensor, a slice
+        if name == "function" or (package == "keras" and module != "keras.layers"):
+            return  # Keras finds it among its own, or says that it cannot
+        known = name == "Functional" or any(hasattr(place, name) for place in PLACES)
+        if known and module is not None:
+            return
+    if keras.saving.get_registered_object(str(part.get("registered_name") or name)) is None:
         raise ValueError(
             f"{path} is not loaded: {layer!r} is of the class {name}, which this Keras does not "
             "have; register a class of your own with keras.saving.register_keras_serializable"
         )
+
+
+def _check_weights(path, model):
+    for weight in model.weights:
+        is_float = keras.backend.is_float_dtype(weight.dtype)
+        if is_float and not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            raise ValueError(f"{path} is not loaded: {weight.path} has NaN or infinite values")
