@@ -149,20 +149,22 @@ def write_folder(folder, lines, file_format, recipe):
     if file_format == "npz":
         write_npz(folder / "lines.npz", lines, recipe)
         return
+    written = []
     try:
-        _write_images(folder, lines, file_format)
+        _write_images(folder, lines, file_format, written)
     except BaseException:  # also when the person stops it: half a dataset looks like a whole one
-        for path in folder.iterdir():
-            path.unlink()
+        for path in written:
+            path.unlink(missing_ok=True)
         raise
 
 
-def _write_images(folder, lines, file_format):
+def _write_images(folder, lines, file_format, written):
     from PIL import Image
 
     options = {"png": {}, "jpg": {"quality": 95, "subsampling": 0}}[file_format]
     numbers = Counter()
     for image, label in zip(lines.images, map(tuple, lines.labels.tolist()), strict=True):
         name = "_".join(map(str, (*label, numbers[label])))
-        Image.fromarray(image).save(folder / f"{name}.{file_format}", **options)
+        written.append(folder / f"{name}.{file_format}")
+        Image.fromarray(image).save(written[-1], **options)
         numbers[label] += 1

@@ -74,6 +74,8 @@ def _read(path, steps):
     except Image.DecompressionBombError:
         raise ValueError(f"{path} has too many pixels; {MOST_PIXELS:,} are read at most") from None
     with image:
+        if image.format == "EPS":  # Pillow would give it to Ghostscript
+            raise ValueError(f"{path} is PostScript, a program that draws: save it as .png first")
         if image.width * image.height > MOST_PIXELS:
             raise ValueError(
                 f"{path} has {image.width} × {image.height} pixels; {MOST_PIXELS:,} are read "

@@ -6,6 +6,7 @@ What a file says about its model is read as plain JSON first, and only then by K
 import difflib
 import json
 import os
+import stat
 import zipfile
 from pathlib import Path
 
@@ -128,6 +129,10 @@ def _description(path):
 
 def _in_zip(path):
     with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            parts = entry.filename.replace("\\", "/").split("/")
+            if parts[0] == "" or ".." in parts or stat.S_ISLNK(entry.external_attr >> 16):
+                raise ValueError(f"{entry.filename!r} in it leads out of the archive")
         if "config.json" not in archive.namelist():
             return None
         if archive.getinfo("config.json").file_size > LONGEST:
