@@ -18,6 +18,16 @@ FLIPS = [  # (share of a file, bit)
         strict=True,
     )
 ]
+CHANGE_USER = """
+import os
+if os.geteuid() == 0:
+    try:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+    except PermissionError:
+        pass  # a root without its powers, to whom permissions apply as to others
+"""
 
 
 def cut(whole: bytes, share: float) -> bytes:
@@ -38,8 +48,7 @@ def without_permission(folder: Path, prepare: str, code: str) -> str:
     `prepare` runs before, still as the user of the tests: it imports what may lie in folders of
     theirs. The folder is the current one, because those above it may be closed to others, too.
     """
-    change = "import os\nif os.geteuid() == 0:\n    os.setgid(65534); os.setuid(65534)\n"
-    program = "\n".join([textwrap.dedent(prepare), change, textwrap.dedent(code)])
+    program = textwrap.dedent(prepare) + CHANGE_USER + textwrap.dedent(code)
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=folder,
