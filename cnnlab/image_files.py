@@ -60,6 +60,8 @@ def _opened(path, file):
         raise
     except Exception as error:
         raise ValueError(f"{path} is damaged: {error or type(error).__name__}") from None
+    if image.format == "EPS":  # Pillow would give it to Ghostscript
+        raise ValueError(f"{path} is PostScript, a program that draws: save it as .png first")
     if image.width * image.height > MOST_PIXELS:
         raise ValueError(
             f"{path} has {image.width} × {image.height} pixels; {MOST_PIXELS:,} are read "

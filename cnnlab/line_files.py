@@ -1,5 +1,7 @@
 """The line dataset on disk: .npz files and folders of images."""
 
+import io
+import os
 import re
 from collections import Counter
 
@@ -9,13 +11,14 @@ from cnnlab import lines as line_data
 from cnnlab.saving import atomic_path
 
 FORMATS = ("png", "jpg", "npz")
+_PILLOW_FORMATS = ("PNG", "JPEG")  # whatever the name says; for others Pillow may start a program
 _NUMBER = "(0|[1-9][0-9]*)"
 _NAME = re.compile("_".join([_NUMBER] * 5) + r"\.(png|jpg)")  # length_width_angle_color_number
 
 
 def read(path):
     """Read an .npz file or a folder of images, whichever `path` is; see `lines.load`."""
-    if path.is_dir():
+    if os.path.isdir(path):
         return read_folder(path)
     return read_npz(path)
 
@@ -25,14 +28,19 @@ def read_npz(path, recipe=None):
 
     Raises FileNotFoundError, or ValueError saying what is wrong with the file.
     """
+    needed = (*line_data.Lines._fields, "recipe")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError(f"{path} is not a file")
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in needed if name in stored.files}
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} does not exist") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # a damaged archive raises whatever its damaged part leads to
         raise ValueError(f"{path} is not a whole .npz file: {error}") from error
-    if missing := {"images", "labels", "centers", "recipe"} - set(arrays):
+    if missing := set(needed) - set(arrays):
         raise ValueError(f"{path} is not a line dataset: it has no {', '.join(sorted(missing))}")
     if recipe is not None and str(arrays["recipe"]) != recipe:
         raise ValueError(f"{path} is out of date: it has {arrays['recipe']}, not {recipe}")
@@ -72,10 +80,15 @@ def read_folder(folder):
     """Read Lines, without centres, from a folder of images sorted by class and number.
 
     Hidden files are skipped. Raises ValueError naming a file that is misnamed, broken, or not an
-    RGB image of 28 x 28 pixels.
+    RGB image of 28 x 28 pixels. A png has checksums, so none of its pixels can have changed; a jpg
+    has none.
     """
     files = {}
-    for path in sorted(folder.iterdir()):
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise ValueError(f"{folder} cannot be read: {error.strerror}") from error
+    for path in paths:
         if not path.name.startswith("."):
             key = _parse_name(path)
             if key in files:
@@ -106,7 +119,12 @@ def _read_image(path):
     from PIL import Image  # here, because an .npz needs no Pillow
 
     try:
-        with Image.open(path) as image:
+        if not path.is_file():
+            raise ValueError("it is not a file")
+        content = io.BytesIO(path.read_bytes())
+        with Image.open(content, formats=_PILLOW_FORMATS) as image:
+            image.verify()  # only here does Pillow look at a png's checksums; it must be reopened
+        with Image.open(content, formats=_PILLOW_FORMATS) as image:
             size, mode = image.size, image.mode
             if size == (line_data.SIZE, line_data.SIZE) and mode == "RGB":
                 return np.asarray(image)
@@ -131,20 +149,22 @@ def write_folder(folder, lines, file_format, recipe):
     if file_format == "npz":
         write_npz(folder / "lines.npz", lines, recipe)
         return
+    written = []
     try:
-        _write_images(folder, lines, file_format)
+        _write_images(folder, lines, file_format, written)
     except BaseException:  # also when the person stops it: half a dataset looks like a whole one
-        for path in folder.iterdir():
-            path.unlink()
+        for path in written:
+            path.unlink(missing_ok=True)
         raise
 
 
-def _write_images(folder, lines, file_format):
+def _write_images(folder, lines, file_format, written):
     from PIL import Image
 
     options = {"png": {}, "jpg": {"quality": 95, "subsampling": 0}}[file_format]
     numbers = Counter()
     for image, label in zip(lines.images, map(tuple, lines.labels.tolist()), strict=True):
         name = "_".join(map(str, (*label, numbers[label])))
-        Image.fromarray(image).save(folder / f"{name}.{file_format}", **options)
+        written.append(folder / f"{name}.{file_format}")
+        Image.fromarray(image).save(written[-1], **options)
         numbers[label] += 1

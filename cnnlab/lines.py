@@ -131,8 +131,7 @@ def generate(per_class=PER_CLASS, seed=0):
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         list(pool.map(fill, range(CLASSES)))
-    labels = decode(np.repeat(np.arange(CLASSES), per_class))
-    return Lines(images.reshape(-1, SIZE, SIZE, 3), labels, centers.reshape(-1, 2))
+    return Lines(images.reshape(-1, SIZE, SIZE, 3), _labels(per_class), centers.reshape(-1, 2))
 
 
 def load(path=None):
@@ -150,9 +149,12 @@ def load(path=None):
         return line_files.read(Path(path))
     standard = recipe(PER_CLASS, seed=0)
     try:
-        return line_files.read_npz(_cache_file(), standard)
+        stored = line_files.read_npz(_cache_file(), standard)
+        if np.array_equal(stored.labels, _labels(PER_CLASS)):
+            return stored
     except (ValueError, OSError):
-        lines = generate(PER_CLASS, seed=0)
+        pass
+    lines = generate(PER_CLASS, seed=0)
     # A read-only copy or a full disk costs seconds, not the work.
     with contextlib.suppress(OSError):
         line_files.write_npz(_cache_file(), lines, standard)
@@ -166,6 +168,10 @@ def recipe(per_class, seed):
 
 def _cache_file():
     return runtime.data_folder() / "lines.npz"
+
+
+def _labels(per_class):
+    return decode(np.repeat(np.arange(CLASSES), per_class))
 
 
 def _draw_class(class_index, per_class, stream):

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import io
-import zipfile
+import os
 from pathlib import Path
 
 import numpy as np
@@ -52,12 +52,12 @@ def load(path=None):
     Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits" (1998).
     """
     file = Path(path) if path is not None else DEFAULT_PATH
-    if file.exists():
+    try:
         arrays = _read(file)
-    elif path is None:
+    except FileNotFoundError:
+        if path is not None:
+            raise DataError(f"{file.name} does not exist; {_remedy()}") from None
         arrays = _download()
-    else:
-        raise DataError(f"{file.name} does not exist; {_remedy()}")
     _verify(arrays, file.name)
     return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
 
@@ -67,18 +67,20 @@ def _remedy():
 
 
 def _read(file):
+    if os.path.exists(file) and not os.path.isfile(file):
+        raise DataError(f"{file.name} is not a file; {_remedy()}")
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with open(file, "rb") as opened, np.load(opened, allow_pickle=False) as archive:
             if missing := sorted(set(ARRAYS) - set(archive.files)):
                 raise DataError(f"{file.name} has no array {', '.join(missing)}; {_remedy()}")
             return {name: archive[name] for name in ARRAYS}
-    except DataError:
+    except (DataError, FileNotFoundError):
         raise
-    # A damaged zip can fail in any of these ways, depending on which byte was hit.
-    except (OSError, EOFError, ValueError, TypeError, AttributeError, KeyError) as error:
+    except (OSError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{file.name} cannot be read ({reason}); {_remedy()}") from error
+    except Exception as error:  # a damaged archive raises whatever its damaged part leads to
         raise DataError(f"{file.name} cannot be read as an npz file; {_remedy()}") from error
-    except (zipfile.BadZipFile, zipfile.zlib.error, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"{file.name} is damaged; {_remedy()}") from error
 
 
 def _download():

@@ -4,6 +4,7 @@ Nothing here needs TensorFlow, so that a wrong name is noticed before it is star
 """
 
 import difflib
+import os
 from pathlib import Path
 
 from cnnlab.runtime import repository_root
@@ -29,8 +30,8 @@ def find(name_or_path) -> Path:
     Raises:
         TypeError: neither a string nor a path.
         FileNotFoundError: no such file, or the notebook was not run that makes it.
-        OSError: the file cannot be read.
-        ValueError: no such name, a folder, an empty file, or another suffix.
+        ValueError: no such name, a folder, a file that is empty or cannot be read, or another
+            suffix.
     """
     if not isinstance(name_or_path, (str, Path)):
         raise TypeError(f"a model is loaded by its name or path, not from {name_or_path!r}")
@@ -41,20 +42,29 @@ def find(name_or_path) -> Path:
         if not path.is_file():
             made = f"{task}.ipynb makes it: make run TASKS={task}"
             raise FileNotFoundError(f"the model {name} is not there yet ({path}); {made}")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise ValueError(f"{path} is a folder; a model is one file, and {ENDS}")
-    is_known = path.suffix in (".keras", *HDF5)
-    if not path.exists() and not is_known:
+    is_known, exists = path.suffix in (".keras", *HDF5), os.path.exists(path)
+    if not exists and not is_known:
         close = difflib.get_close_matches(name, MODELS, n=1, cutoff=0.5)
         meant = f" (did you mean {close[0]!r}?)" if close else ""
         raise ValueError(
             f"no model {name!r}{meant}; there are {', '.join(MODELS)}, and any file: {ENDS}"
         )
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
     if not is_known:
         raise ValueError(f"{path} is no model: {ENDS}")
-    with path.open("rb") as file:
-        if not file.read(1):
-            raise ValueError(f"{path} is empty")
+    if exists and not os.path.isfile(path):
+        raise ValueError(f"{path} is not a file")
+    if _is_empty(path):
+        raise ValueError(f"{path} is empty")
     return path
+
+
+def _is_empty(path):
+    try:
+        with path.open("rb") as file:
+            return not file.read(1)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no file {path}") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None

@@ -4,15 +4,18 @@ What a file says about its model is read as plain JSON first, and only then by K
 """
 
 import json
+import stat
 import zipfile
 
 import h5py
 import keras
+import numpy as np
 
 from cnnlab.interpret.keras2 import readable
 from cnnlab.model_files import HDF5, find
 
 RUNS_CODE = ("Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper")
+IMPORTED = ("keras_hub", "keras_cv", "keras_nlp")  # Keras would import, that is run, these
 # Where Keras keeps what a description without module names can be made of.
 PLACES = (keras, keras.layers, keras.initializers, keras.regularizers, keras.constraints)
 LONGEST = 100_000_000  # bytes of a description; a thousand layers need about one million
@@ -28,14 +31,18 @@ def load(name_or_path) -> keras.Model:
     Raises:
         TypeError: neither a string nor a path.
         FileNotFoundError: no such file, or the notebook was not run that makes it.
-        OSError: the file cannot be read.
-        ValueError: no such name, a file that is no whole model, or one that needs code to run: a
-            Lambda layer or a class that is not registered; the message says which.
+        ValueError: no such name, a file that is no whole model, weights that are NaN or infinite,
+            or a model that needs code to run: a Lambda layer or a class that is not registered;
+            the message says which. Damage to the weights is always noticed in a `.keras` file; an
+            `.h5` file has no checksums, so that a changed number in it may pass.
     """
     path = find(name_or_path)
     description = _description(path)
-    for layer, part in _objects(description, "the model"):
-        _check(path, layer, part)
+    try:
+        for layer, part in _objects(description, "the model"):
+            _check(path, layer, part)
+    except RecursionError:
+        raise ValueError(f"{path} describes layers inside each other too deeply") from None
     names = {"softmax_v2": keras.activations.softmax}  # `tf.nn.softmax` is saved like that
     try:
         with readable(path, description) as file:
@@ -46,6 +53,7 @@ def load(name_or_path) -> keras.Model:
         raise ValueError(f"{path} cannot be loaded: {reason}") from error
     if not isinstance(model, keras.Model):
         raise ValueError(f"{path} holds no model but a {type(model).__name__}")
+    _check_weights(path, model)
     return model
 
 
@@ -61,8 +69,9 @@ def _description(path):
         else:
             text = _in_zip(path)
         found = json.loads(text) if text else None
-    except (OSError, ValueError, TypeError, RecursionError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is damaged, or no model of Keras: {error}") from None
+    except Exception as error:  # a damaged file raises whatever its damaged part leads to
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{path} is damaged, or no model of Keras: {reason}") from None
     if not isinstance(found, dict):
         raise ValueError(f"{path} does not say what its model is made of; it may hold weights only")
     return found
@@ -70,6 +79,10 @@ def _description(path):
 
 def _in_zip(path):
     with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            parts = entry.filename.replace("\\", "/").split("/")
+            if parts[0] == "" or ".." in parts or stat.S_ISLNK(entry.external_attr >> 16):
+                raise ValueError(f"{entry.filename!r} in it leads out of the archive")
         if "config.json" not in archive.namelist():
             return None
         if archive.getinfo("config.json").file_size > LONGEST:
@@ -96,15 +109,24 @@ def _check(path, layer, part):
     is_lambda = list(part) == ["value"] and isinstance(part["value"], list)  # as an activation
     if name in RUNS_CODE or is_lambda:
         raise ValueError(f"{path} is not loaded: {layer!r} would run Python code out of the file")
-    if "config" not in part or not isinstance(name, str) or name.startswith("_"):
-        return  # a tensor, a slice
-    if name == "function" or (str(module).startswith("keras") and module != "keras.layers"):
-        return  # Keras finds it among its own, or says that it cannot
-    known = name == "Functional" or any(hasattr(place, name) for place in PLACES)
-    if known and module is not None:
-        return
-    if keras.saving.get_registered_object(part.get("registered_name") or name) is None:
+    package = str(module).partition(".")[0]
+    if package not in IMPORTED:
+        if "config" not in part or not isinstance(name, str) or name.startswith("_"):
+            return  # a tensor, a slice
+        if name == "function" or (package == "keras" and module != "keras.layers"):
+            return  # Keras finds it among its own, or says that it cannot
+        known = name == "Functional" or any(hasattr(place, name) for place in PLACES)
+        if known and module is not None:
+            return
+    if keras.saving.get_registered_object(str(part.get("registered_name") or name)) is None:
         raise ValueError(
             f"{path} is not loaded: {layer!r} is of the class {name}, which this Keras does not "
             "have; register a class of your own with keras.saving.register_keras_serializable"
         )
+
+
+def _check_weights(path, model):
+    for weight in model.weights:
+        is_float = keras.backend.is_float_dtype(weight.dtype)
+        if is_float and not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            raise ValueError(f"{path} is not loaded: {weight.path} has NaN or infinite values")

@@ -17,7 +17,8 @@ def read(model) -> Graph:
     Raises:
         TypeError: `model` is no Keras model.
         ValueError: a subclassed model or one not built yet (which have no graph), several inputs,
-            an input that is no image (height, width, channels), or layers with channels first.
+            an input that is no image (height, width, channels) of numbers, or layers with channels
+            first.
     """
     if not isinstance(model, keras.Model):
         how = "; interpret.load opens files and short names" if isinstance(model, str) else ""
@@ -34,6 +35,12 @@ def read(model) -> Graph:
             "one image is needed, (batch, height, width, channels)"
         )
     tensor = model.inputs[0]
+    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    if not dtype.startswith(("float", "int", "uint", "bool")):
+        raise ValueError(
+            f"the model {model.name!r} takes {dtype} values; "
+            "float16, float32, float64 and whole numbers are possible"
+        )
     reader = _Reader(tuple(tensor.shape[1:]))
     outputs = reader.unroll(model, [0], prefix="")
     for call in reader.calls:
@@ -41,7 +48,7 @@ def read(model) -> Graph:
             raise ValueError(f"layer {call.name!r} has the channels first; they must come last")
     return Graph(
         input_shape=reader.shapes[0],
-        dtype=keras.backend.standardize_dtype(tensor.dtype),
+        dtype=dtype,
         calls=tuple(reader.calls),
         outputs=dict(zip(_output_names(model), outputs, strict=True)),
         shapes=tuple(reader.shapes),
