@@ -9,6 +9,7 @@ from cnnlab import lines as line_data
 from cnnlab.saving import atomic_path
 
 FORMATS = ("png", "jpg", "npz")
+_UNFINISHED = "UNFINISHED"  # a file in a folder whose images are still being written
 _NUMBER = "(0|[1-9][0-9]*)"
 _NAME = re.compile("_".join([_NUMBER] * 5) + r"\.(png|jpg)")  # length_width_angle_color_number
 
@@ -71,21 +72,26 @@ def write_npz(path, lines, recipe):
 def read_folder(folder):
     """Read Lines, without centres, from a folder of images sorted by class and number.
 
-    Hidden files are skipped. Raises ValueError naming a file that is misnamed, broken, or not an
-    RGB image of 28 x 28 pixels.
+    Hidden files are skipped. Raises ValueError for a folder whose writing was killed, and naming a
+    file that is misnamed, broken, or not an RGB image of 28 x 28 pixels.
     """
+    if (folder / _UNFINISHED).exists():
+        raise ValueError(f"{folder} was not written to its end: remove it and write it again")
     files = {}
-    for path in sorted(folder.iterdir()):
-        if not path.name.startswith("."):
-            key = _parse_name(path)
-            if key in files:
-                raise ValueError(f"{path} is the same image as {files[key].name}: remove one")
-            files[key] = path
+    for path in _shown(folder):
+        key = _parse_name(path)
+        if key in files:
+            raise ValueError(f"{path} is the same image as {files[key].name}: remove one")
+        files[key] = path
     if not files:
         raise ValueError(f"{folder} holds no images")
     keys = sorted(files)
     images = np.stack([_read_image(files[key]) for key in keys])
     return line_data.Lines(images, np.array([key[:4] for key in keys], np.uint8), None)
+
+
+def _shown(folder):
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _parse_name(path):
@@ -120,23 +126,28 @@ def write_folder(folder, lines, file_format, recipe):
 
     An image is named length_width_angle_color_number, numbered from 0 in its class. png keeps every
     pixel; jpg (quality 95, color at full resolution) changes them a little. When writing fails,
-    what was written is removed again. Raises ValueError for a format that is not in FORMATS, and
-    FileExistsError when the folder holds anything, so that nothing is overwritten or mixed.
+    what was written is removed again; when it is killed, a file UNFINISHED stays, and the folder
+    cannot be read. Raises ValueError for a format that is not in FORMATS, and FileExistsError when
+    the folder holds anything but hidden files, so that nothing is overwritten or mixed.
     """
     if file_format not in FORMATS:
         raise ValueError(f"format {file_format!r} is not allowed: it must be in {FORMATS}")
     folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
+    if (folder / _UNFINISHED).exists():
+        raise FileExistsError(f"{folder} was not written to its end: remove it and write it again")
+    if _shown(folder):
         raise FileExistsError(f"{folder} is not empty: give a new or an empty folder")
     if file_format == "npz":
         write_npz(folder / "lines.npz", lines, recipe)
         return
+    (folder / _UNFINISHED).touch()  # half a dataset looks like a whole one
     try:
         _write_images(folder, lines, file_format)
-    except BaseException:  # also when the person stops it: half a dataset looks like a whole one
-        for path in folder.iterdir():
+    except BaseException:  # also when the person stops it
+        for path in _shown(folder):
             path.unlink()
         raise
+    (folder / _UNFINISHED).unlink()
 
 
 def _write_images(folder, lines, file_format):

@@ -5,12 +5,16 @@ Importing this module does not import TensorFlow; `start` does.
 
 import atexit
 import contextlib
+import functools
 import importlib.metadata
 import logging
+import multiprocessing
 import os
 import platform
 import shutil
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,8 +111,9 @@ def start(seed: int) -> None:
     Python, NumPy and Keras get the seed, and TensorFlow only uses operations that give the same
     bits in each run on one machine. Another processor or number of cores may still round
     differently. Batch normalisation is made faster; see `cnnlab.normalization`. Can be called
-    again, to start over from the seed.
+    again, to start over from the seed. A process that joblib has started ends with its parent.
     """
+    _end_with_parent()
     with _silent_file_descriptor(2):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import tensorflow as tf
@@ -125,6 +130,24 @@ def start(seed: int) -> None:
     from cnnlab import normalization  # here, because it imports TensorFlow
 
     normalization.fuse()
+
+
+@functools.cache
+def _end_with_parent() -> None:
+    """Let a process of joblib end, within a second or two, when the one that started it was killed.
+
+    joblib's own processes would wait for more work, for minutes and with a gibibyte each.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None or "Loky" not in multiprocessing.current_process().name:
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent.pid:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextlib.contextmanager
