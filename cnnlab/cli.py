@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from cnnlab import line_files, line_pictures, lines
+from cnnlab import console, line_files, line_pictures, lines
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 
@@ -26,6 +26,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         options.run(options)
+        console.flush()
     except (ValueError, OSError, MemoryError) as error:
         print(f"{options.parser.prog}: error: {_sentence(error)}", file=sys.stderr)
         return 2

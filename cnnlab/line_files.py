@@ -9,7 +9,7 @@ from cnnlab import lines as line_data
 from cnnlab.saving import atomic_path
 
 FORMATS = ("png", "jpg", "npz")
-_UNFINISHED = "UNFINISHED"  # a file in a folder whose images are still being written
+_UNFINISHED = "UNFINISHED"  # a file in a folder that is not written to its end
 _NUMBER = "(0|[1-9][0-9]*)"
 _NAME = re.compile("_".join([_NUMBER] * 5) + r"\.(png|jpg)")  # length_width_angle_color_number
 
@@ -133,21 +133,26 @@ def write_folder(folder, lines, file_format, recipe):
     if file_format not in FORMATS:
         raise ValueError(f"format {file_format!r} is not allowed: it must be in {FORMATS}")
     folder.mkdir(parents=True, exist_ok=True)
-    if (folder / _UNFINISHED).exists():
-        raise FileExistsError(f"{folder} was not written to its end: remove it and write it again")
-    if _shown(folder):
-        raise FileExistsError(f"{folder} is not empty: give a new or an empty folder")
-    if file_format == "npz":
-        write_npz(folder / "lines.npz", lines, recipe)
-        return
-    (folder / _UNFINISHED).touch()  # half a dataset looks like a whole one
+    mark = folder / _UNFINISHED
     try:
-        _write_images(folder, lines, file_format)
+        mark.touch(exist_ok=False)  # half a dataset looks like a whole one
+    except FileExistsError:
+        raise FileExistsError(
+            f"{folder} was not written to its end, or is being written: give another folder"
+        ) from None
+    if _shown(folder) != [mark]:
+        mark.unlink()
+        raise FileExistsError(f"{folder} is not empty: give a new or an empty folder")
+    try:
+        if file_format == "npz":
+            write_npz(folder / "lines.npz", lines, recipe)
+        else:
+            _write_images(folder, lines, file_format)
     except BaseException:  # also when the person stops it
         for path in _shown(folder):
             path.unlink()
         raise
-    (folder / _UNFINISHED).unlink()
+    mark.unlink()
 
 
 def _write_images(folder, lines, file_format):

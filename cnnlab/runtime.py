@@ -18,6 +18,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None
+
 from cnnlab.progress import Stopwatch, epoch_lines
 from cnnlab.saving import atomic_path, save_figure, save_json, save_model
 
@@ -40,6 +45,7 @@ __all__ = [
     "versions",
 ]
 
+ADDRESS_SPACE = 2 << 30  # bytes; it is started with so much, and not with half
 BUDGETS = ("full", "smoke")
 PACKAGES = (
     "tensorflow",
@@ -112,7 +118,11 @@ def start(seed: int) -> None:
     bits in each run on one machine. Another processor or number of cores may still round
     differently. Batch normalisation is made faster; see `cnnlab.normalization`. Can be called
     again, to start over from the seed. A process that joblib has started ends with its parent.
+
+    Raises:
+        MemoryError: `ulimit -v` leaves less address space than TensorFlow needs to be imported.
     """
+    _require_address_space()
     _end_with_parent()
     with _silent_file_descriptor(2):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -130,6 +140,18 @@ def start(seed: int) -> None:
     from cnnlab import normalization  # here, because it imports TensorFlow
 
     normalization.fuse()
+
+
+def _require_address_space() -> None:
+    """Say what is wrong; TensorFlow would end Python without a word."""
+    if resource is None:
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < ADDRESS_SPACE:
+        raise MemoryError(
+            f"TensorFlow needs {ADDRESS_SPACE >> 20:,} MiB of address space or more, "
+            f"but `ulimit -v` allows {limit >> 20:,} MiB"
+        )
 
 
 @functools.cache

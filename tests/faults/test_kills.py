@@ -346,8 +346,7 @@ for number in range(6):
 
 
 def save_in_a_loop(folder: Path) -> subprocess.Popen:
-    """Start it with the backend of Keras that starts fastest; what is saved is the same."""
-    return start(SAVING, folder, folder, KERAS_BACKEND="numpy")
+    return start(SAVING, folder, folder)
 
 
 @pytest.fixture(scope="module")
