@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import platform
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -97,15 +98,17 @@ def in_smoke() -> bool:
 
 
 def use_writable_settings_folders() -> None:
-    """Give Matplotlib and Keras a temporary settings folder when there is no home to write to.
+    """Give Matplotlib, Keras and IPython a temporary settings folder when no home can be written.
 
-    Matplotlib would warn on stderr, in the middle of a notebook; also when its first start on a
+    They would warn on stderr, in the middle of a notebook; also when its first start on a
     computer spends more than 5 seconds on the list of fonts.
     """
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     if os.access(os.path.expanduser("~"), os.W_OK | os.X_OK):
         return
-    missing = [name for name in ("MPLCONFIGDIR", "KERAS_HOME") if name not in os.environ]
+    missing = [
+        name for name in ("MPLCONFIGDIR", "KERAS_HOME", "IPYTHONDIR") if name not in os.environ
+    ]
     for variable in missing:
         os.environ[variable] = tempfile.mkdtemp(prefix="cnnlab-settings-")
         atexit.register(shutil.rmtree, os.environ[variable], ignore_errors=True)
@@ -120,8 +123,10 @@ def start(seed: int) -> None:
     again, to start over from the seed. A process that joblib has started ends with its parent.
 
     Raises:
+        ValueError: this locale cannot read the name of the folder that this file is in.
         MemoryError: `ulimit -v` leaves less address space than TensorFlow needs to be imported.
     """
+    _require_readable_path()
     _require_address_space()
     _end_with_parent()
     with _silent_file_descriptor(2):
@@ -140,6 +145,17 @@ def start(seed: int) -> None:
     from cnnlab import normalization  # here, because it imports TensorFlow
 
     normalization.fuse()
+
+
+def _require_readable_path() -> None:
+    """Say what is wrong; TensorFlow would only say that a string cannot be cast."""
+    try:
+        __file__.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            "TensorFlow cannot work in a folder whose name has letters that the locale does not "
+            f"know ({sys.getfilesystemencoding()}): set PYTHONUTF8=1"
+        ) from None
 
 
 def _require_address_space() -> None:
