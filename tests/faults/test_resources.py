@@ -4,6 +4,7 @@ The commands run in a small copy of the repository whose path has a space and a 
 What they write is compared with what they write without any trouble.
 """
 
+import ast
 import functools
 import os
 import resource
@@ -358,7 +359,7 @@ def test_trainings_beside_each_other(checkout, monkeypatch, situation):
     monkeypatch.setitem(COMMANDS, "code", ["-c", TRAININGS])
     done = run(checkout, "code", SITUATIONS[situation])
     assert done.returncode == 0, done.stderr
-    assert list(eval(done.stdout)) == ["small", "large"]
+    assert list(ast.literal_eval(done.stdout.decode())) == ["small", "large"]
 
 
 @pytest.mark.fault
