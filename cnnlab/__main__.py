@@ -3,11 +3,10 @@
 import sys
 
 try:
+    from cnnlab import console
     from cnnlab.cli import main
 except KeyboardInterrupt:
     sys.exit(130)  # as `main` does
 
-if sys.stdout:
-    # A terminal that cannot show a "×" is no reason to fail.
-    sys.stdout.reconfigure(errors="backslashreplace")
+console.use_utf8()
 sys.exit(main())

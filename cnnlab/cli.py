@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cnnlab import image_files, line_files, line_pictures, lines, model_files
+from cnnlab import console, image_files, line_files, line_pictures, lines, model_files
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 METHODS = ("grad-cam", "grad-cam++", "layercam")  # here too, to be known without TensorFlow
@@ -33,6 +33,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         options.run(options)
+        console.flush()
     except (ValueError, OSError, MemoryError) as error:
         print(f"{options.parser.prog}: error: {_sentence(error)}", file=sys.stderr)
         return 2

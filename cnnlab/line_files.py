@@ -12,6 +12,7 @@ from cnnlab.saving import atomic_path
 
 FORMATS = ("png", "jpg", "npz")
 _PILLOW_FORMATS = ("PNG", "JPEG")  # whatever the name says; for others Pillow may start a program
+_UNFINISHED = "UNFINISHED"  # a file in a folder that is not written to its end
 _NUMBER = "(0|[1-9][0-9]*)"
 _NAME = re.compile("_".join([_NUMBER] * 5) + r"\.(png|jpg)")  # length_width_angle_color_number
 
@@ -79,26 +80,31 @@ def write_npz(path, lines, recipe):
 def read_folder(folder):
     """Read Lines, without centres, from a folder of images sorted by class and number.
 
-    Hidden files are skipped. Raises ValueError naming a file that is misnamed, broken, or not an
-    RGB image of 28 x 28 pixels. A png has checksums, so none of its pixels can have changed; a jpg
-    has none.
+    Hidden files are skipped. Raises ValueError for a folder whose writing was killed, and naming a
+    file that is misnamed, broken, or not an RGB image of 28 x 28 pixels. A png has checksums, so
+    none of its pixels can have changed; a jpg has none.
     """
-    files = {}
     try:
-        paths = sorted(folder.iterdir())
+        paths = _shown(folder)
     except OSError as error:
         raise ValueError(f"{folder} cannot be read: {error.strerror}") from error
+    if folder / _UNFINISHED in paths:
+        raise ValueError(f"{folder} was not written to its end: remove it and write it again")
+    files = {}
     for path in paths:
-        if not path.name.startswith("."):
-            key = _parse_name(path)
-            if key in files:
-                raise ValueError(f"{path} is the same image as {files[key].name}: remove one")
-            files[key] = path
+        key = _parse_name(path)
+        if key in files:
+            raise ValueError(f"{path} is the same image as {files[key].name}: remove one")
+        files[key] = path
     if not files:
         raise ValueError(f"{folder} holds no images")
     keys = sorted(files)
     images = np.stack([_read_image(files[key]) for key in keys])
     return line_data.Lines(images, np.array([key[:4] for key in keys], np.uint8), None)
+
+
+def _shown(folder):
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _parse_name(path):
@@ -138,24 +144,33 @@ def write_folder(folder, lines, file_format, recipe):
 
     An image is named length_width_angle_color_number, numbered from 0 in its class. png keeps every
     pixel; jpg (quality 95, color at full resolution) changes them a little. When writing fails,
-    what was written is removed again. Raises ValueError for a format that is not in FORMATS, and
-    FileExistsError when the folder holds anything, so that nothing is overwritten or mixed.
+    what was written is removed again; when it is killed, a file UNFINISHED stays, and the folder
+    cannot be read. Raises ValueError for a format that is not in FORMATS, and FileExistsError when
+    the folder holds anything but hidden files, so that nothing is overwritten or mixed.
     """
     if file_format not in FORMATS:
         raise ValueError(f"format {file_format!r} is not allowed: it must be in {FORMATS}")
     folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        raise FileExistsError(f"{folder} is not empty: give a new or an empty folder")
-    if file_format == "npz":
-        write_npz(folder / "lines.npz", lines, recipe)
-        return
-    written = []
+    mark, written = folder / _UNFINISHED, []
     try:
-        _write_images(folder, lines, file_format, written)
-    except BaseException:  # also when the person stops it: half a dataset looks like a whole one
-        for path in written:
+        mark.touch(exist_ok=False)  # half a dataset looks like a whole one
+    except FileExistsError:
+        raise FileExistsError(
+            f"{folder} was not written to its end, or is being written: give another folder"
+        ) from None
+    if _shown(folder) != [mark]:
+        mark.unlink()
+        raise FileExistsError(f"{folder} is not empty: give a new or an empty folder")
+    try:
+        if file_format == "npz":
+            write_npz(folder / "lines.npz", lines, recipe)
+        else:
+            _write_images(folder, lines, file_format, written)
+    except BaseException:  # also when the person stops it
+        for path in (*written, mark):
             path.unlink(missing_ok=True)
         raise
+    mark.unlink()
 
 
 def _write_images(folder, lines, file_format, written):

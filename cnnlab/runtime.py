@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from cnnlab import process
 from cnnlab.progress import Stopwatch, epoch_lines
 from cnnlab.saving import atomic_path, save_figure, save_json, save_model
 
@@ -87,15 +88,17 @@ def in_smoke() -> bool:
 
 
 def use_writable_settings_folders() -> None:
-    """Give Matplotlib and Keras a temporary settings folder when there is no home to write to.
+    """Give Matplotlib, Keras and IPython a temporary settings folder when no home can be written.
 
-    Matplotlib would warn on stderr, in the middle of a notebook; also when its first start on a
+    They would warn on stderr, in the middle of a notebook; also when its first start on a
     computer spends more than 5 seconds on the list of fonts.
     """
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     if os.access(os.path.expanduser("~"), os.W_OK | os.X_OK):
         return
-    missing = [name for name in ("MPLCONFIGDIR", "KERAS_HOME") if name not in os.environ]
+    missing = [
+        name for name in ("MPLCONFIGDIR", "KERAS_HOME", "IPYTHONDIR") if name not in os.environ
+    ]
     for variable in missing:
         os.environ[variable] = tempfile.mkdtemp(prefix="cnnlab-settings-")
         atexit.register(shutil.rmtree, os.environ[variable], ignore_errors=True)
@@ -107,8 +110,15 @@ def start(seed: int) -> None:
     Python, NumPy and Keras get the seed, and TensorFlow only uses operations that give the same
     bits in each run on one machine. Another processor or number of cores may still round
     differently. Batch normalisation is made faster; see `cnnlab.normalization`. Can be called
-    again, to start over from the seed.
+    again, to start over from the seed. A process that joblib has started ends with its parent.
+
+    Raises:
+        ValueError: this locale cannot read the name of the folder that this file is in.
+        MemoryError: `ulimit -v` leaves less address space than TensorFlow needs to be imported.
     """
+    process.require_readable_path()
+    process.require_address_space()
+    process.end_with_parent()
     with _silent_file_descriptor(2):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import tensorflow as tf

@@ -1,7 +1,9 @@
 """Execute a notebook so that two runs on one machine give the same file, and show the progress."""
 
+import atexit
 import os
 import re
+import socket
 import sys
 import time
 from pathlib import Path
@@ -27,8 +29,10 @@ def execute(notebook, folder: Path, smoke: bool = False) -> None:
     """Execute the notebook's cells in `folder`, in place, and print where it is.
 
     Raises:
-        NotebookError: a cell failed, or the kernel died.
+        NotebookError: a cell failed, or the kernel died or did not start.
+        OSError: a file, or the progress, could not be written.
     """
+    _require_loopback()
     progress = Progress(notebook, folder.name)
     client = NotebookClient(
         notebook,
@@ -51,8 +55,24 @@ def execute(notebook, folder: Path, smoke: bool = False) -> None:
         raise NotebookError(f"{progress.place()} failed: {error.ename}: {error.evalue}") from None
     except DeadKernelError:
         raise NotebookError(f"{progress.place()} failed: its Python process died") from None
+    except (OSError, RuntimeError) as error:
+        atexit.unregister(client._cleanup_kernel)  # without a kernel it fails, on many lines
+        if isinstance(error, OSError):
+            raise
+        raise NotebookError(f"{folder.name}: its Python process did not start: {error}") from None
     notebook.metadata["language_info"] = nbformat.from_dict(LANGUAGE)
     progress.end()
+
+
+def _require_loopback() -> None:
+    """A kernel is spoken to through the loopback interface; nbclient would wait for a minute."""
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            socket.create_connection(server.getsockname(), timeout=10).close()
+    except OSError as error:
+        raise NotebookError(
+            f"notebooks need the loopback interface, but 127.0.0.1 cannot be reached: {error}"
+        ) from None
 
 
 class Progress:

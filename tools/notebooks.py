@@ -7,8 +7,10 @@ python -m tools.notebooks table                print the results of all tasks
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -17,6 +19,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 
+from cnnlab import console
 from cnnlab.runtime import atomic_path, machine, repository_root, save_json
 from tools import notebook_checks, provenance
 from tools.memory import PeakMemory
@@ -75,8 +78,12 @@ def run(root: Path, names: list[str], smoke: bool = False, output: Path | None =
         names: folders such as "Task-1"; none means all that have a script.
         smoke: lower all budgets, to see whether everything works.
         output: write the notebooks there, leave the committed ones alone.
+
+    Raises:
+        NotebookError: a notebook failed, or its folder cannot be written; said before the work.
     """
     for folder in task_folders(root, names):
+        _require_writable(output or folder)
         script = folder / f"{folder.name}.py"
         notebook = build(script)
         sources = provenance.digests(notebook, folder, root)
@@ -92,6 +99,12 @@ def run(root: Path, names: list[str], smoke: bool = False, output: Path | None =
             cost = {"seconds": round(seconds, 1), "peak_mebibytes": round(memory.mebibytes)}
             save_json(cost | {"machine": machine()}, folder / "execution.json")
     print(results_table(root))
+
+
+def _require_writable(folder: Path) -> None:
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise NotebookError(f"{nearest} cannot be written, so the notebook was not executed")
 
 
 def sync(root: Path, names: list[str]) -> None:
@@ -183,11 +196,19 @@ def main(arguments: list[str] | None = None, root: Path | None = None) -> int:
             found = problems(root, options.tasks)
             print("\n".join(found) or "notebooks: nothing wrong")
             return bool(found)
+        console.flush()
     except NotebookError as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            console.flush()
+        place = error.filename or "not everything was written"
+        print(f"{place}: {error.strerror or error}", file=sys.stderr)
         return 1
     return 0
 
 
 if __name__ == "__main__":
+    console.use_utf8()
     sys.exit(main())

@@ -53,7 +53,7 @@ def _data_files(text: str, modules: list[Path], folder: Path, root: Path) -> Ite
     candidates += [file for file in others if file.suffix not in (".py", ".pyc")]
     yield from (file for file in candidates if file.is_file() and file.name in everything)
     for task in sorted(set(re.findall(r"Task-\d+", text)) - {folder.name}):
-        yield from sorted((root / task / "models").glob("*.keras"))
+        yield from sorted((root / task / "models").glob("[!.]*.keras"))  # not what a kill left
 
 
 def changes(stored: dict[str, str], current: dict[str, str]) -> list[str]:

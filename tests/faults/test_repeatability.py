@@ -1,0 +1,62 @@
+"""The same bytes whatever is around."""
+
+import os
+import re
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DIGEST = """
+import hashlib
+import numpy
+from cnnlab import lines
+
+sha = hashlib.sha256()
+for array in lines.generate():
+    sha.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
+print(numpy.__version__, sha.hexdigest())
+"""
+
+
+def numpy_and_digest(python: str | Path) -> list[str]:
+    """Return the version of NumPy in an environment, and the digest of the dataset made there."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [str(python), "-c", DIGEST]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.fixture(scope="module")
+def here():
+    return numpy_and_digest(sys.executable)
+
+
+def bounds() -> tuple[str, str]:
+    """Return the lowest version of NumPy that requirements.txt allows, and all that it allows."""
+    text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    allowed = re.search(r"^numpy(>=([\d.]+),<\d+)", text, re.MULTILINE)
+    return f"=={allowed[2]}", allowed[1]
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("which", ["lowest", "highest"])
+def test_lines_are_the_same_with_another_numpy(tmp_path, here, which):
+    """In a new environment that holds nothing but NumPy: the dataset needs no TensorFlow."""
+    venv.create(tmp_path, symlinks=os.name != "nt")
+    python = tmp_path / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    wanted = "numpy" + bounds()[which == "highest"]
+    options = ["--quiet", "--only-binary", ":all:", "--retries", "0", "--disable-pip-version-check"]
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", *options, wanted]
+    done = subprocess.run(install, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"{wanted} cannot be installed: {done.stderr.strip().splitlines()[-1]}")
+    version, digest = numpy_and_digest(python)
+    print(f"NumPy {version} and {here[0]}: {digest}")
+    assert digest == here[1]
+    if which == "lowest":
+        assert version == bounds()[0].strip("=") + ".0" * (2 - bounds()[0].count("."))
