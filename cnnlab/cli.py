@@ -225,21 +225,34 @@ def _run_explain(options):
         model = loading.load(options.model)
         network = network_of(model)
     _check_names(network, options)
-    found = interpret.explain(
-        model,
-        image,
-        options.layer,
-        options.head,
-        options.target,
-        method=options.method,
-        real_images=examples.images_for(options.model) if image is None else None,
-        value_range=value_range,
-        names=examples.class_names(options.model, model),
-        progress=_say,
-    )
+    with _computing(options.model):
+        found = interpret.explain(
+            model,
+            image,
+            options.layer,
+            options.head,
+            options.target,
+            method=options.method,
+            real_images=examples.images_for(options.model) if image is None else None,
+            value_range=value_range,
+            names=examples.class_names(options.model, model),
+            progress=_say,
+        )
     with _writing(options.out):
         interpret.save(found.figure, options.out)
     print(f"{options.out}: {found.summary}")
+
+
+@contextlib.contextmanager
+def _computing(model):
+    """Say in a sentence what TensorFlow cannot compute: a layer that takes no such numbers, say."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (TypeError, tf.errors.OpError) as error:
+        reason = getattr(error, "message", str(error)).strip().splitlines()[0]
+        raise ValueError(f"{model} cannot be computed: {reason}") from error
 
 
 def _checked_before_tensorflow(options):

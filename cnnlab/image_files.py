@@ -36,6 +36,8 @@ def read(path) -> Picture:
         ValueError: it is no image, damaged, too large, or its numbers have no known range.
     """
     path, steps = Path(path), []
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe: reading it may never end
+        raise ValueError(f"{path} is not a file")
     with open(path, "rb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, of damage that it can or cannot do without
         with _opened(path, file) as image:

@@ -20,8 +20,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from cnnlab.parallel import THREADS
+
 ROOT = Path(__file__).resolve().parents[1]
-THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 _PROCESSES: dict[int, subprocess.Popen] = {}  # on a worker, by its thread
 SECONDS_TO_CONNECT = 5
 

@@ -31,6 +31,7 @@ def here(tmp_path, monkeypatch):
     Path("empty.keras").write_bytes(b"")
     Path("notes.txt").write_text("not a model")
     Path("folder.png").mkdir()
+    os.mkfifo("pipe.png")
     Path("models.keras").mkdir()
     return tmp_path
 
@@ -61,6 +62,7 @@ EARLY = {
     "empty image": ({"image": "empty.png"}, "--image: empty.png is not an image file"),
     "text for an image": ({"image": "text.png"}, "--image: text.png is not an image file"),
     "folder for an image": ({"image": "folder.png"}, "--image: folder.png: Is a directory"),
+    "pipe for an image": ({"image": "pipe.png"}, "--image: pipe.png is not a file"),
     "no name of an image": ({"image": ""}, "--image: .: Is a directory"),
     "below a file": ({"image": "good.png/a.png"}, "--image: good.png/a.png: Not a directory"),
     "too long an image": ({"image": "x" * 300 + ".png"}, "File name too long"),
@@ -199,6 +201,9 @@ def models(tmp_path_factory):
         for name in ("one", "two")
     }
     keras.Model(image, heads).save(folder / "double.keras")
+    small_integers = keras.Input((8, 8, 1), dtype="int8")
+    rows = layers.Flatten()(layers.Conv2D(2, 3)(small_integers))
+    keras.Model(small_integers, layers.Dense(3)(rows)).save(folder / "int8.keras")
     return folder
 
 
@@ -219,6 +224,24 @@ def test_a_damaged_model_is_said_to_be_the_model(models, here, capsys):
     Path("damaged.keras").write_bytes(content[: len(content) // 2])
     code, error = run(explain(model="damaged.keras"), capsys)
     assert code == 2 and "error: --model: damaged.keras is damaged" in error
+
+
+def test_a_model_that_tensorflow_cannot_compute(models, here, capsys):
+    code, error = run(explain(model=str(models / "int8.keras")), capsys)
+    assert code == 2 and "int8.keras cannot be computed: " in error.splitlines()[-1]
+
+
+def test_too_little_memory_for_tensorflow(models, here, monkeypatch, capsys):
+    import tensorflow as tf
+
+    from cnnlab import interpret
+
+    def fail(*arguments, **options):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\nand so on")
+
+    monkeypatch.setattr(interpret, "explain", fail)
+    code, error = run(explain(model=str(models / "single.keras")), capsys)
+    assert code == 2 and error.splitlines()[-1].endswith("computed: OOM when allocating")
 
 
 @pytest.mark.parametrize(
