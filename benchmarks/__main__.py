@@ -103,12 +103,30 @@ def accuracies(root: Path) -> dict[str, str]:
     }
 
 
+def before(root: Path, computer: dict) -> dict:
+    """Return what was measured before, on a computer like this one.
+
+    Raises:
+        ValueError: it was another computer, whose times say nothing beside these.
+    """
+    stored = json.loads((root / RESULTS).read_text(encoding="utf-8"))
+    if stored["machine"] != computer:
+        raise ValueError(f"{RESULTS} is from another computer, {stored['machine']}: run them all")
+    return stored["benchmarks"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=BENCHMARKS,
+        help="measure these anew, and keep what was measured before of the others",
+    )
     parser.add_argument("--only-measure", choices=BENCHMARKS, help=argparse.SUPPRESS)
-    name = parser.parse_args().only_measure
-    if name:
+    options = parser.parse_args()
+    if name := options.only_measure:
         module = importlib.import_module(f"benchmarks.{name}")
         from benchmarks.timing import matrix_peak
 
@@ -116,7 +134,10 @@ def main() -> None:
         print(json.dumps({"peak GFLOP/s": peak, "found": module.measure()}))
         return
     root, computer = runtime.repository_root(), runtime.machine()
-    found = measure(BENCHMARKS, lambda name: print(f"{name} ...", file=sys.stderr, flush=True))
+    chosen = tuple(options.only or BENCHMARKS)
+    found = measure(chosen, lambda name: print(f"{name} ...", file=sys.stderr, flush=True))
+    if options.only:
+        found = before(root, computer) | found
     compared, results = rows(found), accuracies(root)
     runtime.save_json(
         {

@@ -85,3 +85,10 @@ def test_committed_results_are_complete():
         assert row["ratio"] == pytest.approx(row["other"] / row["ours"], rel=1e-6)
     assert found["accuracies"] == bench.accuracies(ROOT)
     assert bench.further_tables(found["benchmarks"])
+
+
+def test_what_another_computer_measured_is_not_kept():
+    computer = json.loads(RESULTS.read_text(encoding="utf-8"))["machine"]
+    assert set(bench.before(ROOT, computer)) == set(bench.BENCHMARKS)
+    with pytest.raises(ValueError, match="from another computer"):
+        bench.before(ROOT, computer | {"cores": 1000})
