@@ -1220,7 +1220,7 @@ if figure:
 # *angle intact* counts the drawings whose angle, measured by second moments, is still nearest to
 # its class. The final network exceeds it on both coarse programs: it has seen lines with ends on
 # whole pixels, which may be how it knows what 15° looks like when no others are left. Taken
-# together the four programs give 98.0 % in this run; the mean of five seeds is 97.6 % (section 10),
+# together the four programs give 98.0 % in this run; the mean of five seeds is 97.7 % (section 10),
 # not the 99 % we aimed at. What is missing is mostly short: seven pixels at 15° and at 30° differ,
 # on whole pixels, by one or two of them; and Pillow draws thick lines thinner than asked at some
 # angles, as the fourth row of the figure shows.
@@ -1456,9 +1456,9 @@ else:
 # **Reading.** None of the five seeds makes an error on 38,400 unseen lines, with 226,191
 # parameters. The test set is a sample of lines: the interval is the one of 0 errors in 38,400.
 # Training takes about a minute on two cores; how long exactly depends more on the machine than on
-# the seed (65 s at most). On lines of other programs the seeds agree on what is hard: plain OpenCV
-# lines and, above all, Pillow's. Seed 0 is the luckiest on the latter: 94.3 % against a mean of
-# 92.7 %. The run shown above, with the same seed but rounded otherwise, has 93.8 %.
+# the seed (62 s at most). On lines of other programs the seeds agree on what is hard: plain OpenCV
+# lines and, above all, Pillow's. Seed 0, shown above, is the luckiest on the latter: 93.8 % against
+# a mean of 93.1 %.
 
 # %% [markdown]
 # ## 11 · What was learned
