@@ -558,9 +558,9 @@ if figure:
 # same seed, the same number of steps. The base is small, so that it has something left to gain.
 # Compared is the error on *validation* images after the last epoch; for digits only images that are
 # in neither test set take part. All is repeated with two further seeds by `study.py`; another seed
-# also means other training images. Two things cannot be kept equal: depth and number of filters also
-# change the size of the dense layer behind them, and each optimizer runs at one usual learning rate
-# (Adam, AdamW, RMSprop 0.001; SGD 0.1; with momentum 0.02), not at its best.
+# also means other training images. Two things cannot be kept equal: depth and number of filters
+# also change the size of the dense layer behind them, and each optimizer runs at one usual learning
+# rate (Adam, AdamW, RMSprop 0.001; SGD 0.1; with momentum 0.02), not at its best.
 
 # %% tags=["recipe"]
 BASE = {
@@ -805,9 +805,9 @@ out.figure(plots.factor_effects(lines_rows, "Lines: one change at a time"), "swe
 # **Figure 10.** The same experiments on lines.
 #
 # **Reading.** With 83 training images for each of 96 classes, and four epochs, the base has only
-# begun to learn: it misreads 35 to 49 % of the lines, depending on the seed. So this figure compares
-# how *fast* variations learn, not how good they become. 7×7 filters and a third block halve the
-# error, beyond the interval, because an angle is a matter of many pixels in a row and both widen
+# begun to learn: it misreads 35 to 49 % of the lines, depending on the seed. So this figure
+# compares how *fast* variations learn, not how good they become. 7×7 filters and a third block
+# halve the error, beyond the interval, because an angle is a matter of many pixels in a row and both widen
 # what one unit sees. Dropout of one half costs 50 points, exponential decay 35, and average
 # pooling, plain SGD, strides in place of pooling and squared error 25 to 32, cosine decay 19: what
 # pays late costs much when training is cut short. Nothing else leaves its interval: neither 5×5

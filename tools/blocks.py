@@ -223,18 +223,18 @@ def benchmarks(measured: dict) -> str:
 
 def faults(measured: dict) -> str:
     """Write how many cases of faults are tested, and how they ended."""
-    topics = measured["topics"]
-    every = {key: sum(row[key] for row in topics.values()) for key in next(iter(topics.values()))}
+    files = list(measured["files"].values())
+    every = {key: sum(row[key] for row in files) for key in files[0] if key != "topic"}
     rows = [
         {
-            "what is tried": topic,
+            "what is tried": row["topic"],
             "cases in `make test`": f"{row['quick']:,}",
             "only in `make test-faults`": f"{row['slow']:,}",
             "passed": f"{row['passed']:,}",
             "not possible there": f"{row['skipped']:,}",
             "failed": f"{row['failed']:,}",
         }
-        for topic, row in (topics | {"together": every}).items()
+        for row in [*files, {"topic": "together"} | every]
     ]
     return _table(rows)
 

@@ -2,11 +2,12 @@
 
 Every damaged file, wrong name, kill and scarce resource is a case of its own in `tests/faults`. How
 many there are and how many passed is written to `tests/faults/outcomes.json`, for the README.
+`python -m tools.faults kills names` runs some of the files anew, and keeps the others' outcomes.
 """
 
 import ast
+import json
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -51,20 +52,26 @@ def topic(file: Path) -> str:
     return docstring.splitlines()[0].removesuffix(".")
 
 
-def main() -> int:
-    root, counter, begin = runtime.repository_root(), Counter(), time.perf_counter()
-    arguments = [str(root / FOLDER), "--rootdir", str(root), "-m", "fault or not fault"]
-    status = pytest.main([*arguments, *sys.argv[1:]], plugins=[counter])
-    if len(sys.argv) == 1 and status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-        found = {
-            "machine": runtime.machine(),
-            "versions": runtime.versions(),
-            "seconds": round(time.perf_counter() - begin),
-            "topics": {topic(root / FOLDER / name): row for name, row in counter.files.items()},
-        }
-        print(runtime.save_json(found, root / OUTCOMES))
+def store(root: Path, outcomes: dict[str, dict[str, float]]) -> None:
+    """Write the outcomes of files beside those of the others that are still there."""
+    path = root / OUTCOMES
+    stored = json.loads(path.read_text(encoding="utf-8"))["files"] if path.exists() else {}
+    stored |= {name: {"topic": topic(root / FOLDER / name)} | row for name, row in outcomes.items()}
+    files = {name: stored[name] for name in sorted(stored) if (root / FOLDER / name).exists()}
+    own = {"machine": runtime.machine(), "versions": runtime.versions()}
+    runtime.save_json(own | {"files": files}, path)
+
+
+def main(names: list[str]) -> int:
+    root, counter = runtime.repository_root(), Counter()
+    chosen = [f"{FOLDER}/test_{name}.py" for name in names] or [FOLDER]
+    places = [str(root / place) for place in chosen]
+    options = ["--rootdir", str(root), "-m", "fault or not fault"]
+    status = pytest.main([*places, *options], plugins=[counter])
+    if status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        store(root, counter.files)
     return int(status)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
