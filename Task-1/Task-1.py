@@ -807,12 +807,12 @@ out.figure(plots.factor_effects(lines_rows, "Lines: one change at a time"), "swe
 # **Reading.** With 83 training images for each of 96 classes, and four epochs, the base has only
 # begun to learn: it misreads 35 to 49 % of the lines, depending on the seed. So this figure
 # compares how *fast* variations learn, not how good they become. 7×7 filters and a third block
-# halve the error, beyond the interval, because an angle is a matter of many pixels in a row and both widen
-# what one unit sees. Dropout of one half costs 50 points, exponential decay 35, and average
-# pooling, plain SGD, strides in place of pooling and squared error 25 to 32, cosine decay 19: what
-# pays late costs much when training is cut short. Nothing else leaves its interval: neither 5×5
-# filters and moderate dropout, which move the mean by 10 and 23 points, nor SGD with momentum,
-# whose seeds lie between 40 and 96 %.
+# halve the error, beyond the interval, because an angle is a matter of many pixels in a row and
+# both widen what one unit sees. Dropout of one half costs 50 points, exponential decay 35, and
+# average pooling, plain SGD, strides in place of pooling and squared error 25 to 32, cosine decay
+# 19: what pays late costs much when training is cut short. Nothing else leaves its interval:
+# neither 5×5 filters and moderate dropout, which move the mean by 10 and 23 points, nor SGD with
+# momentum, whose seeds lie between 40 and 96 %.
 #
 # Digits and lines agree on what slows learning: strides, decay and dropout. The effects are larger
 # on lines, where the choice of architecture matters more than on MNIST, on which everything works.
