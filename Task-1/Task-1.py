@@ -1259,10 +1259,11 @@ table([row | {"parameters": f"{quick.count_params():,}", "steps": quick_steps}])
 #
 # One network trained once proves little. `study.py` repeats the recipes above with several seeds,
 # for digits on the official split. Those runs train on all 60,000 images and are tested once, after
-# the last epoch. The times are of one core, while another network trains on a second; the quick
-# network had two for itself. The interval of the mean (Student's t over the seeds) says how far
-# other seeds may lead; the interval of the errors (Wilson, at their median) is for the error of one
-# such network on all images of this kind, of which the test set is a sample.
+# the last epoch. The times are of one core, while another network trains on a second, on a machine
+# that at times did more; the quick network had two for itself. The interval of the mean (Student's
+# t over the seeds) says how far other seeds may lead; the interval of the errors (Wilson, at their
+# median) is for the error of one such network on all images of this kind, of which the test set is
+# a sample.
 
 
 # %%
