@@ -31,11 +31,13 @@ class Counter:
         self.files: dict[str, dict[str, float]] = {}
 
     def pytest_collection_finish(self, session) -> None:
+        """Count the cases; called by pytest when it has found them."""
         for item in session.items:
             found = self.files.setdefault(item.path.name, dict.fromkeys(COUNTED, 0))
             found["slow" if item.get_closest_marker("fault") else "quick"] += 1
 
     def pytest_runtest_logreport(self, report) -> None:
+        """Count how a case ended; called by pytest for each of its three steps."""
         found = self.files[Path(report.location[0]).name]
         found["seconds"] = round(found["seconds"] + report.duration, 1)
         # A case that fails or is skipped before it begins has no call; one that ends badly has two.
@@ -63,6 +65,7 @@ def store(root: Path, outcomes: dict[str, dict[str, float]]) -> None:
 
 
 def main(names: list[str]) -> int:
+    """Run the files `tests/faults/test_NAME.py`, or all; returns pytest's exit code."""
     root, counter = runtime.repository_root(), Counter()
     chosen = [f"{FOLDER}/test_{name}.py" for name in names] or [FOLDER]
     places = [str(root / place) for place in chosen]
