@@ -1484,8 +1484,8 @@ else:
 # more often than we would like.
 
 # %%
-out.model(plain, "plain")
-out.model(final, "final")
+for name, network in {"plain": plain, "final": final}.items():
+    out.model(network, name)
 
 # %% [markdown]
 # Two runs on one machine give the same results, but not the same times; these are kept apart, in

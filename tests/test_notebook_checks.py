@@ -43,6 +43,7 @@ DEFECTS = {
     "widget": (add_data("application/vnd.jupyter.widget-view+json", {"id": 1}), "2 shows a widget"),
     "widget state": (lambda nb: nb.metadata.update(widgets={}), "holds the state of widgets"),
     "home": (add_stream("saved to /home/ada/x.png"), "2 shows a folder of the machine"),
+    "temporary": (add_stream("saved to /tmp/x/y.png"), "2 shows a folder of the machine"),
     "root's home": (add_data("text/html", "<a href='/root/x'>"), "2 shows a folder of the machine"),
     "Mac": (add_data("text/plain", "PosixPath('/Users/ada')"), "2 shows a folder of the machine"),
     "Windows": (add_stream("C:\\Temp"), "2 shows a folder of the machine"),

@@ -9,7 +9,7 @@ import nbformat
 from tools import provenance
 
 MOST_BYTES = 2_500_000
-MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:home|root|Users|work)/|\b[A-Z]:\\\w")
+MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:home|root|Users|work|tmp|var|mnt)/|\b[A-Z]:\\\w")
 START_LINES = re.compile(
     r"oneDNN custom operations|cpu_feature_guard|computation_placer|cuda_executor|cudart_stub"
     r"|TF-TRT Warning|Unable to register cu\w+ factory|before absl::InitializeLog"

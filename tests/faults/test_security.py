@@ -319,13 +319,17 @@ def test_the_command_line_writes_only_where_it_was_told(world, model, target, co
     Path("link").symlink_to(world / "other")
     before = tree(world)
     arguments = [part.replace("{}", target.format(world=world)) for part in LINES[command]]
+    place, folders = TARGETS[target]
+    if command in ("filters", "heatmaps") and folders:  # a figure's folder must be there
+        assert cli.main(arguments) == 2
+        assert changes(before, tree(world)) == set()
+        return
     assert cli.main(arguments) == 0
     changed = {  # the tests' one process keeps TensorFlow's temporary files longer than the command
         path
         for path in changes(before, tree(world))
         if not path.startswith("temporary/__autograph")
     }
-    place, folders = TARGETS[target]
     place += LINES[command][-1].removeprefix("{}")
     assert place in changed
     assert {path for path in changed if not path.startswith(f"{place}/")} <= {place, *folders}
