@@ -104,7 +104,8 @@ def main(arguments=None):
     # Its seconds are a result: alone. The others are trained as in the notebook, on one core each.
     for some, jobs in ((names - {TIMED}, max(2, arguments.jobs)), (names & {TIMED}, 1)):
         runs = [run for name in EXPERIMENTS if name in some for run in runs_of(name, digests())]
-        studies.execute(arguments.out, runs, STUDY.do, jobs, arguments.place)
+        if runs:
+            studies.execute(arguments.out, runs, STUDY.do, jobs, arguments.place)
 
 
 if __name__ == "__main__":

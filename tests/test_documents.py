@@ -311,8 +311,8 @@ def test_real_repository_has_no_problems():
 
 def test_real_documents_tell_the_results():
     results = blocks.load(ROOT)
-    measured = results.pop("benchmarks")
-    assert blocks.benchmarks(measured) in _text("benchmarks/README.md")
+    assert blocks.benchmarks(results.pop("benchmarks")) in _text("benchmarks/README.md")
+    assert blocks.faults(results.pop("faults")) in _text("README.md")
     for task in results:
         assert any((ROOT / task / "figures").glob("*.png"))
         assert f"<!-- fill: results-{task.lower()} -->" in _text(f"{task}/README.md")

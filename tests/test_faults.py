@@ -50,10 +50,11 @@ def test_every_case_is_counted_once(tmp_path):
 def test_files_that_were_not_run_keep_their_outcomes(tmp_path):
     folder = tmp_path / faults.FOLDER
     folder.mkdir(parents=True)
-    for name in ("data", "kills"):
+    for name in ("data", "kills", "gone"):
         (folder / f"test_{name}.py").write_text(f'"""Faults of {name}.\n\nMore."""')
     row = {"quick": 2, "slow": 1, "passed": 3, "skipped": 0, "failed": 0, "seconds": 4.0}
     faults.store(tmp_path, {"test_data.py": row, "test_gone.py": row})
+    (folder / "test_gone.py").unlink()
     faults.store(tmp_path, {"test_kills.py": row | {"quick": 7}})
     stored = json.loads((tmp_path / faults.OUTCOMES).read_text(encoding="utf-8"))
     assert {name: each["quick"] for name, each in stored["files"].items()} == {

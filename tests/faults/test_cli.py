@@ -297,6 +297,8 @@ def start(arguments, **environment):
     return subprocess.Popen(
         [sys.executable, "-m", "cnnlab", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        # Where the tests run in the background, SIGINT is ignored, and children would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

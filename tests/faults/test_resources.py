@@ -249,6 +249,7 @@ def test_a_full_disk(checkout, name):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_files_that_become_too_large(checkout, name):
     """As with a full disk, nothing half-written stays."""
+    (checkout / "new").mkdir()
     before = files(checkout)
     done = run(checkout, name, limited("RLIMIT_FSIZE", 64), out="new")
     assert_one_sentence(done, 1 if name == "notebook" else 2, "File too large")
