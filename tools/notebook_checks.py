@@ -9,7 +9,8 @@ import nbformat
 from tools import provenance
 
 MOST_BYTES = 2_500_000
-MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:home|root|Users|work|tmp|var|mnt)/|\b[A-Z]:\\\w")
+MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:home|root|Users|work)/|\b[A-Z]:\\\w")
+TEMPORARY_PATHS = re.compile(r"(?<![\w.])/(?:tmp|var)/")
 START_LINES = re.compile(
     r"oneDNN custom operations|cpu_feature_guard|computation_placer|cuda_executor|cudart_stub"
     r"|TF-TRT Warning|Unable to register cu\w+ factory|before absl::InitializeLog"
@@ -108,7 +109,7 @@ def widgets(notebook) -> Problems:
 def machine_paths(notebook, root: Path) -> Problems:
     """No folders of the machine that it ran on."""
     for number, text in _texts(notebook):
-        found = MACHINE_PATHS.search(text)
+        found = MACHINE_PATHS.search(text) or TEMPORARY_PATHS.search(text)
         if found or str(root) in text:
             shown = found.group() if found else str(root)
             yield number, f"shows a folder of the machine it ran on ({shown})"
