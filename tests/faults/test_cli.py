@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlab import cli, runtime
+from cnnlab import cli, cli_explain, runtime
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON_NAMES = re.compile("real_images|value_range|head=|per_class|with head|names must|size must")
@@ -138,7 +138,7 @@ def test_a_folder_that_takes_no_file_is_noticed_early(errno, here, monkeypatch, 
         raise OSError(number, os.strerror(number), "/some/.cnnlab-trying-abc")
 
     monkeypatch.setattr(runtime, "start", lambda seed: pytest.fail("TensorFlow was started"))
-    monkeypatch.setattr(cli.tempfile, "NamedTemporaryFile", refuse)
+    monkeypatch.setattr(cli_explain.tempfile, "NamedTemporaryFile", refuse)
     code, error = run(explain(), capsys)
     assert code == 2
     assert "--out: out.png cannot be written: " in error
@@ -164,7 +164,7 @@ def test_the_checks_before_tensorflow_do_not_import_it(here):
 def test_the_methods_are_those_there_are():
     from cnnlab.interpret import gradcam
 
-    assert tuple(gradcam.METHODS) == cli.METHODS
+    assert tuple(gradcam.METHODS) == cli_explain.METHODS
 
 
 LATE = {
@@ -265,7 +265,7 @@ def test_too_little_memory_has_a_sentence(error, here, monkeypatch, capsys):
     def fail(path):
         raise error
 
-    monkeypatch.setattr(cli.image_files, "read", fail)
+    monkeypatch.setattr(cli_explain.image_files, "read", fail)
     code, said = run(explain(), capsys)
     assert code == 2 and re.search("error: .*(memory|allocate)", said)
 
@@ -281,7 +281,7 @@ def test_ctrl_c_is_no_traceback(where, models, here, monkeypatch, capsys):
         raise KeyboardInterrupt
 
     owner, name = {
-        "read": (cli.image_files, "read"),
+        "read": (cli_explain.image_files, "read"),
         "start": (runtime, "start"),
         "load": (loading, "load"),
         "explain": (interpret, "explain"),
