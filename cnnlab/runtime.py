@@ -198,12 +198,11 @@ class Outputs:
         self.folder = folder
         self.temporary = temporary
 
-    def figure(self, figure, name: str, **options) -> None:
-        """Save a Matplotlib figure as `figures/NAME.png`; options as in `save_figure`.
+    def figure(self, figure, name: str) -> None:
+        """Save a Matplotlib figure as `figures/NAME.png`; a notebook shows that file."""
+        from cnnlab import plots
 
-        It returns nothing, so that a notebook's cell can end with it and show only the figure.
-        """
-        save_figure(figure, self.folder / "figures" / f"{name}.png", **options)
+        plots.show_saved(figure, save_figure(figure, self.folder / "figures" / f"{name}.png"))
 
     def model(self, model, name: str) -> Path:
         """Save the network of a Keras model as `models/NAME.keras`; see `save_model`."""

@@ -95,3 +95,17 @@ def test_table():
 def test_percent():
     assert percent(0.99712) == "99.71 %"
     assert percent_range(0.996, 0.99801, 1) == "99.6–99.8 %"
+
+
+@pytest.mark.parametrize("in_notebook", [True, False])
+def test_what_was_saved_is_shown_once_in_the_size_of_the_figure(tmp_path, monkeypatch, in_notebook):
+    shown = []
+    monkeypatch.setattr("IPython.get_ipython", lambda: object() if in_notebook else None)
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    figure, axis = plt.subplots(figsize=(3, 2), dpi=100)
+    axis.plot([1, 2])
+    figure.savefig(tmp_path / "a.png", dpi=150, bbox_inches=None)
+    plots.show_saved(figure, tmp_path / "a.png")
+    assert not plt.fignum_exists(figure.number)
+    assert [picture.width for picture in shown] == [300] * in_notebook
+    assert all(picture.data == (tmp_path / "a.png").read_bytes() for picture in shown)
