@@ -9,7 +9,8 @@ import contextlib
 import gc
 import io
 import os
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Mapping
 
 import cloudpickle
 import joblib
@@ -22,8 +23,9 @@ MOST_PROCESSES = 4  # each needs about a gibibyte of memory
 def side_by_side(jobs: Mapping[str, tuple[Callable, ...]]) -> dict[str, object]:
     """Call functions in other processes, as many at a time as there are cores.
 
-    What a job prints comes under its name when all are done, in their order. Large arrays reach
-    all processes through one file, and cannot be written there.
+    They begin in their order, so short ones should come last, for then all cores are busy to the
+    end. What a job prints comes under its name when all are done. Large arrays reach all processes
+    through one file, and cannot be written there.
 
     ```
     trained = side_by_side({"small": (train, images, 16), "large": (train, images, 64)})
@@ -41,9 +43,11 @@ def side_by_side(jobs: Mapping[str, tuple[Callable, ...]]) -> dict[str, object]:
     """
     # With a single process, joblib would do the jobs in this one, where TensorFlow has its cores.
     processes = max(2, min(joblib.cpu_count(), len(jobs), MOST_PROCESSES))
+    workers = joblib.Parallel(n_jobs=processes, batch_size=1)
     try:
-        with one_core_each():
-            workers = joblib.Parallel(n_jobs=processes, batch_size=1)
+        with warnings.catch_warnings():
+            # A process whose memory has grown is replaced by a new one, which is welcome.
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
             # As bytes, a function is unpickled in `_do`: it may import TensorFlow, with its noise.
             done = workers(
                 joblib.delayed(_do)(name, cloudpickle.dumps(function), arguments)
@@ -58,6 +62,7 @@ def side_by_side(jobs: Mapping[str, tuple[Callable, ...]]) -> dict[str, object]:
 
 
 def _do(name, pickled, arguments):
+    use_one_core()
     from cnnlab import runtime
 
     runtime.start(seed=0)
@@ -75,16 +80,6 @@ def _do(name, pickled, arguments):
     return result, printed.getvalue()
 
 
-@contextlib.contextmanager
-def one_core_each() -> Iterator[None]:
-    """Tell TensorFlow, in processes that are started in the block, to use one core."""
-    before = {name: os.environ.get(name) for name in THREADS}
+def use_one_core() -> None:
+    """Tell TensorFlow, which this process has not imported yet, to use one core."""
     os.environ.update(dict.fromkeys(THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

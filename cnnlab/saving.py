@@ -73,17 +73,13 @@ def _plain(value, where: str = "data"):
     raise TypeError(f"{where} is a {type(value).__name__}, which JSON cannot hold")
 
 
-def save_figure(
-    figure, path: str | os.PathLike, dots_per_inch: int = 150, max_colors: int | None = None
-) -> Path:
+def save_figure(figure, path: str | os.PathLike, dots_per_inch: int = 150) -> Path:
     """Save a Matplotlib figure as PNG or SVG, without a date or a version inside; returns the path.
 
     Args:
         figure: a `matplotlib.figure.Figure`.
         path: ends in `.png` or `.svg`.
         dots_per_inch: of the PNG.
-        max_colors: with a number up to 256, the PNG gets a palette of so many colors, which makes
-            plots with plain areas several times smaller.
 
     Raises:
         ValueError: another suffix.
@@ -96,24 +92,24 @@ def save_figure(
     metadata = {"Software": None} if path.suffix == ".png" else {"Date": None}
     with atomic_path(path) as temporary, matplotlib.rc_context({"svg.hashsalt": path.stem}):
         figure.savefig(temporary, dpi=dots_per_inch, bbox_inches="tight", metadata=metadata)
-        if max_colors and path.suffix == ".png":
-            _reduce_colors(temporary, max_colors)
     return path
 
 
-def _reduce_colors(path: Path, colors: int) -> None:
-    from PIL import Image
+def uncompiled(model):
+    """Return a copy of a built `keras.Model` with its weights, without optimizer, loss or metrics.
 
-    with Image.open(path) as image:
-        reduced = image.convert("RGB").quantize(colors, dither=Image.Dither.NONE)
-    reduced.save(path, optimize=True)
+    Adam's two moments are twice as large as the weights themselves.
+    """
+    network = type(model).from_config(model.get_config())  # `clone_model` would copy the optimizer
+    network.set_weights(model.get_weights())
+    return network
 
 
 def save_model(model, path: str | os.PathLike) -> Path:
     """Save the network of a Keras model for use: no optimizer, loss or metrics; returns the path.
 
     What is saved is an uncompiled copy, because Keras 3 ignores `include_optimizer=False` for
-    `.keras` files, and Adam's two moments make the file three times as large.
+    `.keras` files.
 
     Equal models make equal files. Keras alone would write dates (one in `metadata.json`, one for
     each entry of the archive) and, in `config.json`, memory addresses that tell which objects are
@@ -123,10 +119,8 @@ def save_model(model, path: str | os.PathLike) -> Path:
         model: a built `keras.Model`; it stays as it was.
         path: ends in `.keras`.
     """
-    network = type(model).from_config(model.get_config())  # `clone_model` would copy the optimizer
-    network.set_weights(model.get_weights())
     with atomic_path(path) as temporary:
-        network.save(temporary)
+        uncompiled(model).save(temporary)
         with zipfile.ZipFile(temporary) as archive:
             entries = {name: archive.read(name) for name in archive.namelist()}
         entries["metadata.json"] = _undated(entries["metadata.json"])

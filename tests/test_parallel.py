@@ -1,6 +1,7 @@
 """Jobs beside each other: results and text in order, one core each, failures by name."""
 
 import os
+import time
 
 import numpy as np
 import pytest
@@ -71,10 +72,25 @@ def test_no_jobs():
     assert parallel.side_by_side({}) == {}
 
 
-def test_the_environment_stays_as_it_was(monkeypatch):
+def growing(megabytes):
+    parallel.kept = np.ones((megabytes, 1 << 17))  # as TensorFlow keeps memory of what it has done
+    time.sleep(1.1)  # joblib looks once a second
+    return os.getpid(), os.environ[parallel.THREADS[0]]
+
+
+def test_a_process_that_has_grown_is_replaced_without_a_word(recwarn):
+    sizes = 0, 0, 500, 500, 0, 0, 0, 0
+    jobs = {str(number): (growing, size) for number, size in enumerate(sizes)}
+    processes, threads = zip(*parallel.side_by_side(jobs).values(), strict=True)
+    assert len(set(processes)) > 2
+    assert set(threads) == {"1"}
+    assert not list(recwarn)
+
+
+def test_this_process_keeps_its_environment(monkeypatch):
     monkeypatch.setenv(parallel.THREADS[0], "7")
     monkeypatch.delenv(parallel.THREADS[1], raising=False)
-    with parallel.one_core_each():
-        assert [os.environ[name] for name in parallel.THREADS] == ["1", "1"]
+    _, _, threads, _ = parallel.side_by_side({"one": (described, np.ones(3), 1)})["one"]
+    assert threads == ["1", "1"]
     assert os.environ[parallel.THREADS[0]] == "7"
     assert parallel.THREADS[1] not in os.environ

@@ -25,7 +25,7 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -33,7 +33,7 @@ from typing import NamedTuple
 import joblib
 
 from cnnlab import runtime
-from cnnlab.parallel import one_core_each
+from cnnlab.parallel import use_one_core
 from tools import cluster, recipes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -161,9 +161,14 @@ def execute(
 
 
 def _here(jobs: int, do: Callable[..., dict], runs: list[Run]) -> Iterator[tuple[int, dict]]:
-    with one_core_each() if jobs > 1 else nullcontext():
-        workers = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-        yield from workers(joblib.delayed(_do)(do, index, run) for index, run in enumerate(runs))
+    call = joblib.delayed(_do_beside_others if jobs > 1 else _do)
+    workers = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
+    yield from workers(call(do, index, run) for index, run in enumerate(runs))
+
+
+def _do_beside_others(do: Callable[..., dict], index: int, run: Run) -> tuple[int, dict]:
+    use_one_core()
+    return _do(do, index, run)
 
 
 def _on_cluster(
