@@ -4,10 +4,12 @@ import importlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import __main__ as bench
-from benchmarks import growth, recipes, throughput, timing
+from benchmarks import growth, lines_to_zero, recipes, throughput, timing
+from cnnlab import lines, other_programs
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results.json"
@@ -47,6 +49,23 @@ def test_operations_of_part_1_are_counted_right():
     places = convolution.output.shape[1] * convolution.output.shape[2]
     assert 2 * places * convolution.kernel.shape.num_elements() == throughput.CONVOLUTION
     assert 2 * sum(each.kernel.shape.num_elements() for each in dense) == throughput.DENSE
+
+
+def test_turned_lines_are_answered_as_they_were():
+    class Measuring:
+        """Sure of the angle, which it measures, and of nothing else."""
+
+        def predict(self, served, verbose):
+            images = np.concatenate([batch.numpy() for batch in served])
+            self.batches.append(images)
+            measured = np.rint(other_programs.measured_angle(images) / 15).astype(int) % 12
+            return np.pad(np.eye(12)[measured], ((0, 0), (4, 2)))
+
+    network, drawn = Measuring(), lines.generate(per_class=2)
+    network.batches = []
+    answered = lines_to_zero.answer_by_turns(network, drawn.images)
+    assert np.array_equal(answered[:, 2], drawn.labels[:, 2])
+    assert len({batch.tobytes() for batch in network.batches}) == 4
 
 
 def test_growth_is_an_exponent(monkeypatch):
