@@ -724,10 +724,10 @@ small = [
     *one_by_one("lines", seen_lines, lines.CLASSES).items(),
 ]
 large = [
-    ("final network, MNIST", (without_optimizer(train_final_mnist), seen_digits, SEED)),
-    ("Part 1, lines", (without_optimizer(train_part1_lines), seen_lines, SEED)),
     ("final network, lines", (without_optimizer(train_final_lines), seen_lines, SEED)),
     ("Part 1, MNIST", (without_optimizer(train_part1_mnist), seen_digits, SEED)),
+    ("final network, MNIST", (without_optimizer(train_final_mnist), seen_digits, SEED)),
+    ("Part 1, lines", (without_optimizer(train_part1_lines), seen_lines, SEED)),
 ]
 # A process that has grown since its first job is replaced: so each meets a small network first.
 jobs = dict(small[:2] + large[:2] + small[2:20] + large[2:] + small[20:])
