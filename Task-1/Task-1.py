@@ -721,6 +721,7 @@ def one_by_one(data, dataset, classes):
 
 # %%
 seen_digits, seen_lines = digits._replace(test=None), line_parts._replace(test=None)
+del digits, line_parts  # with the test images, which need not be in memory meanwhile
 small = [
     *one_by_one("MNIST", mnist_for_choices(), 10).items(),
     *one_by_one("lines", seen_lines, lines.CLASSES).items(),
@@ -744,6 +745,8 @@ print(f"variations: {len(mnist_sweep)} networks trained on digits, {len(lines_sw
 # ## 3 · Part 1: how far does the given network get?
 
 # %%
+del seen_digits, seen_lines, small, large, jobs
+digits, line_parts = mnist_split(), line_dataset()
 part1_mnist, part1_mnist_history = outcomes["Part 1, MNIST"]
 part1_lines, part1_lines_history = outcomes["Part 1, lines"]
 part1_mnist.summary()
