@@ -104,7 +104,8 @@ def test_what_was_saved_is_shown_once_in_the_size_of_the_figure(tmp_path, monkey
     monkeypatch.setattr("IPython.display.display", shown.append)
     figure, axis = plt.subplots(figsize=(3, 2), dpi=100)
     axis.plot([1, 2])
-    figure.savefig(tmp_path / "a.png", dpi=150, bbox_inches=None)
+    with plt.rc_context({"savefig.bbox": "standard"}):  # the style would cut the margins off
+        figure.savefig(tmp_path / "a.png", dpi=150)
     plots.show_saved(figure, tmp_path / "a.png")
     assert not plt.fignum_exists(figure.number)
     assert [picture.width for picture in shown] == [300] * in_notebook
