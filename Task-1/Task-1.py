@@ -687,8 +687,8 @@ out.figure(figure, "lines-changed")
 # ### Training
 #
 # Now all of them are trained, each in a process that uses one core (`cnnlab.parallel`): networks so
-# small do not fully use a second one. The sections that follow look at what came out. No training
-# is given the test images.
+# small do not fully use a second one. The sections that follow look at what came out. These
+# trainings are not given the test images.
 
 
 # %%

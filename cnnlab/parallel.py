@@ -1,8 +1,7 @@
 """Several trainings at a time, each in a process of its own where TensorFlow uses one core.
 
-Small networks do not fully use a second core: their operations are too short to be shared out. Two
-trainings beside each other do (those of Task 1 did 1.2 to 1.3 times as many steps a second). And as
-the cores of each are fixed, their number on a computer decides how long the work takes, not what
+Small networks do not fully use a second core: their operations are too short to be shared out. And
+as the cores of each are fixed, their number on a computer decides how long the work takes, not what
 comes out.
 """
 
