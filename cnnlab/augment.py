@@ -137,8 +137,9 @@ class RandomAppearance(_TrainingOnly):
     def change(self, images):
         """Return the images, float32 (n, h, w, channels), each with or without each change."""
         for change in (self._harden, self._blur, self._dim):
-            chosen = self.uniform(images, 0.0, 1.0) < self.probability
-            images = ops.where(chosen, change(images), images)
+            chosen = ops.cast(self.uniform(images, 0.0, 1.0) < self.probability, images.dtype)
+            # A sum, because `where` would take longer than the change itself.
+            images = chosen * change(images) + (1 - chosen) * images
         return images
 
     def _blur(self, images):
@@ -154,7 +155,7 @@ class RandomAppearance(_TrainingOnly):
     def _harden(self, images):
         peak = ops.max(images, axis=(1, 2, 3), keepdims=True)
         limit = self.uniform(images, *self.threshold) * peak
-        return ops.where(images > limit, peak, 0.0)
+        return peak * ops.cast(images > limit, images.dtype)
 
     def _dim(self, images):
         return images * self.uniform(images, self.dimmest, 1.0)

@@ -2,11 +2,10 @@
 
 import contextlib
 import sys
-import tempfile
 from pathlib import Path
 
 from cnnlab import image_files, model_files
-from cnnlab.cli_options import option, sentence, whole_number
+from cnnlab.cli_options import check_writable, option, whole_number, writing
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 METHODS = ("grad-cam", "grad-cam++", "layercam")  # here too, to be known without TensorFlow
@@ -94,7 +93,7 @@ def _run(options):
             names=examples.class_names(options.model, model),
             progress=_say,
         )
-    with _writing(options.out):
+    with writing("--out", options.out):
         interpret.save(found.figure, options.out)
     print(f"{options.out}: {found.summary}")
 
@@ -119,34 +118,14 @@ def _checked_before_tensorflow(options):
         options.parser.error("nothing to explain: give --image FILE, --layer NAME or both")
     if options.image is None and not (options.head is None and options.target is None):
         options.parser.error("--head and --target explain an image: give --image FILE, too")
-    _check_out(options.out)
+    if not options.out.parent.is_dir():
+        raise ValueError(f"--out: there is no folder {options.out.parent}")
+    check_writable("--out", options.out)
     with option("--model"):
         model_files.find(options.model)
     value_range = options.range and image_files.checked_range(options.range, "--range")
     with option("--image"):
         return options.image and image_files.read(options.image), value_range
-
-
-def _check_out(path):
-    """Raise ValueError if a file cannot be written there, by writing another one beside it."""
-    if not path.parent.is_dir():
-        raise ValueError(f"--out: there is no folder {path.parent}")
-    if path.is_dir():
-        raise ValueError(f"--out: {path} is a folder")
-    # A long prefix, since the file is written under a longer name than its own, too.
-    trial = {"dir": path.parent, "prefix": ".cnnlab-trying-", "suffix": path.name}
-    with _writing(path), tempfile.NamedTemporaryFile(**trial):
-        pass
-
-
-@contextlib.contextmanager
-def _writing(path):
-    """Say of an error of the system that it is --out that cannot be written."""
-    try:
-        yield
-    except OSError as error:  # its own words would name a temporary file
-        why = error.strerror or sentence(error)
-        raise ValueError(f"--out: {path} cannot be written: {why}") from error
 
 
 def _check_names(network, options):

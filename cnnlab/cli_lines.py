@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cnnlab import line_files, line_pictures, lines
-from cnnlab.cli_options import whole_number
+from cnnlab.cli_options import check_writable, whole_number, writing
 
 
 def add(subcommands):
@@ -60,20 +60,24 @@ def add(subcommands):
 def _run(options):
     if not (options.out or options.sheet or options.video):
         options.parser.error("nothing to do: give --out DIR, --sheet FILE or --video FILE")
-    for path, suffixes in (
-        (options.sheet, line_pictures.SHEET_SUFFIXES),
-        (options.video, line_pictures.FILM_CODECS),
+    for name, path, suffixes in (
+        ("--sheet", options.sheet, line_pictures.SHEET_SUFFIXES),
+        ("--video", options.video, line_pictures.FILM_CODECS),
     ):
         if path and path.suffix not in suffixes:
             options.parser.error(f"{path} must end in {' or '.join(suffixes)}")
+        if path:
+            check_writable(name, path)
     dataset = lines.generate(options.per_class, options.seed)
     if options.out:
         recipe = lines.recipe(options.per_class, options.seed)
         line_files.write_folder(options.out, dataset, options.format, recipe)
         print(f"{options.out}: {len(dataset.images):,} images as {options.format}")
     if options.sheet:
-        line_pictures.draw_sheet(options.sheet, dataset)
+        with writing("--sheet", options.sheet):
+            line_pictures.draw_sheet(options.sheet, dataset)
         print(f"{options.sheet}: one image of each of the {lines.CLASSES} classes")
     if options.video:
-        line_pictures.write_film(options.video, dataset)
+        with writing("--video", options.video):
+            line_pictures.write_film(options.video, dataset)
         print(f"{options.video}: a film of all classes")

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import tempfile
 
 
 def whole_number(least):
@@ -38,3 +39,34 @@ def sentence(error):
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'the files could not be written'}: {error.strerror}"
     return " ".join(str(error).split()) or "there is not enough memory"
+
+
+def check_writable(name, path):
+    """Try whether a file can be written at a path, before anything is computed for it.
+
+    Folders that are missing are left missing: then it is tried where they would be made.
+
+    Raises:
+        ValueError: it cannot; the message begins with the name of the option.
+    """
+    if path.is_dir():
+        raise ValueError(f"{name}: {path} is a folder")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    # A long prefix, since the file is written under a longer name than its own, too.
+    trial = {"dir": folder, "prefix": ".cnnlab-trying-", "suffix": path.name}
+    with writing(name, path), tempfile.NamedTemporaryFile(**trial):
+        pass
+
+
+@contextlib.contextmanager
+def writing(name, path):
+    """Say of an error of the system which option's file it is that cannot be written.
+
+    Raises:
+        ValueError: in place of an OSError of the block.
+    """
+    try:
+        yield
+    except OSError as error:  # its own words would name a temporary file
+        why = error.strerror or sentence(error)
+        raise ValueError(f"{name}: {path} cannot be written: {why}") from error

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from cnnlab import lines
 
 _SHIFT = 8  # OpenCV reads coordinates as integers with this many binary places
+_PIXELS = np.mgrid[: lines.SIZE, : lines.SIZE]  # rows, columns
 
 
 class Stroke(NamedTuple):
@@ -83,7 +84,7 @@ def opencv_polygon(stroke):
 
 def round_brush(stroke):
     """A soft round brush: brightness falls off with the distance from the line's axis."""
-    y, x = np.mgrid[: lines.SIZE, : lines.SIZE]
+    y, x = _PIXELS
     step = stroke.end - stroke.start
     along = ((x - stroke.start[0]) * step[0] + (y - stroke.start[1]) * step[1]) / (step @ step)
     along = np.clip(along, 0, 1)
@@ -126,15 +127,12 @@ def measured_angle(images):
     Returns:
         (n,) float64, degrees in [0, 180), anticlockwise as seen.
     """
-    light = np.asarray(images, float).sum(axis=-1)
-    total = np.maximum(light.sum(axis=(1, 2)), 1e-9)
-    y, x = np.mgrid[: light.shape[1], : light.shape[2]]
-
-    def mean(values):
-        return (light * values).sum(axis=(1, 2)) / total
-
-    xx, yy = mean(x * x) - mean(x) ** 2, mean(y * y) - mean(y) ** 2
-    xy = mean(x * y) - mean(x) * mean(y)
+    light = np.sum(images, axis=-1, dtype=float)
+    y, x = np.mgrid[: light.shape[1], : light.shape[2]].reshape(2, -1)
+    weights = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)
+    sums = light.reshape(len(light), -1) @ weights.astype(float)
+    mean_x, mean_y, mean_xx, mean_yy, mean_xy = (sums[:, 1:] / np.maximum(sums[:, :1], 1e-9)).T
+    xx, yy, xy = mean_xx - mean_x**2, mean_yy - mean_y**2, mean_xy - mean_x * mean_y
     return np.degrees(np.arctan2(-2 * xy, xx - yy) / 2) % 180
 
 
@@ -157,21 +155,23 @@ def draw(program, labels, centers, matched=True):
     programs = TEST | DEVELOPMENT
     if program not in programs:
         raise ValueError(f"no program {program!r}; there are {', '.join(programs)}")
-    lines.encode(labels)  # validates them
+    classes = lines.encode(labels)  # validates the labels
     chosen = programs[program]
-    return np.stack(
-        [
-            chosen.draw(_stroke(chosen, label, center, matched))
-            for label, center in zip(np.asarray(labels), np.asarray(centers), strict=True)
-        ]
-    )
+    strokes = {each: _centered_stroke(chosen, each, matched) for each in np.unique(classes)}
+    middles = np.asarray(centers, float) - 0.5
+    drawn = np.empty((len(classes), lines.SIZE, lines.SIZE, 3), np.uint8)
+    for i, (each, middle) in enumerate(zip(classes, middles, strict=True)):
+        start, end, width, color = strokes[each]
+        drawn[i] = chosen.draw(Stroke(middle + start, middle + end, width, color))
+    return drawn
 
 
-def _stroke(program, label, center, matched):
+def _centered_stroke(program, class_index, matched):
+    """The stroke of a class, with its middle at (0, 0)."""
+    label = lines.decode(class_index)
     length, width, angle, color = lines.geometry(label)
     if matched:
         length, width = length - program.overshoot[label[1]], program.width[label[1]]
     angle = np.radians(angle)
     half = np.array([np.cos(angle), -np.sin(angle)]) * length / 2
-    middle = np.asarray(center, float) - 0.5
-    return Stroke(middle - half, middle + half, width, color)
+    return Stroke(-half, half, width, color)

@@ -10,7 +10,7 @@ import gc
 import io
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import cloudpickle
 import joblib
@@ -18,6 +18,9 @@ from joblib.externals.loky import get_reusable_executor
 
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")  # read once by each process
 MOST_PROCESSES = 4  # each needs about a gibibyte of memory
+# Memory in pages of 2 MiB instead of 4 KiB, where Linux has them: training reads and writes much of
+# it, and the processor finds it sooner. Read when a process starts; other C libraries ignore it.
+LARGE_PAGES = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 
 
 def side_by_side(jobs: Mapping[str, tuple[Callable, ...]]) -> dict[str, object]:
@@ -45,7 +48,7 @@ def side_by_side(jobs: Mapping[str, tuple[Callable, ...]]) -> dict[str, object]:
     processes = max(2, min(joblib.cpu_count(), len(jobs), MOST_PROCESSES))
     workers = joblib.Parallel(n_jobs=processes, batch_size=1)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _large_pages():
             # A process whose memory has grown is replaced by a new one, which is welcome.
             warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
             # As bytes, a function is unpickled in `_do`: it may import TensorFlow, with its noise.
@@ -59,6 +62,20 @@ def side_by_side(jobs: Mapping[str, tuple[Callable, ...]]) -> dict[str, object]:
         if printed:
             print(f"{name}\n{printed}", end="")
     return {name: result for name, (result, _) in zip(jobs, done, strict=True)}
+
+
+@contextlib.contextmanager
+def _large_pages() -> Iterator[None]:
+    """Let processes that start meanwhile use LARGE_PAGES, unless the caller has set other ones."""
+    variable, value = LARGE_PAGES
+    if variable in os.environ:
+        yield
+        return
+    os.environ[variable] = value
+    try:
+        yield
+    finally:
+        del os.environ[variable]
 
 
 def _do(name, pickled, arguments):

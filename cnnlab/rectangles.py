@@ -59,50 +59,61 @@ def half_extent(length, width, cos, sin):
 
 
 def coverage(rectangles, size):
-    """Return the area (n, size, size) of each pixel that the rectangles (n, 5) cover."""
+    """Return the area of each pixel that the rectangles (n, 5) cover, in a window around each.
+
+    Returns:
+        (area, top, left): (n, side, side) float64, and the row and column (n,) of the first pixel
+        of each window. All windows are as large as the largest rectangle needs, and inside the
+        image of size x size pixels; outside its window a rectangle covers nothing.
+    """
     length, width, angle, x, y = rectangles.T
     cos, sin = direction(angle)
-    area = np.empty((len(rectangles), size, size))
-    upright = (cos == 0) | (sin == 0)
     half_x, half_y = half_extent(length, width, cos, sin)
-    across, down = _overlap(x, half_x, size), _overlap(y, half_y, size)
+    side = min(size, int(np.ceil(2 * max(half_x.max(), half_y.max()))) + 1)
+    left, top = (
+        np.clip(np.floor(middle - half).astype(int), 0, size - side)
+        for middle, half in ((x, half_x), (y, half_y))
+    )
+    columns, rows = (first[:, None] + np.arange(side + 1) for first in (left, top))
+    area = np.empty((len(rectangles), side, side))
+    upright = (cos == 0) | (sin == 0)
+    across, down = _overlap(x, half_x, columns), _overlap(y, half_y, rows)
     area[upright] = down[upright, :, None] * across[upright, None, :]
-    area[~upright] = _slanted(*(v[~upright] for v in (length, width, cos, sin, x, y)), size)
-    return area
+    slanted = (v[~upright] for v in (length, width, cos, sin, x, y, columns, rows))
+    area[~upright] = _slanted(*slanted)
+    return area, top, left
 
 
-def _overlap(middle, half, size):
-    """Return how much (n, size) of each pixel's side lies in middle - half .. middle + half."""
-    start = np.arange(size)
-    low = np.maximum((middle - half)[:, None], start)
-    return np.maximum(np.minimum((middle + half)[:, None], start + 1) - low, 0)
+def _overlap(middle, half, borders):
+    """Return how much (n, side) of each pixel's side lies in middle - half .. middle + half."""
+    low = np.maximum((middle - half)[:, None], borders[:, :-1])
+    return np.maximum(np.minimum((middle + half)[:, None], borders[:, 1:]) - low, 0)
 
 
-def _slanted(length, width, cos, sin, x, y, size):
-    """Return the areas (n, size, size) of rectangles none of whose edges is upright."""
+def _slanted(length, width, cos, sin, x, y, columns, rows):
+    """Return the areas (n, side, side) of rectangles none of whose edges is upright."""
     along_x, along_y = length / 2 * cos, -length / 2 * sin  # y points down
     across_x, across_y = width / 2 * sin, width / 2 * cos
     above = 0.0
     for side in (1, -1):  # the area above the lower two edges, minus that above the upper two
         sign = side * np.sign(cos)
         middle = x + side * across_x, y + side * across_y
-        above += _above_edge(*middle, np.abs(along_x), -sin / cos, sign, size)
+        above += _above_edge(*middle, np.abs(along_x), -sin / cos, sign, columns, rows)
         middle = x + side * along_x, y + side * along_y
-        above += _above_edge(*middle, across_x, cos / sin, -side, size)
+        above += _above_edge(*middle, across_x, cos / sin, -side, columns, rows)
     return above[:, :-1] - above[:, 1:]
 
 
-def _above_edge(x, y, half, slope, sign, size):
+def _above_edge(x, y, half, slope, sign, columns, rows):
     """Integrate, over each pixel column, how far an edge lies below each row boundary.
 
     (x, y) is the edge's middle and `half` its half width. The distance u is linear along the edge,
     so the integral of max(u, 0) over x is the change of max(u, 0)² / 2, divided by the slope.
-    Returns (n, size + 1, size), times `sign`.
+    Returns (n, side + 1, side), times `sign`, for the borders (n, side + 1) of columns and rows.
     """
-    grid = np.arange(size + 1)
-    ends = np.clip(grid, (x - half)[:, None], (x + half)[:, None])
+    ends = np.clip(columns, (x - half)[:, None], (x + half)[:, None])
     height = y[:, None] + slope[:, None] * (ends - x[:, None])
-    distance = height[:, None, :] - grid[:, None]  # (n, size + 1 rows, size + 1 column ends)
+    distance = height[:, None, :] - rows[:, :, None]  # (n, rows' borders, ends of columns)
     np.maximum(distance, 0, out=distance)
     distance *= distance
     change = distance[:, :, 1:] - distance[:, :, :-1]

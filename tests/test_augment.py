@@ -52,6 +52,15 @@ def test_warp_keeps_the_range_and_loses_no_light_inside(images):
     assert warped.sum() == pytest.approx(images.sum(dtype=float), rel=0.01)
 
 
+def test_each_image_is_changed_or_stays_exactly_as_it_was(images):
+    options = PLAIN | {"threshold": (0.4, 0.4), "probability": 0.5}
+    found = np.asarray(RandomAppearance(**options, seed=0)(images, training=True))
+    hard = np.where(images > 0.4 * 255, np.float32(255), np.float32(0))
+    changed, same = (np.all(found == wanted, axis=(1, 2, 3)) for wanted in (hard, images))
+    assert np.all(changed | same)
+    assert 16 < changed.sum() < 48
+
+
 def test_harden_leaves_two_values(images):
     hard = np.asarray(RandomAppearance(**PLAIN | {"threshold": (0.4, 0.4)})(images, training=True))
     assert set(np.unique(hard)) == {0, 255}

@@ -228,12 +228,31 @@ RECTANGLES = [
 ]
 
 
+def areas_of(drawn, size):
+    """The areas of whole images (n, size, size), out of their windows."""
+    areas = np.zeros((len(drawn), size, size))
+    for image, window, top, left in zip(
+        areas, *rectangles.coverage(np.array(drawn), size), strict=True
+    ):
+        side = len(window)
+        image[top : top + side, left : left + side] = window
+    return areas
+
+
 def test_pixels_are_the_area_a_polygon_clipper_finds():
-    areas = rectangles.coverage(np.array(RECTANGLES), 28)
+    areas = areas_of(RECTANGLES, 28)
     for rectangle, area in zip(RECTANGLES, areas, strict=True):
         corners = corners_of(*rectangle)
         expected = [[clipped_area(corners, x, y) for x in range(28)] for y in range(28)]
         assert np.abs(area - expected).max() < 1e-9, rectangle
+
+
+def test_the_window_changes_nothing():
+    """A small rectangle is drawn alike alone and beside one that needs the whole image."""
+    small = [[3, 1, angle, x, y] for angle in (0, 30, 90) for x in (2, 14, 26) for y in (2, 26)]
+    beside = areas_of([*small, [27, 1, 10, 14, 14]], 28)
+    # Where a rectangle covers nothing, the large window holds what rounding has left.
+    assert np.abs(areas_of(small, 28) - beside[:-1]).max() < 1e-12
 
 
 @pytest.mark.parametrize("angle", [0.0001, 0.01, 89.99, 89.99999, 90.0001, 179.9999, 179.99999999])
@@ -253,7 +272,7 @@ def test_next_to_an_axis_nothing_jumps(angle):
     y=st.floats(13.5, 14.5),
 )
 def test_any_rectangle_keeps_its_area(length, width, angle, x, y):
-    area = rectangles.coverage(np.array([[length, width, angle, x, y]]), 28)
+    area = areas_of([[length, width, angle, x, y]], 28)
     assert area.min() > -1e-6
     assert area.max() < 1 + 1e-6
     assert abs(area.sum() - length * width) < 1e-5
@@ -271,7 +290,7 @@ def test_a_drawing_checked_by_hand():
 
 def test_a_diamond_checked_by_hand():
     """A square of side √2 on its corner covers half of each of the four pixels around it."""
-    area = rectangles.coverage(np.array([[2**0.5, 2**0.5, 45, 2, 2]]), 4)[0]
+    (area,) = areas_of([[2**0.5, 2**0.5, 45, 2, 2]], 4)
     assert np.allclose(area[1:3, 1:3], 0.5, atol=1e-12)
     assert abs(area.sum() - 2) < 1e-11  # sine and cosine have twelve decimals
 

@@ -94,3 +94,13 @@ def test_this_process_keeps_its_environment(monkeypatch):
     assert threads == ["1", "1"]
     assert os.environ[parallel.THREADS[0]] == "7"
     assert parallel.THREADS[1] not in os.environ
+
+
+def test_processes_use_large_pages_unless_the_caller_says_otherwise(monkeypatch):
+    variable, value = parallel.LARGE_PAGES
+    jobs = {"one": (lambda: os.environ.get(variable),)}
+    monkeypatch.delenv(variable, raising=False)
+    assert parallel.side_by_side(jobs) == {"one": value}
+    assert variable not in os.environ
+    monkeypatch.setenv(variable, "glibc.malloc.hugetlb=0")
+    assert parallel.side_by_side(jobs) == {"one": "glibc.malloc.hugetlb=0"}

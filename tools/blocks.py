@@ -6,6 +6,7 @@ between them is replaced by what the function of that name makes of `Task-*/resu
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -188,7 +189,7 @@ def seconds(results: Results) -> str:
         [
             {
                 "notebook": _spoken(task),
-                "seconds": f"{found['seconds'][TOTAL]:,.0f}",
+                "seconds": f"{math.floor(found['seconds'][TOTAL] + 0.5):,}",  # as the report rounds
                 "processor": found["machine"]["processor"],
                 "cores": found["machine"]["cores"],
             }

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.interpret.network import as_batch, network_of
+from cnnlab.interpret.network import as_batch, as_list, network_of
 
 BATCH = 256  # images in one call of the compiled function: bounds the memory
 
@@ -27,9 +27,8 @@ def activations(model, images, layers=None) -> dict[str, np.ndarray]:
     """
     network = network_of(model, images)
     images = as_batch(network, images)
-    layers = network.feature_maps() if layers is None else layers
-    single = isinstance(layers, str | bytes) or not np.iterable(layers)
-    calls = [network.layer(name) for name in ([layers] if single else layers)]
+    layers = network.feature_maps() if layers is None else as_list(layers)
+    calls = [network.layer(name) for name in layers]
     names = tuple(call.name for call in calls)
     compute = network.function(("activations", names), lambda: _compile(network, calls))
     parts = [compute(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]

@@ -49,11 +49,6 @@ def known_interval(values):
     return mean_interval(known)
 
 
-def as_list(names):
-    """Return names as a list, also a single one, or what is no name at all."""
-    return list(names) if np.iterable(names) and not isinstance(names, str | bytes) else [names]
-
-
 def require_whole(name, value, least):
     """Raise ValueError unless the value is a whole number of at least `least`."""
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from cnnlab.interpret.check_helpers import as_list, known_interval
+from cnnlab.interpret.check_helpers import known_interval
 from cnnlab.interpret.deletion import deletion, insertion
 from cnnlab.interpret.gradcam import METHODS, grad_cam
-from cnnlab.interpret.network import as_batch, network_of
+from cnnlab.interpret.network import as_batch, as_list, network_of
 from cnnlab.interpret.pixel_orders import as_blank
 
 

@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cnnlab.interpret.check_helpers import as_list, heat_of, known_interval, require_whole
+from cnnlab.interpret.check_helpers import heat_of, known_interval, require_whole
 from cnnlab.interpret.exchange import explained, measure
-from cnnlab.interpret.network import as_batch, network_of
+from cnnlab.interpret.network import as_batch, as_list, network_of
 from cnnlab.interpret.pixel_orders import as_blank, moved_maps, pixel_ranks
 
 CONTROLS = ("random", "moved")

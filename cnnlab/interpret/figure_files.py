@@ -7,6 +7,8 @@ from PIL import Image
 
 from cnnlab.saving import atomic_path
 
+MARGIN = 0.1  # inches, as Matplotlib's own for "tight"
+
 
 def save(figure, path) -> Path:
     """Save a figure as .png, .pdf or .svg, without a date inside; returns the path.
@@ -37,7 +39,9 @@ def save_small(figure, path) -> Path:
     steps; a palette by frequency gives up rare bright ones.
     """
     drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
+    # For "tight", Matplotlib draws everything twice, which only a layout engine needs.
+    edges = "tight" if figure.get_layout_engine() else figure.get_tightbbox().padded(MARGIN)
+    figure.savefig(drawn, format="png", dpi=110, bbox_inches=edges, metadata={"Software": None})
     with Image.open(drawn) as image:
         method = Image.Quantize.MAXCOVERAGE
         small = image.convert("RGB").quantize(256, method, kmeans=2, dither=Image.Dither.NONE)

@@ -240,3 +240,8 @@ def _readings(array, grey):
     if array.ndim == 2 and grey:
         return [array[None, ..., None]]
     return []
+
+
+def as_list(names):
+    """Return names as a list, also a single one, or what is no name at all."""
+    return list(names) if np.iterable(names) and not isinstance(names, str | bytes) else [names]
