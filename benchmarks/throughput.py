@@ -32,7 +32,7 @@ VARIANTS = {
     "channels first": {"layout": "channels_first"},
     "16 steps in one call": {"loop": True},
 }
-STEPS = 32
+STEPS = 16
 ROUNDS = 5
 # Multiplications and additions of a pass forward: convolution 22 x 22 x 32 x 49, dense 3872 x 1024
 # and 1024 x 10. A pass backward has each of them twice; nobody asks for the gradient of the pixels.

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlab import cli, cli_explain, runtime
+from cnnlab import cli, cli_explain, cli_options, runtime
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON_NAMES = re.compile("real_images|value_range|head=|per_class|with head|names must|size must")
@@ -138,7 +138,7 @@ def test_a_folder_that_takes_no_file_is_noticed_early(errno, here, monkeypatch, 
         raise OSError(number, os.strerror(number), "/some/.cnnlab-trying-abc")
 
     monkeypatch.setattr(runtime, "start", lambda seed: pytest.fail("TensorFlow was started"))
-    monkeypatch.setattr(cli_explain.tempfile, "NamedTemporaryFile", refuse)
+    monkeypatch.setattr(cli_options.tempfile, "NamedTemporaryFile", refuse)
     code, error = run(explain(), capsys)
     assert code == 2
     assert "--out: out.png cannot be written: " in error
