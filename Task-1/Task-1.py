@@ -35,7 +35,7 @@ from pathlib import Path
 
 begin = time.perf_counter()
 here = Path.cwd()
-roots = [folder for folder in (here, *here.parents) if (folder / "cnnlab" / "lines.py").exists()]
+roots = [folder for folder in (here, *here.parents) if (folder / "cnnlab" / "runtime.py").is_file()]
 if roots:
     sys.path.insert(0, str(roots[0]))
 else:
@@ -45,6 +45,10 @@ from cnnlab import runtime
 
 runtime.start(seed=0)
 
+from cnnlab.training import fused_batch_norm
+
+fused_batch_norm.switch_on()
+
 # %% tags=["recipe"]
 import json
 
@@ -53,13 +57,14 @@ import numpy as np
 from keras import layers
 from sklearn.metrics import pairwise_distances_argmin
 
-from cnnlab import lines, metrics, mnist, other_programs, plots, progress, runtime, splits
-from cnnlab.augment import RandomAppearance, RandomWarp
-from cnnlab.batches import batches
-from cnnlab.parallel import side_by_side
-from cnnlab.quick import train_in_one_loop
+from cnnlab import lines, metrics, mnist, plots, progress, runtime, splits
+from cnnlab.lines import other_programs
 from cnnlab.saving import uncompiled
 from cnnlab.tables import percent, percent_range, table
+from cnnlab.training.augment import RandomAppearance, RandomWarp
+from cnnlab.training.batches import batches
+from cnnlab.training.compiled_loop import train_in_one_loop
+from cnnlab.training.workers import side_by_side
 
 # %% [markdown]
 # **Configuration.** The sizes of all experiments. The digit recipes were fixed on images held out
@@ -74,7 +79,7 @@ from cnnlab.tables import percent, percent_range, table
 # %% tags=["parameters", "recipe"]
 SEED = 0
 BATCH_SIZE = 128
-MOMENTUM = 0.97  # of batch normalisation; the usual 0.99 lags behind in runs of a few hundred steps
+MOMENTUM = 0.97  # of batch normalization; the usual 0.99 lags behind in runs of a few hundred steps
 
 PART1_MNIST_EPOCHS, PART1_MNIST_LEARNING_RATE = 5, 1e-3
 PART1_LINES_EPOCHS, PART1_LINES_LEARNING_RATE = 5, 5e-4
@@ -106,7 +111,7 @@ table(
 #
 # ### MNIST
 #
-# 70,000 grey images of 28×28 pixels, values 0–255. The assignment splits them 60 : 40, stratified
+# 70,000 gray images of 28×28 pixels, values 0–255. The assignment splits them 60 : 40, stratified
 # by class, and validation comes out of the 60. The rest of the world splits 60,000 : 10,000; we
 # report both.
 
@@ -121,14 +126,14 @@ def mnist_pool():
 def mnist_split():
     """MNIST split 60 : 40, as the assignment asks."""
     images, classes = mnist_pool()
-    return smaller(splits.divide(images, classes, splits.stratified(classes, 0.4, seed=SEED)))
+    return smaller(splits.partition(images, classes, splits.stratified(classes, 0.4, seed=SEED)))
 
 
 def mnist_official():
     """MNIST split 60,000 : 10,000, as everybody else does; nothing is held out for validation."""
     images, classes = mnist_pool()
     split = splits.Split(np.arange(60000), np.arange(0), np.arange(60000, 70000))
-    return smaller(splits.divide(images, classes, split))
+    return smaller(splits.partition(images, classes, split))
 
 
 def mnist_for_choices():
@@ -136,7 +141,7 @@ def mnist_for_choices():
     images, classes = mnist_pool()
     train, validation, _ = splits.stratified(classes, 0.4, seed=SEED)
     split = splits.Split(train[train < 60000], validation[validation < 60000], np.arange(0))
-    return smaller(splits.divide(images, classes, split))
+    return smaller(splits.partition(images, classes, split))
 
 
 def smaller(dataset, most=1500):
@@ -166,7 +171,7 @@ table(
 )
 
 # %% [markdown]
-# No test image occurs, byte for byte, in training or validation; `splits.divide` raises an error
+# No test image occurs, byte for byte, in training or validation; `splits.partition` raises an error
 # if one does. One thing the 60 : 40 split cannot do: the same person's digits are on both sides
 # of it, whereas the official test set was written by other people.
 
@@ -175,13 +180,13 @@ table(
 #
 # Every image shows one line: short (7) or long (15 pixels), thin (1) or thick (3), at one of
 # twelve angles, red or blue. Each pixel holds the exact area that the line covers, so the
-# geometry can be measured back from the pixels. Inside a class only the centre varies, over all
+# geometry can be measured back from the pixels. Inside a class only the center varies, over all
 # positions, also between pixels, at which the whole line is inside the image.
 
 
 # %% tags=["recipe"]
 def line_pool():
-    """All lines: images, labels and centres."""
+    """All lines: images, labels and centers."""
     return lines.generate(per_class=30) if runtime.in_smoke() else lines.load()
 
 
@@ -193,7 +198,7 @@ def line_dataset():
     """The line dataset, split 60 : 40; classes 0..95."""
     drawn = line_pool()
     classes = lines.encode(drawn.labels)
-    return splits.divide(drawn.images, classes, line_split(classes))
+    return splits.partition(drawn.images, classes, line_split(classes))
 
 
 # %%
@@ -225,12 +230,12 @@ out.figure(figure, "lines-examples")
 # different images can such a class have? We count the positions, draw 1,000 images a class the
 # same way, split them 60 : 40, and ask two "networks" that have learned nothing about lines. A
 # *dictionary* of the training images answers the class of an identical image if it holds one, and
-# guesses otherwise. The *nearest neighbour* answers the class of the most similar training image.
+# guesses otherwise. The *nearest neighbor* answers the class of the most similar training image.
 
 
 # %%
 def whole_pixel_positions(label):
-    """All centres, a whole number of pixels apart, at which a line of this class fits."""
+    """All centers, a whole number of pixels apart, at which a line of this class fits."""
     length, width, angle, _ = lines.geometry(label)
     low, high = lines.center_limits(length, width, angle)  # (x, y) each
     columns, rows = (np.floor(high - low + 1e-9) + 1).astype(int)
@@ -238,7 +243,7 @@ def whole_pixel_positions(label):
 
 
 def whole_pixel_lines(per_class, seed):
-    """The line dataset as it is usually made: each centre one of the whole-pixel positions."""
+    """The line dataset as it is usually made: each center one of the whole-pixel positions."""
     random, images = np.random.default_rng(seed), []
     for label in lines.decode(np.arange(lines.CLASSES)):
         positions = whole_pixel_positions(label)
@@ -259,7 +264,7 @@ def dictionary_accuracy(train, test):
     return float(np.mean(right))
 
 
-def neighbour_accuracy(train, test, most=1000):
+def neighbor_accuracy(train, test, most=1000):
     """Accuracy of the nearest training image (Euclidean), on `most` test images spread evenly."""
     chosen = np.linspace(0, len(test.labels) - 1, min(most, len(test.labels))).astype(int)
     flat = [
@@ -273,12 +278,13 @@ def neighbour_accuracy(train, test, most=1000):
 def leak(images, classes):
     """How much of a dataset's test part is known from its training part."""
     train, _, test = (splits.Part(images[part], classes[part]) for part in line_split(classes))
+    copies = len(splits.duplicates(test.images, train.images))
     return {
         "images": len(images),
         "different images": len({image.tobytes() for image in images}),
-        "test images with a twin": len(splits.twins(test.images, train.images)) / len(test.labels),
+        "test images with a twin": copies / len(test.labels),
         "dictionary": dictionary_accuracy(train, test),
-        "nearest neighbour": neighbour_accuracy(train, test),
+        "nearest neighbour": neighbor_accuracy(train, test),
     }
 
 
@@ -305,10 +311,10 @@ table(
 # **Reading.** At whole-pixel positions a class has at most a few hundred different images, so a
 # thousand of them must repeat, and three test images in four were seen in training: the
 # dictionary, which has learned nothing about lines, answers those. A network's accuracy on such a
-# test says as much about memory as about lines. With centres between pixels no test image was
+# test says as much about memory as about lines. With centers between pixels no test image was
 # seen, and the dictionary is left with guessing one class of 96.
 #
-# New does not mean far away, though: the nearest neighbour is right for about nine in ten test
+# New does not mean far away, though: the nearest neighbor is right for about nine in ten test
 # images of both datasets. That is the figure a network has to beat, and the last tenth, the lines
 # whose nearest look-alike has another angle or width, is what it must have understood.
 
@@ -320,7 +326,7 @@ table(
 #
 # ### The given network
 #
-# 7×7 convolution with 32 filters → ReLU → batch normalisation → 2×2 max pooling → 1,024 units →
+# 7×7 convolution with 32 filters → ReLU → batch normalization → 2×2 max pooling → 1,024 units →
 # ReLU → softmax. Adam, categorical cross-entropy. Raw pixels 0–255 go in; the first layer of the
 # model scales them, so that the saved model cannot be fed wrongly. The convolution uses no
 # padding, which is the default where none is named.
@@ -534,7 +540,7 @@ def sweep_lines(dataset, seed):
 # A network that learns 37,800 digits by heart errs on new ones because it has seen too few shapes.
 # So the final network gets new shapes: every image is rotated, scaled, sheared, shifted and bent a
 # little, differently in each epoch. With this supply it can be deeper: six convolutions, all with
-# batch normalisation, the first with stride 2, which leaves the others a quarter of the pixels.
+# batch normalization, the first with stride 2, which leaves the others a quarter of the pixels.
 # Dropout comes before the classifier, AdamW adds a weight decay, and the learning rate rises for an
 # epoch and then falls along a cosine.
 #
@@ -686,9 +692,9 @@ out.figure(figure, "lines-changed")
 # %% [markdown]
 # ### Training
 #
-# Now all of them are trained, each in a process that uses one core (`cnnlab.parallel`): networks so
-# small do not fully use a second one. The sections that follow look at what came out. These
-# trainings are not given the test images.
+# Now all of them are trained, each in a process that uses one core (`cnnlab.training.workers`):
+# networks so small do not fully use a second one. The sections that follow look at what came out.
+# These trainings are not given the test images.
 
 
 # %%
@@ -847,7 +853,7 @@ out.figure(plots.confusion(matrix, groups, group=24).figure, "part1-lines-confus
 
 # %% [markdown]
 # **Figure 8.** Confusion matrix of the given network on 38,400 unseen lines; rings mark confusions.
-# In two errors of three the answer is the neighbouring angle of the same length, width and color,
+# In two errors of three the answer is the neighboring angle of the same length, width and color,
 # mostly next to the diagonal; most of the others are wrong in length alone.
 
 
@@ -873,7 +879,7 @@ figure = hardest(part1_mnist, digits.test, answers["Part 1, MNIST"], str)
 out.figure(figure, "part1-mnist-mistakes")
 # %% [markdown]
 # **Figure 9.** The sixteen wrong answers on digits of which the given network was most sure. Some
-# are slips of the pen that most people would misread as well (the first is labelled 5 and looks
+# are slips of the pen that most people would misread as well (the first is labeled 5 and looks
 # like a 3); others a person would read at a glance.
 
 # %%
@@ -894,7 +900,7 @@ if figure:
 # two fifths of the validation error on digits and three quarters on lines, at no cost: the table
 # under Figure 4 shows the same network before and after. So a good part of the last step's error is
 # not in the network but in where the last step happened to land. (3) On lines the network fails
-# where the evidence is smallest: a short line at two neighbouring angles differs in a handful of
+# where the evidence is smallest: a short line at two neighboring angles differs in a handful of
 # half-covered pixels.
 
 # %% [markdown]
@@ -980,7 +986,7 @@ sweep_table(mnist_rows)
 out.figure(plots.factor_effects(mnist_rows, "MNIST: one change at a time"), "sweep-mnist")
 # %% [markdown]
 # **Figure 11.** What each change does to the validation error on digits (log scale; left is
-# better). Large dot: mean of three seeds; small dots: each seed; grey band: the range of the base.
+# better). Large dot: mean of three seeds; small dots: each seed; gray band: the range of the base.
 # Blue: the base's own setting, which the vertical line continues. The table has the interval of the
 # difference (Student's t over three seeds, so it is wide).
 #
@@ -992,7 +998,7 @@ out.figure(plots.factor_effects(mnist_rows, "MNIST: one change at a time"), "swe
 # do. The seed that this notebook trains shows how one is misled: by it alone RMSprop helps by 0.7
 # points; with the two others it is as good as Adam, and 1.2 points worse. What hurts has a common
 # cause, we think: 252 steps are few, and whatever slows learning (small late steps, dropped units)
-# shows as a worse result. A conclusion about regularisation would need longer runs.
+# shows as a worse result. A conclusion about regularization would need longer runs.
 
 # %%
 sweep_table(lines_rows)
@@ -1236,7 +1242,7 @@ out.figure(figure, "other-programs")
 # The final digit network takes minutes. What do the first 99 % cost? Less than one may think: a
 # network a fifth as large, and 90,000 images, so that half of the digits are seen twice. Three
 # things make it quick. The outermost two pixels on each side are cut off. The first convolution,
-# which has the most pixels, has stride 2 and no batch normalisation. And all steps run in one
+# which has the most pixels, has stride 2 and no batch normalization. And all steps run in one
 # compiled loop: plain stochastic gradient descent with Nesterov momentum, with label smoothing and
 # a learning rate that rises to 0.4 and falls again.
 #

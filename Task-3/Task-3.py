@@ -29,7 +29,7 @@ from pathlib import Path
 
 begin = time.perf_counter()
 here = Path.cwd()
-roots = [folder for folder in (here, *here.parents) if (folder / "cnnlab" / "lines.py").exists()]
+roots = [folder for folder in (here, *here.parents) if (folder / "cnnlab" / "runtime.py").is_file()]
 if roots:
     sys.path.insert(0, str(roots[0]))
 else:
@@ -47,33 +47,30 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Code, Image
 
-from cnnlab import head_plots, heads, lines, mnist, other_programs, progress, splits
+from cnnlab import lines, mnist, plots, progress, splits
 from cnnlab.interpret import (
     activations,
     ascent,
-    check_plots,
     checks,
-    comparison_plots,
-    exchange,
     explain,
     filters,
     grad_cam,
     gradcam,
-    graph,
-    loading,
     maximize_filters,
-    pictures,
     placement,
-    probe_plots,
-    probes,
-    randomization,
 )
 from cnnlab.interpret.activations import dead_channels
-from cnnlab.interpret.figure_files import save_small
-from cnnlab.interpret.network import network_of
-from cnnlab.interpret.sheet import Sheet
-from cnnlab.saving import save_figure
+from cnnlab.interpret.checks import masking, probes
+from cnnlab.interpret.checks.randomization import _cascade
+from cnnlab.interpret.figures import checks as check_plots
+from cnnlab.interpret.figures import pictures
+from cnnlab.interpret.figures.sheet import Sheet
+from cnnlab.interpret.model import graph, loading
+from cnnlab.interpret.model.network import inspect_model
+from cnnlab.lines import other_programs
+from cnnlab.saving import save_figure, save_small
 from cnnlab.tables import percent, table
+from cnnlab.training import heads
 
 # %% tags=["parameters"]
 SEED = 0
@@ -160,7 +157,7 @@ def right_answers(name):
     """{head: (n,) true classes} of a network's test images."""
     if name == "four heads, lines":
         return dict(zip(lines.HEADS, drawn.labels.T, strict=True))
-    (head,) = network_of(models[name]).heads
+    (head,) = inspect_model(models[name]).heads
     return {head: digit_classes if "MNIST" in name else lines.encode(drawn.labels)}
 
 
@@ -168,7 +165,7 @@ def answers(name, images):
     """{head: (n,) classes} that a network answers."""
     if name == "four heads, lines":
         return dict(zip(lines.HEADS, heads.predict(models[name], images).T, strict=True))
-    (head,) = network_of(models[name]).heads
+    (head,) = inspect_model(models[name]).heads
     return {head: models[name].predict(images, batch_size=1000, verbose=0).argmax(axis=1)}
 
 
@@ -182,7 +179,7 @@ with stopwatch.measure("answers to all test images"):
 # %%
 rows = []
 for name, model in models.items():
-    network = network_of(model)
+    network = inspect_model(model)
     rows.append(
         {
             "network": name,
@@ -221,7 +218,7 @@ Code(inspect.getsource(graph.Graph.run), language="python")
 # %%
 def rectified(name):
     """The layers of a network that rectify feature maps, from first to last."""
-    layers = network_of(models[name]).layers.values()
+    layers = inspect_model(models[name]).layers.values()
     return [c.name for c in layers if type(c.operation).__name__ == "ReLU" and len(c.shape) == 3]
 
 
@@ -318,8 +315,8 @@ with stopwatch.measure("linear probes"):
         for name, model in models.items()
     }
 results["linear probes"] = probed
-colors = {"digit": "black"} | head_plots.HEAD_COLORS
-show_chart(probe_plots.draw(probed, colors), "linear-probes")
+colors = {"digit": "black"} | plots.HEAD_COLORS
+show_chart(check_plots.draw(probed, colors), "linear-probes")
 
 # %% [markdown]
 # *Figure: errors of linear probes on the image and on each rectified layer, log scale; no error
@@ -365,7 +362,7 @@ Code(inspect.getsource(ascent.climber), language="python")
 def ascend(name):
     """{layer: FilterImages} of every convolution of a network, all its filters."""
     images = test_images[name][:COMPARED]
-    layers = network_of(models[name]).convolutions()
+    layers = inspect_model(models[name]).convolutions()
     return {
         layer: maximize_filters(models[name], layer, images=images, steps=STEPS) for layer in layers
     }
@@ -414,7 +411,7 @@ table([row | {key: f"{row[key]:.3g}" for key in responses} for row in rows])
 # **Reading.** No filter of the five networks is dead, and each picture beats the blank image;
 # nearly each beats the best of 2,000 test images, by a factor of about two for deep digit filters
 # and of up to ten and more for those of lines. The response is a mean over places, and a line
-# covers few: in four of the eight layers for lines even the blank grey image has a higher one than
+# covers few: in four of the eight layers for lines even the blank gray image has a higher one than
 # the best line. In the figures the first 32 filters of every convolution are shown, a star where
 # the middle of a picture is one tone ("one tone" in the table), or where it says little for another
 # reason, given below.
@@ -493,8 +490,8 @@ Code("\n\n".join(map(inspect.getsource, gradcam.METHODS.values())), language="py
 def class_names(name):
     """{head: names of its classes} of a network."""
     if name == "four heads, lines":
-        return head_plots.ANSWERS
-    (head,) = network_of(models[name]).heads
+        return lines.CLASS_NAMES
+    (head,) = inspect_model(models[name]).heads
     if "MNIST" in name:
         return {head: [str(digit) for digit in range(10)]}
     return {head: [lines.class_name(number) for number in range(lines.CLASSES)]}
@@ -503,7 +500,7 @@ def class_names(name):
 def draw_heatmaps(name, images, titles, layer=None, method="grad-cam"):
     """The heatmaps of all heads for some images."""
     model, sheet = models[name], Sheet()
-    order = lines.HEADS if name == "four heads, lines" else network_of(model).heads
+    order = lines.HEADS if name == "four heads, lines" else inspect_model(model).heads
     found = {head: grad_cam(model, images, head, None, layer, method) for head in order}
     colors = (images / 255)[..., None] if images.ndim == 3 else images / 255
     pictures.add_heatmaps(sheet, colors, found, titles, class_names(name))
@@ -661,7 +658,7 @@ show(figure, "heatmaps-pillow")
 # cannot be compared: it counts as invalid, not as changed.
 
 # %%
-Code(inspect.getsource(randomization._cascade), language="python")
+Code(inspect.getsource(_cascade), language="python")
 
 
 # %%
@@ -670,7 +667,7 @@ def cascades(name, draws=3):
     images = test_images[name][:CHECKED]
     return {
         head: checks.randomization(models[name], images, head, draws=draws)
-        for head in network_of(models[name]).heads
+        for head in inspect_model(models[name]).heads
     }
 
 
@@ -735,7 +732,7 @@ show_chart(check_plots.cascade({head: four[head] for head in lines.HEADS}), "ran
 
 
 # %%
-Code(inspect.getsource(exchange._compile), language="python")
+Code(inspect.getsource(masking._compile), language="python")
 
 # %%
 with stopwatch.measure("deletion and insertion"):
@@ -764,7 +761,7 @@ to_black = {head: grad_cam(four, black, head) for head in lines.HEADS}
 results["empty image"] = [
     {
         "head": head,
-        "answer to a black image": head_plots.ANSWERS[head][found.targets[0]],
+        "answer to a black image": lines.CLASS_NAMES[head][found.targets[0]],
         "probability": found.probabilities[0],
     }
     for head, found in to_black.items()
@@ -797,7 +794,7 @@ def compare(name):
     images, layers = test_images[name][:CHECKED], (None, rectified(name)[-1])
     return {
         head: checks.compare_methods(models[name], images, head, layers=layers, steps=10, repeats=2)
-        for head in network_of(models[name]).heads
+        for head in inspect_model(models[name]).heads
     }
 
 
@@ -811,13 +808,13 @@ with stopwatch.measure("comparison of methods"):
 
 # %%
 results["faithfulness"] = compared
-bare = {layer for model in models.values() for layer in network_of(model).convolutions()}
+bare = {layer for model in models.values() for layer in inspect_model(model).convolutions()}
 titles = {
     f"{name}: {head}" if len(of_heads) > 1 else name: rows
     for name, of_heads in compared.items()
     for head, rows in of_heads.items()
 }
-show_chart(comparison_plots.gains(titles, bare), "faithfulness")
+show_chart(check_plots.gains(titles, bare), "faithfulness")
 
 
 # %%
@@ -866,7 +863,7 @@ pointed_at = {
     f"{name}: {head}" if "heads" in name else name: (name, head)
     for name in models
     if "lines" in name
-    for head in network_of(models[name]).heads
+    for head in inspect_model(models[name]).heads
 }
 pointed_maps, games, heats = {}, {}, {}
 with stopwatch.measure("pointing game"):
@@ -948,7 +945,7 @@ results["pointing game by answer"] = [
     for head, column in zip(lines.HEADS, pointed.labels.T, strict=True)
     if head != "angle"
     for title in (f"four heads, lines: {head}",)
-    for number, answer in enumerate(head_plots.ANSWERS[head])
+    for number, answer in enumerate(lines.CLASS_NAMES[head])
     for of_answer in (column == number,)
 ]
 table([in_percent(row) for row in results["pointing game by answer"]])

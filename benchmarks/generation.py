@@ -6,7 +6,8 @@
 import numpy as np
 
 from benchmarks.timing import interleaved
-from cnnlab import lines, other_programs
+from cnnlab import lines
+from cnnlab.lines import other_programs
 
 LINES = 4_800  # of each round, 50 of each class
 PROGRAMS = ("OpenCV line, anti-aliased", "Pillow line", "Pillow rotation, nearest")

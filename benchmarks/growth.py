@@ -60,8 +60,8 @@ def _job_generation(factor):
 
 
 def _job_training(factor):
-    from cnnlab import batches
     from cnnlab.interpret import load
+    from cnnlab.training import batches
 
     images, classes = _digits(TRAINED * factor), _digit_classes(TRAINED * factor)
     model = load("task1-mnist")

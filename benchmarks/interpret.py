@@ -1,4 +1,4 @@
-"""Speed and memory of the visualiser beside tf-keras-vis, in one process. From the root:
+"""Speed and memory of the visualizer beside tf-keras-vis, in one process. From the root:
 
     .venv/bin/python -m benchmarks.interpret
 
@@ -25,8 +25,8 @@ import tensorflow as tf  # noqa: E402
 
 from cnnlab.interpret.activations import activations  # noqa: E402
 from cnnlab.interpret.gradcam import grad_cam  # noqa: E402
-from cnnlab.interpret.loading import load  # noqa: E402
-from cnnlab.interpret.network import as_batch, network_of  # noqa: E402
+from cnnlab.interpret.model.loading import load  # noqa: E402
+from cnnlab.interpret.model.network import as_batch, inspect_model  # noqa: E402
 
 with warnings.catch_warnings():  # they use names of SciPy's that are going
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -66,12 +66,12 @@ def measure(rounds: int = ROUNDS, calls: int = CALLS) -> dict:
 
 
 def _grad_cam(model, images, rounds):
-    batch = as_batch(network_of(model), images)
+    batch = as_batch(inspect_model(model), images)
     targets = model.predict(batch, verbose=0).argmax(axis=-1)  # before the first, cold round
     score = CategoricalScore([int(target) for target in targets])
     visualizer = Gradcam(model, model_modifier=_end_linearly)
 
-    @tf.function(input_signature=[network_of(model).signature()])
+    @tf.function(input_signature=[inspect_model(model).signature()])
     def forward(given):
         return model(given, training=False)
 
@@ -84,7 +84,7 @@ def _grad_cam(model, images, rounds):
 
 
 def _activations(model, images, rounds):
-    batch = as_batch(network_of(model), images)
+    batch = as_batch(inspect_model(model), images)
     every_layer = keras.Model(model.inputs, [layer.output for layer in model.layers])
     return interleaved(
         rounds,
@@ -101,7 +101,7 @@ def _end_linearly(copied):
 def _filters(model, rounds):
     from cnnlab.interpret.filters import maximize_filters
 
-    network = network_of(model)
+    network = inspect_model(model)
     layer = network.convolutions()[-1]
     visualizer = ActivationMaximization(
         keras.Model(model.inputs, model.get_layer(layer).output), clone=False

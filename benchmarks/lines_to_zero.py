@@ -94,12 +94,12 @@ def line_network():
 
     pixels = keras.Input((28, 28, 3))
     x = layers.Rescaling(1 / 255)(pixels)
-    # The first one has most of the pixels: its batch normalisation would take longest.
+    # The first one has most of the pixels: its batch normalization would take longest.
     x = layers.ReLU()(layers.Conv2D(16, 7, strides=2, padding="same")(x))  # 14, 14, 16
     for filters in (32, 48):
         x = layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))  # 7, 7, 32 → 4, 4, 48
-    return keras.Model(pixels, layers.Dense(sum(lines.CHOICES))(layers.Flatten()(x)))
+    return keras.Model(pixels, layers.Dense(sum(lines.NUM_CLASSES.values()))(layers.Flatten()(x)))
 
 
 def _ours(recipe, part, seed):
@@ -110,11 +110,13 @@ def _trained(part, seed):
     import keras
     import tensorflow as tf
 
-    from cnnlab.quick import train_in_one_loop
+    from cnnlab.training.compiled_loop import train_in_one_loop
 
     def loss(labels, logits):
         by_head = zip(
-            tf.unstack(labels, axis=1), tf.split(logits, lines.CHOICES, axis=1), strict=True
+            tf.unstack(labels, axis=1),
+            tf.split(logits, tuple(lines.NUM_CLASSES.values()), axis=1),
+            strict=True,
         )
         errors = [tf.nn.sparse_softmax_cross_entropy_with_logits(*head) for head in by_head]
         return tf.reduce_mean(tf.add_n(errors))
@@ -129,13 +131,15 @@ def _trained(part, seed):
 
 def answer_by_turns(network, images, count=4):
     """Answer images (n, 28, 28, 3) by the mean logits of `count` quarter turns: labels (n, 4)."""
-    from cnnlab.batches import batches
+    from cnnlab.training.batches import batches
 
     by_head = []
     for turns in range(count):
         turned = np.ascontiguousarray(np.rot90(images, turns, axes=(1, 2)))
         logits = network.predict(batches(turned, batch_size=1000), verbose=0)
-        length, width, angle, color = np.split(logits, np.cumsum(lines.CHOICES)[:-1], axis=1)
+        length, width, angle, color = np.split(
+            logits, np.cumsum(lines.NUM_CLASSES.values())[:-1], axis=1
+        )
         by_head.append((length, width, np.roll(angle, turns * QUARTER, axis=1), color))
     return np.stack([sum(head).argmax(axis=1) for head in zip(*by_head, strict=True)], axis=1)
 
@@ -143,17 +147,17 @@ def answer_by_turns(network, images, count=4):
 def _theirs(recipe, part, seed):
     import keras
 
-    from cnnlab import heads
+    from cnnlab.training import heads
 
     keras.utils.set_random_seed(seed)
-    network = recipe["network_of"](**recipe["NETWORKS"]["small"])
+    network = recipe["build_network"](**recipe["NETWORKS"]["small"])
     network.compile("adam", loss=recipe["LOSSES"], loss_weights=recipe["WEIGHTS"]["5, 2, 1, 50"])
     columns = {name: part.labels[:, column] for column, name in enumerate(lines.HEADS)}
     answers = columns | {"angle": keras.utils.to_categorical(columns["angle"], 12)}
     network.fit(part.images, answers, batch_size=OTHER_BATCH, epochs=OTHER_EPOCHS, verbose=0)
 
     def answer(images):
-        decided = heads.decide(heads.probabilities(network, images))
+        decided = heads.to_labels(heads.probabilities(network, images))
         return np.stack([decided[name] for name in lines.HEADS], axis=1)
 
     return answer

@@ -4,8 +4,9 @@
 
 A step of training (128 images, forward, backward and the optimizer) of each kind of network that
 the notebook trains: two of them at a time in processes of one core each, as the notebook does it
-(`cnnlab.parallel`), with large and with ordinary pages of memory, and one after the other in one
-process with two threads. Times of two processes are halved, so that all are those of one step.
+(`cnnlab.training.workers`), with large and with ordinary pages of memory, and one after the other
+in one process with two threads. Times of two processes are halved, so that all are those of one
+step.
 """
 
 import json
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import time
 
-from cnnlab.parallel import LARGE_PAGES, THREADS
+from cnnlab.training.workers import LARGE_PAGES, THREADS
 
 SETTINGS = {  # name: processes, threads of each, large pages
     "two processes, large pages": (2, 1, True),
@@ -65,7 +66,7 @@ def _main():
 
     import numpy as np
 
-    from cnnlab.batches import batches
+    from cnnlab.training.batches import batches
 
     random = np.random.default_rng(0)
     found = {}

@@ -23,7 +23,7 @@ BASE = {
 }
 VARIANTS = {
     "as in the notebook": {},
-    "Keras's own batch normalisation": {"normalization": "Keras"},
+    "Keras's own batch normalization": {"normalization": "Keras"},
     "one thread": {"threads": 1},
     "batches of 32": {"batch": 32},
     "batches of 512": {"batch": 512},

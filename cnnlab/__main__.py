@@ -1,12 +1,47 @@
-"""Run the command line: `python -m cnnlab`."""
+"""The command line, `cnnlab` or `python -m cnnlab`; each subcommand is in a module of its own."""
 
 import sys
 
-try:
-    from cnnlab import console
-    from cnnlab.cli import main
-except KeyboardInterrupt:
-    sys.exit(130)  # as `main` does
+STOPPED = 130  # the exit code of a program that Ctrl-C has ended
 
-console.use_utf8()
-sys.exit(main())
+try:
+    import argparse
+
+    from cnnlab.command_line import console, explain, lines
+    from cnnlab.command_line.options import sentence
+except KeyboardInterrupt:
+    sys.exit(STOPPED)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """Say what is wrong in one sentence; argparse would print the usage before it."""
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def main(arguments=None):
+    """Run one subcommand; returns the exit code.
+
+    It is 0, 2 after one sentence on stderr that says what is wrong, or 130 after Ctrl-C.
+    """
+    console.use_utf8()
+    parser = _Parser(
+        prog="python -m cnnlab", description="The datasets and pictures of the three tasks."
+    )
+    subcommands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in (lines, explain):
+        command.add(subcommands)
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+        console.flush()
+    except (ValueError, OSError, MemoryError) as error:
+        print(f"{options.parser.prog}: error: {sentence(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return STOPPED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,6 +6,8 @@ import numpy as np
 from scipy import stats
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from cnnlab.validation import numbers, require
+
 
 def _same_shape(true, predicted, dimensions):
     true, predicted = np.asarray(true), np.asarray(predicted)
@@ -159,3 +161,35 @@ def mcnemar(right_a, right_b):
     if only_a + only_b == 0:
         return 1.0
     return float(stats.binomtest(only_a, only_a + only_b).pvalue)
+
+
+def expected_calibration_error(confidence, right, bins=15):
+    """Mean gap between stated confidence and accuracy, over bins of equal width, by images.
+
+    Args:
+        confidence: (n,) probabilities 0..1 of the answers given.
+        right: (n,) booleans, whether each answer was right.
+        bins: how many; bin k holds confidences above (k - 1) / bins and up to k / bins.
+
+    Returns:
+        A float in 0..1.
+
+    Raises:
+        ValueError: shapes differ or are empty, a confidence is outside 0..1, or bins < 1.
+
+    Source: M. P. Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning"
+    (2015); C. Guo et al., "On calibration of modern neural networks" (2017).
+    """
+    confidence, right = check_confidence("answers", confidence, right)
+    require(bins >= 1, bins, "bins", "at least 1")
+    # Rounded, since the upper edge of a bin must not fall into the next one.
+    index = np.maximum(np.ceil(np.round(confidence * bins, 9)).astype(int) - 1, 0)
+    gaps = np.bincount(index, weights=confidence - right, minlength=bins)
+    return float(np.abs(gaps).sum() / len(right))
+
+
+def check_confidence(name, confidence, right):
+    confidence = numbers(f"{name}, confidence", confidence, ("n",))
+    right = numbers(f"{name}, right", right, confidence.shape)
+    require(np.isin(right, (0, 1)), right, f"{name}, right:", "a boolean")
+    return confidence, right.astype(bool)

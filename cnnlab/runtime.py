@@ -10,11 +10,11 @@ import logging
 import os
 import platform
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cnnlab import process
 from cnnlab.progress import Stopwatch, epoch_lines
 from cnnlab.saving import atomic_path, save_figure, save_json, save_model
 
@@ -37,6 +37,12 @@ __all__ = [
     "versions",
 ]
 
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None
+
+ADDRESS_SPACE = 2 << 30  # bytes; TensorFlow starts with so much, and not with half
 BUDGETS = ("full", "smoke")
 PACKAGES = (
     "tensorflow",
@@ -109,16 +115,14 @@ def start(seed: int) -> None:
 
     Python, NumPy and Keras get the seed, and TensorFlow only uses operations that give the same
     bits in each run on one machine. Another processor or number of cores may still round
-    differently. Batch normalisation is made faster; see `cnnlab.normalization`. Can be called
-    again, to start over from the seed. A process that joblib has started ends with its parent.
+    differently. Can be called again, to start over from the seed.
 
     Raises:
         ValueError: this locale cannot read the name of the folder that this file is in.
         MemoryError: `ulimit -v` leaves less address space than TensorFlow needs to be imported.
     """
-    process.require_readable_path()
-    process.require_address_space()
-    process.end_with_parent()
+    require_readable_path()
+    require_address_space()
     with _silent_file_descriptor(2):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import tensorflow as tf
@@ -132,9 +136,36 @@ def start(seed: int) -> None:
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 
-    from cnnlab import normalization  # here, because it imports TensorFlow
 
-    normalization.fuse()
+def require_readable_path() -> None:
+    """Refuse to go on where TensorFlow would only say that a string cannot be cast.
+
+    Raises:
+        ValueError: this locale cannot read the name of the folder that this file is in.
+    """
+    try:
+        __file__.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            "TensorFlow cannot work in a folder whose name has letters that the locale does not "
+            f"know ({sys.getfilesystemencoding()}): set PYTHONUTF8=1"
+        ) from None
+
+
+def require_address_space() -> None:
+    """Refuse to go on where TensorFlow would end Python without a word.
+
+    Raises:
+        MemoryError: `ulimit -v` leaves less than ADDRESS_SPACE.
+    """
+    if resource is None:
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < ADDRESS_SPACE:
+        raise MemoryError(
+            f"TensorFlow needs {ADDRESS_SPACE >> 20:,} MiB of address space or more, "
+            f"but `ulimit -v` allows {limit >> 20:,} MiB"
+        )
 
 
 @contextlib.contextmanager

@@ -56,7 +56,7 @@ class LeakError(ValueError):
     """A test image occurs, byte for byte, among the training images."""
 
 
-def twins(test_images, training_images):
+def duplicates(test_images, training_images):
     """Find the test images that occur, byte for byte, among the training images.
 
     Args:
@@ -77,7 +77,7 @@ def twins(test_images, training_images):
     return np.flatnonzero([image.tobytes() in seen for image in test_images])
 
 
-def guard(test_images, *training_parts):
+def assert_no_leak(test_images, *training_parts):
     """Raise if any test image occurs, byte for byte, in any of the training parts.
 
     Args:
@@ -92,7 +92,7 @@ def guard(test_images, *training_parts):
         ValueError: dtypes or image shapes differ.
     """
     for part in training_parts:
-        found = twins(test_images, part)
+        found = duplicates(test_images, part)
         if len(found):
             raise LeakError(
                 f"{len(found)} of {len(test_images)} test images occur in training, "
@@ -116,7 +116,7 @@ class Dataset(NamedTuple):
     test: Part
 
 
-def divide(images, labels, split):
+def partition(images, labels, split):
     """Take a dataset apart by a `Split`, and make sure that nothing leaks.
 
     Args:
@@ -133,5 +133,5 @@ def divide(images, labels, split):
         raise ValueError(f"there are {len(images)} images but {len(labels)} labels")
     labels = np.asarray(labels, np.int64)
     parts = Dataset(*(Part(images[indices], labels[indices]) for indices in split))
-    guard(parts.test.images, parts.train.images, parts.validation.images)
+    assert_no_leak(parts.test.images, parts.train.images, parts.validation.images)
     return parts

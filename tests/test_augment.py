@@ -7,7 +7,7 @@ from cnnlab import lines, runtime
 
 runtime.start(seed=0)
 
-from cnnlab.augment import RandomAppearance, RandomWarp  # noqa: E402
+from cnnlab.training.augment import RandomAppearance, RandomWarp  # noqa: E402
 
 STILL = {"rotation": 0, "scale": 0, "shear": 0, "shift": 0, "bend": 0}
 PLAIN = {"probability": 1.0, "threshold": (0.0, 0.0), "blur": 0.0, "dimmest": 1.0}
@@ -41,7 +41,7 @@ def test_warp_rotates_and_shifts_as_much_as_it_says(images):
     angles = np.array([orientation(image) for image in rotated])
     assert 15 < np.abs(angles - 30).max() * 2 <= 20.5
     shifted = np.asarray(RandomWarp(**STILL | {"shift": 2})(images, training=True))
-    moves = np.array([centre(b) - centre(a) for a, b in zip(images, shifted, strict=True)])
+    moves = np.array([center(b) - center(a) for a, b in zip(images, shifted, strict=True)])
     assert 1.5 < np.abs(moves).max() <= 2.05
 
 
@@ -75,10 +75,10 @@ def test_dim_scales_all_pixels_of_an_image_alike(images):
     assert 0.9 < factors.max() <= 1
 
 
-def test_blur_keeps_the_light_and_the_centre(images):
+def test_blur_keeps_the_light_and_the_center(images):
     soft = np.asarray(RandomAppearance(**PLAIN | {"blur": 0.8})(hardened(images), training=True))
     assert soft.sum() == pytest.approx(hardened(images).sum(dtype=float), rel=0.001)
-    moves = [centre(b) - centre(a) for a, b in zip(hardened(images), soft, strict=True)]
+    moves = [center(b) - center(a) for a, b in zip(hardened(images), soft, strict=True)]
     assert np.abs(moves).max() < 0.01
 
 
@@ -94,7 +94,7 @@ def hardened(images):
     return np.where(images > 0, images.max(axis=(1, 2, 3), keepdims=True), 0)
 
 
-def centre(image):
+def center(image):
     weights = np.asarray(image, float)[..., 0]
     y, x = np.mgrid[:28, :28]
     return np.array([(weights * x).sum(), (weights * y).sum()]) / weights.sum()
@@ -104,7 +104,7 @@ def orientation(image):
     """Angle of the longer axis in degrees, by second moments."""
     weights = np.asarray(image, float)[..., 0]
     x, y = (
-        grid - middle for grid, middle in zip(np.mgrid[:28, :28][::-1], centre(image), strict=True)
+        grid - middle for grid, middle in zip(np.mgrid[:28, :28][::-1], center(image), strict=True)
     )
     xx, yy, xy = ((weights * product).sum() for product in (x * x, y * y, x * y))
     return np.degrees(np.arctan2(-2 * xy, xx - yy) / 2) % 180

@@ -7,7 +7,7 @@ from cnnlab import runtime
 
 runtime.start(seed=0)
 
-from cnnlab.batches import batches  # noqa: E402
+from cnnlab.training.batches import batches  # noqa: E402
 
 IMAGES = np.arange(10, dtype="uint8").reshape(10, 1)
 

@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks import __main__ as bench
 from benchmarks import growth, lines_to_zero, recipes, throughput, timing
-from cnnlab import lines, other_programs
+from cnnlab import lines
+from cnnlab.lines import other_programs
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results.json"

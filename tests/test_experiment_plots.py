@@ -6,8 +6,8 @@ import pytest
 from matplotlib.colors import to_hex
 from test_head_plots import markers, overlapping, refused, titles
 
-from cnnlab import experiment_plots, lines, metrics
-from cnnlab.head_plots import HEAD_COLORS
+from cnnlab import lines, metrics, plots
+from cnnlab.plots.palette import HEAD_COLORS
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ COUNTS = {
 
 
 def test_method_errors_draw_seeds_mean_and_interval():
-    figure = experiment_plots.method_errors(COUNTS, 9600, "small network")
+    figure = plots.method_errors(COUNTS, 9600, "small network")
     assert titles(figure.axes) == ["joint", "length", "angle", "color"]
     joint, length, angle, color = figure.axes
     assert [line.get_xdata()[0] for line in markers(joint, "o")] == [21, 6]
@@ -51,7 +51,7 @@ def test_method_errors_draw_seeds_mean_and_interval():
 
 
 def test_method_errors_share_a_scale_that_has_zero():
-    figure = experiment_plots.method_errors(COUNTS, 9600)
+    figure = plots.method_errors(COUNTS, 9600)
     assert not overlapping(figure)
     assert len({axis.get_xlim() for axis in figure.axes}) == 1
     for axis in figure.axes:
@@ -61,7 +61,7 @@ def test_method_errors_share_a_scale_that_has_zero():
 
 
 def test_method_errors_jitter_is_the_same_in_every_panel():
-    figure = experiment_plots.method_errors(COUNTS, 9600)
+    figure = plots.method_errors(COUNTS, 9600)
     heights = [markers(axis, ".")[0].get_ydata() for axis in figure.axes]
     assert all(np.array_equal(heights[0], others) for others in heights)
     assert len(set(heights[0])) == 3
@@ -70,7 +70,7 @@ def test_method_errors_jitter_is_the_same_in_every_panel():
 def test_method_errors_of_a_useless_network_have_room_for_their_ticks():
     heads = ("joint", *lines.HEADS)
     counts = {"a rather long method name": dict.fromkeys(heads, [33000, 31000])}
-    assert not overlapping(experiment_plots.method_errors(counts, 38400))
+    assert not overlapping(plots.method_errors(counts, 38400))
 
 
 @pytest.mark.parametrize(
@@ -86,11 +86,11 @@ def test_method_errors_of_a_useless_network_have_room_for_their_ticks():
 )
 def test_method_errors_refuse(errors, message):
     with refused(message):
-        experiment_plots.method_errors(errors, 10)
+        plots.method_errors(errors, 10)
 
 
 def test_learning_speed_marks_who_never_passed():
-    figure = experiment_plots.learning_speed(
+    figure = plots.learning_speed(
         {
             "equal": {"length": [0.5, 1.5], "angle": [4, None, 6]},
             "learned": {"angle": [None, None]},
@@ -114,7 +114,7 @@ def test_learning_speed_marks_who_never_passed():
 
 
 def test_learning_speed_keeps_many_failures_inside_the_column():
-    figure = experiment_plots.learning_speed({"equal": {"angle": [None] * 20}})
+    figure = plots.learning_speed({"equal": {"angle": [None] * 20}})
     places = markers(figure.axes[1], "|")[0].get_xdata()
     assert 0 < min(places) < max(places) < 1
 
@@ -131,7 +131,7 @@ def test_learning_speed_keeps_many_failures_inside_the_column():
 )
 def test_learning_speed_refuses(first_passed, message):
     with refused(message):
-        experiment_plots.learning_speed(first_passed)
+        plots.learning_speed(first_passed)
 
 
 SIZES = [480, 1920, 7680]
@@ -145,7 +145,7 @@ SHARES = {
 
 
 def test_training_size_draws_percent_and_puts_zero_at_its_line():
-    figure = experiment_plots.training_size(SHARES, SIZES)
+    figure = plots.training_size(SHARES, SIZES)
     length, width, angle, color = figure.axes
     assert titles(figure.axes) == list(lines.HEADS)
     zero = 0.01 / 4  # the least mean above 0 is 0.01 %
@@ -163,7 +163,7 @@ def test_training_size_draws_percent_and_puts_zero_at_its_line():
 
 
 def test_training_size_shares_scales_and_labels_zero():
-    figure = experiment_plots.training_size(SHARES, SIZES)
+    figure = plots.training_size(SHARES, SIZES)
     assert not overlapping(figure)
     assert len({(axis.get_xlim(), axis.get_ylim()) for axis in figure.axes}) == 1
     ticks = [text.get_text() for text in figure.axes[0].get_yticklabels()]
@@ -175,13 +175,13 @@ def test_training_size_shares_scales_and_labels_zero():
 def test_training_size_thins_out_its_labels():
     sizes = np.arange(1, 40) * 960
     shares = np.linspace(0.5, 0.001, 39)[:, None]
-    figure = experiment_plots.training_size({"alone": {"angle": shares}}, sizes)
+    figure = plots.training_size({"alone": {"angle": shares}}, sizes)
     assert not overlapping(figure)
     assert figure.axes[2].get_xticklabels()[-1].get_text() == "37,440"
 
 
 def test_training_size_without_any_error():
-    figure = experiment_plots.training_size({"together": {"color": np.zeros((2, 3))}}, [10, 100])
+    figure = plots.training_size({"together": {"color": np.zeros((2, 3))}}, [10, 100])
     line = markers(figure.axes[3], "o")[0]
     low, high = figure.axes[3].get_ylim()
     assert low < line.get_ydata()[0] < high
@@ -202,7 +202,7 @@ def test_training_size_without_any_error():
 )
 def test_training_size_refuses(errors, sizes, message):
     with refused(message):
-        experiment_plots.training_size(errors, sizes)
+        plots.training_size(errors, sizes)
 
 
 DOSES = [0, 0.001, 0.01, 0.1, 0.5]
@@ -214,7 +214,7 @@ ACCURACIES = {
 
 
 def test_dose_draws_means_seeds_and_chance():
-    figure = experiment_plots.dose(DOSES, ACCURACIES)
+    figure = plots.dose(DOSES, ACCURACIES)
     (axis,) = figure.axes
     means = {line.get_label(): line for line in markers(axis, "o") if line.get_linestyle() == "-"}
     assert list(means) == ["length", "width", "angle"]
@@ -231,7 +231,7 @@ def test_dose_draws_means_seeds_and_chance():
 
 
 def test_dose_puts_zero_left_of_a_break():
-    figure = experiment_plots.dose(DOSES, ACCURACIES)
+    figure = plots.dose(DOSES, ACCURACIES)
     figure.draw_without_rendering()
     (axis,) = figure.axes
     joined = [line for line in axis.lines if line.get_linestyle() == ":"]
@@ -243,7 +243,7 @@ def test_dose_puts_zero_left_of_a_break():
 
 
 def test_dose_without_zero_leaves_its_place_empty():
-    figure = experiment_plots.dose([0.01, 0.1], {"angle": np.ones((2, 1))})
+    figure = plots.dose([0.01, 0.1], {"angle": np.ones((2, 1))})
     (axis,) = figure.axes
     assert {x for line in markers(axis, "o") for x in line.get_xdata()} == {0.01, 0.1}
     assert [text.get_text() for text in axis.get_xticklabels()] == ["0", "0.01", "0.1"]
@@ -261,4 +261,4 @@ def test_dose_without_zero_leaves_its_place_empty():
 )
 def test_dose_refuses(shares, accuracies, message):
     with refused(message):
-        experiment_plots.dose(shares, accuracies)
+        plots.dose(shares, accuracies)

@@ -95,7 +95,7 @@ def test_every_grader_has_a_fixed_version():
 def test_the_environment_has_no_settings_of_its_user(monkeypatch, tmp_path):
     for name in ("MPLBACKEND", "PYTHONPATH", "VIRTUAL_ENV", "JUPYTER_PATH"):
         monkeypatch.setenv(name, "something")
-    where = graders.Place(tmp_path / "environment", tmp_path / "copy", tmp_path / "home")
+    where = graders.TensorRef(tmp_path / "environment", tmp_path / "copy", tmp_path / "home")
     variables = graders.user(where)
     assert set(variables) <= {"PATH", "HOME", "CNNLAB_BUDGET", *graders.KEPT_VARIABLES}
     assert variables["CNNLAB_BUDGET"] == "smoke"
@@ -204,7 +204,7 @@ def test_the_copy_goes_away_also_after_a_failure(repository, capsys):
 
 def test_run_judges_what_a_grader_leaves(executed, monkeypatch):
     """A program that succeeds without executing anything does not pass."""
-    where = graders.Place(executed.parent / "environment", executed, executed.parent)
+    where = graders.TensorRef(executed.parent / "environment", executed, executed.parent)
     step = grader_commands.Step(".", ["cp", "Task-1/Task-1.ipynb", "out.ipynb"])
     fake = grader_commands.Grader("fake", "1", lambda task: [step], "out.ipynb")
     monkeypatch.setitem(GRADERS, "fake", fake)

@@ -9,8 +9,8 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
-from cnnlab import head_plots, lines
-from cnnlab.head_plots import HEAD_COLORS
+from cnnlab import lines, plots
+from cnnlab.plots.palette import HEAD_COLORS
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ def labels_with_errors():
 
 
 def test_head_confusions_count_on_one_scale_with_one_bar():
-    figure = head_plots.head_confusions(*labels_with_errors())
+    figure = plots.head_confusions(*labels_with_errors())
     *matrices, bar = figure.axes
     assert sorted(titles(matrices)) == [
         "angle: 1 error",
@@ -82,9 +82,9 @@ def test_head_confusions_count_on_one_scale_with_one_bar():
 def test_head_confusions_refuse_bad_labels():
     true, predicted = labels_with_errors()
     with refused("shapes"):
-        head_plots.head_confusions(true, predicted[:5])
+        plots.head_confusions(true, predicted[:5])
     with refused(r"angle label 12 .* in 0\.\.11"):
-        head_plots.head_confusions(true, predicted + np.array([0, 0, 12, 0]))
+        plots.head_confusions(true, predicted + np.array([0, 0, 12, 0]))
 
 
 EPOCHS = np.arange(1, 7) / 2
@@ -96,7 +96,7 @@ PROGRESS = {
 
 
 def test_learning_progress_draws_errors_in_percent_and_gaps_without_any():
-    figure = head_plots.learning_progress(EPOCHS, PROGRESS)
+    figure = plots.learning_progress(EPOCHS, PROGRESS)
     (axis,) = figure.axes
     curves = [line for line in axis.lines if line.get_label()[0] != "_"]
     assert [to_hex(line.get_color()).upper() for line in curves] == [
@@ -110,7 +110,7 @@ def test_learning_progress_draws_errors_in_percent_and_gaps_without_any():
 
 
 def test_learning_progress_has_a_band_for_no_error():
-    figure = head_plots.learning_progress(EPOCHS, PROGRESS)
+    figure = plots.learning_progress(EPOCHS, PROGRESS)
     figure.draw_without_rendering()
     (axis,) = figure.axes
     length, angle, color = (line.get_ydata() for line in markers(axis, "."))
@@ -124,7 +124,7 @@ def test_learning_progress_has_a_band_for_no_error():
 
 
 def test_learning_progress_marks_where_the_threshold_is_first_reached():
-    figure = head_plots.learning_progress(EPOCHS, PROGRESS)
+    figure = plots.learning_progress(EPOCHS, PROGRESS)
     (axis,) = figure.axes
     dots = [list(line.get_xdata()) for line in markers(axis, "o")]
     assert dots == [[1.5], [], [0.5]]
@@ -139,12 +139,12 @@ def test_learning_progress_marks_where_the_threshold_is_first_reached():
 
 
 def test_learning_progress_counts_the_threshold_itself_as_right():
-    figure = head_plots.learning_progress([1, 2], {"angle": [0.9, 3168 / 3200]})
+    figure = plots.learning_progress([1, 2], {"angle": [0.9, 3168 / 3200]})
     assert figure.legends[0].get_texts()[0].get_text() == "angle: 99 % right at epoch 2"
 
 
 def test_learning_progress_with_another_threshold():
-    figure = head_plots.learning_progress([1, 2], {"angle": [0.9, 0.9996]}, threshold=0.9995)
+    figure = plots.learning_progress([1, 2], {"angle": [0.9, 0.9996]}, threshold=0.9995)
     (axis,) = figure.axes
     assert axis.texts[0].get_text() == "99.95 % right"
     assert axis.texts[0].get_position()[1] == pytest.approx(0.05)
@@ -152,7 +152,7 @@ def test_learning_progress_with_another_threshold():
 
 @pytest.mark.parametrize("accuracy", [0.1, 1.0])
 def test_learning_progress_shows_the_threshold_whatever_the_accuracy(accuracy):
-    figure = head_plots.learning_progress([1, 2], dict.fromkeys(lines.HEADS, [accuracy] * 2))
+    figure = plots.learning_progress([1, 2], dict.fromkeys(lines.HEADS, [accuracy] * 2))
     low, high = figure.axes[0].get_ylim()
     assert low < 0.5 and high > 90
     assert not overlapping(figure)
@@ -171,17 +171,17 @@ def test_learning_progress_shows_the_threshold_whatever_the_accuracy(accuracy):
 )
 def test_learning_progress_refuses(epochs, accuracies, threshold, message):
     with refused(message):
-        head_plots.learning_progress(epochs, accuracies, threshold)
+        plots.learning_progress(epochs, accuracies, threshold)
 
 
 def test_numbers_lower_what_float32_rounds_above_the_top():
     values = [np.nextafter(np.float32(1), np.float32(2))]
-    assert head_plots.numbers("share", values, ("n",)) == 1
+    assert plots.numbers("share", values, ("n",)) == 1
 
 
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_spread_is_even_and_around_0(count):
-    places = head_plots.spread(count, 2)
+    places = plots.spread(count, 2)
     assert places == pytest.approx([[], [0], [], [], [-0.75, -0.25, 0.25, 0.75]][count])
 
 
@@ -193,7 +193,7 @@ def kernels(filters=16):
 
 def test_channel_weights_draw_square_tiles_on_one_symmetric_scale():
     weights = kernels()
-    figure = head_plots.channel_weights(weights)
+    figure = plots.channel_weights(weights)
     tiles = figure.axes[0]
     limit = np.abs(weights[..., :12]).max()
     assert len(tiles.images) == 3 * 12
@@ -209,7 +209,7 @@ def test_channel_weights_draw_square_tiles_on_one_symmetric_scale():
 
 def test_channel_weights_state_the_strength_of_every_filter():
     weights = kernels()
-    (dots,) = head_plots.channel_weights(weights).axes[0].child_axes
+    (dots,) = plots.channel_weights(weights).axes[0].child_axes
     strengths = np.sqrt((weights**2).mean(axis=(0, 1)))
     drawn = [line.get_xdata() for line in markers(dots, "o")]
     assert np.array(drawn) == pytest.approx(strengths)
@@ -222,7 +222,7 @@ def test_channel_weights_show_the_change_when_given_the_start():
     weights = kernels(4)
     start = weights.copy()
     start[:, :, 0] -= 0.5
-    figure = head_plots.channel_weights(weights, before=start)
+    figure = plots.channel_weights(weights, before=start)
     (dots,) = figure.axes[0].child_axes
     assert [line.get_xdata()[0] for line in markers(dots, "|")] == pytest.approx([0.5, 0, 0])
     assert "change" in dots.get_title(loc="left")
@@ -230,14 +230,14 @@ def test_channel_weights_show_the_change_when_given_the_start():
 
 
 def test_channel_weights_that_are_all_zero():
-    figure = head_plots.channel_weights(np.zeros((3, 3, 3, 1)))
+    figure = plots.channel_weights(np.zeros((3, 3, 3, 1)))
     assert figure.axes[0].images[0].get_clim() == (-1, 1)
 
 
 def test_channel_weights_refuse():
     with refused(r"\(3, 3, 4\), but \(h, w, 3, filters\)"):
-        head_plots.channel_weights(np.ones((3, 3, 4)))
+        plots.channel_weights(np.ones((3, 3, 4)))
     with refused("weight nan"):
-        head_plots.channel_weights(np.full((3, 3, 3, 2), np.nan))
+        plots.channel_weights(np.full((3, 3, 3, 2), np.nan))
     with refused(r"before has shape \(3, 3, 3, 1\)"):
-        head_plots.channel_weights(np.ones((3, 3, 3, 2)), before=np.ones((3, 3, 3, 1)))
+        plots.channel_weights(np.ones((3, 3, 3, 2)), before=np.ones((3, 3, 3, 1)))

@@ -9,7 +9,7 @@ runtime.start(seed=0)
 
 import keras  # noqa: E402
 
-from cnnlab import heads  # noqa: E402
+from cnnlab.training import heads  # noqa: E402
 
 UNKNOWN = heads.UNKNOWN
 LABELS = np.array([[0, 1, 5, 1], [1, 0, 11, 0], [1, 1, 0, UNKNOWN]], np.uint8)
@@ -24,7 +24,7 @@ ANSWERS = {
 }
 
 
-def network_of(names):
+def inspect_model(names):
     """Two features of an image, with heads in this order."""
     pixels = keras.Input((2, 2, 3))
     features = keras.layers.Dense(2, name="features")(keras.layers.Flatten()(pixels))
@@ -89,7 +89,7 @@ def test_shuffling_is_complete_repeatable_and_keeps_pairs():
 
     def decoded(batch):
         pictures, answers, _ = batch
-        found = heads.decide({name: np.asarray(answers[name]) for name in lines.HEADS})
+        found = heads.to_labels({name: np.asarray(answers[name]) for name in lines.HEADS})
         classes = lines.encode(np.stack([found[name] for name in lines.HEADS], axis=-1))
         assert np.array_equal(classes, pictures[:, 0, 0, 0])
         return classes.tolist()
@@ -116,7 +116,7 @@ def test_keras_gives_each_head_its_own_answers(names):
 
         return loss
 
-    network = network_of(names)
+    network = inspect_model(names)
     network.compile("sgd", {name: recording(name) for name in names}, run_eagerly=True)
     network.fit(heads.batches(IMAGES, LABELS, names), shuffle=False, verbose=0)
     assert set(seen) == set(names)
@@ -131,7 +131,7 @@ def test_unknown_labels_move_no_weight():
     after = {}
     for names in (lines.HEADS, lines.HEADS[:3]):
         runtime.start(seed=1)
-        network = network_of(lines.HEADS)
+        network = inspect_model(lines.HEADS)
         before = {layer.name: layer.get_weights() for layer in network.layers}
         trained = keras.Model(network.input, {name: network.output[name] for name in names})
         trained.compile(keras.optimizers.SGD(0.01), losses(names))
@@ -146,7 +146,7 @@ def test_unknown_labels_move_no_weight():
 
 
 def test_an_image_with_an_unknown_label_still_teaches_the_other_heads():
-    network = network_of(("length", "color"))
+    network = inspect_model(("length", "color"))
     network.compile("sgd", losses(("length", "color")))
     found = network.evaluate(
         heads.batches(IMAGES, LABELS, ("length", "color")), verbose=0, return_dict=True
@@ -170,7 +170,7 @@ def test_labels_of_any_integer_type(kind):
 @pytest.mark.parametrize("column", range(4))
 @pytest.mark.parametrize("value", ["first too large", -1, 254, 256, 256 + UNKNOWN, 300])
 def test_a_label_out_of_range_is_named(column, value):
-    head, count = lines.HEADS[column], lines.CHOICES[column]
+    head, count = lines.HEADS[column], tuple(lines.NUM_CLASSES.values())[column]
     labels = LABELS.astype(np.int64)
     labels[1, column] = value = count if value == "first too large" else value
     with pytest.raises(ValueError, match=rf"{head} label {value} .* 0\.\.{count - 1}, or 255"):
@@ -211,7 +211,7 @@ def test_one_label_an_image(labels):
 def test_names():
     assert heads.check_names("angle") == ("angle",)
     assert heads.check_names(["color", "length"]) == ("color", "length")
-    assert heads.CHOICES_OF == {"length": 2, "width": 2, "angle": 12, "color": 2}
+    assert heads.NUM_CLASSES == {"length": 2, "width": 2, "angle": 12, "color": 2}
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,9 @@ def test_decide_by_hand():
     angle = np.zeros((3, 12), np.float32)
     angle[0, 11] = angle[1, 4] = angle[2, 7] = 0.9
     above = np.nextafter(np.float32(0.5), np.float32(1))
-    decided = heads.decide({"angle": angle, "color": np.array([[0.5], [above], [0]], np.float32)})
+    decided = heads.to_labels(
+        {"angle": angle, "color": np.array([[0.5], [above], [0]], np.float32)}
+    )
     assert {name: labels.tolist() for name, labels in decided.items()} == {
         "angle": [11, 4, 7],
         "color": [0, 1, 0],  # one half is not above one half
@@ -307,11 +309,11 @@ def test_predict_orders_columns_as_labels_are():
 
 
 def test_probabilities_are_what_the_network_says():
-    network = network_of(lines.HEADS)
+    network = inspect_model(lines.HEADS)
     found = heads.probabilities(network, IMAGES, batch_size=2)
     said = network(IMAGES.astype("float32"))
     assert {name: p.shape for name, p in found.items()} == {
-        name: (3, count if count > 2 else 1) for name, count in heads.CHOICES_OF.items()
+        name: (3, count if count > 2 else 1) for name, count in heads.NUM_CLASSES.items()
     }
     for name, p in found.items():
         assert np.allclose(p, said[name], atol=1e-6), name
@@ -350,7 +352,7 @@ def test_cross_entropy_by_hand():
 )
 def test_probabilities_of_no_head(probabilities, message):
     with pytest.raises(ValueError, match=message):
-        heads.decide(probabilities)
+        heads.to_labels(probabilities)
     with pytest.raises(ValueError, match=message):
         heads.cross_entropy(probabilities, LABELS)
 

@@ -11,8 +11,6 @@ from scipy import stats
 from test_head_plots import overlapping
 
 from cnnlab import lines, metrics
-from cnnlab.interpret import check_plots, exchange
-from cnnlab.interpret.cascade import Cascade, standard_ranks, verdict
 from cnnlab.interpret.checks import (
     compare_methods,
     deletion,
@@ -22,9 +20,11 @@ from cnnlab.interpret.checks import (
     pointing_game,
     randomization,
 )
+from cnnlab.interpret.checks.cascade import Cascade, standard_ranks, verdict
+from cnnlab.interpret.checks.masking import moved_maps
+from cnnlab.interpret.figures import checks as check_plots
 from cnnlab.interpret.gradcam import grad_cam
-from cnnlab.interpret.network import network_of
-from cnnlab.interpret.pixel_orders import moved_maps
+from cnnlab.interpret.model.network import inspect_model
 
 layers = keras.layers
 KERNEL = np.array([[3.0], [-1.0], [0.5], [2.0]], np.float32)  # of the pixels in reading order
@@ -270,7 +270,7 @@ def test_controls_can_be_left_out_without_changing_the_others():
 def test_the_memory_is_bounded_and_nothing_is_compiled_again(monkeypatch):
     model, images, heat = evidence(9)
     whole = deletion(model, images, heat, target=1, steps=6)
-    network = network_of(model)
+    network = inspect_model(model)
     key = next(key for key in network.compiled if key[0] == "exchange")
     measure, sizes = network.compiled[key], []
 
@@ -279,7 +279,7 @@ def test_the_memory_is_bounded_and_nothing_is_compiled_again(monkeypatch):
         return measure(before, *others)
 
     monkeypatch.setitem(network.compiled, key, watched)
-    monkeypatch.setattr(exchange, "ROWS", 15)
+    monkeypatch.setattr("cnnlab.interpret.checks.masking.ROWS", 15)
     again = deletion(model, images, heat, target=1, steps=6, controls=())
     assert sizes == [2, 2, 2, 2, 1]  # 15 rows are two images in seven states
     np.testing.assert_allclose(whole.curves, again.curves, atol=1e-6)
@@ -304,7 +304,7 @@ def test_a_moved_grad_cam_map_is_enlarged_as_the_map_was(model, images):
     raw = np.zeros_like(maps.raw)
     raw[0, 1, 2] = 1
     raw[0, 0, 0] = -5  # speaks against the class, and is not shown
-    network = network_of(model)
+    network = inspect_model(model)
     heatmaps = maps._replace(raw=raw)
     for moved in moved_maps(
         network, heatmaps, maps.maps, np.array([True]), 9, np.random.default_rng(0)
@@ -347,7 +347,7 @@ def test_heatmaps_take_no_other_head_or_target(model, images):
             insertion(model, images, maps, **asked)
 
 
-# Randomisation
+# Randomization
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -579,9 +579,9 @@ def test_the_model_is_not_changed(model, images):
 def test_nothing_is_compiled_for_a_stage_or_a_draw(images):
     model = two_headed()
     randomization(model, images, "kind", draws=3)
-    compiled = dict(network_of(model).compiled)
+    compiled = dict(inspect_model(model).compiled)
     randomization(model, images[:3], "kind", target=1, seed=5, draws=2)
-    assert network_of(model).compiled == compiled
+    assert inspect_model(model).compiled == compiled
     assert [f.experimental_get_tracing_count() for f in compiled.values()] == [1]
 
 
@@ -887,9 +887,9 @@ def test_the_cascade_is_drawn():
     assert axis.get_title(loc="left") == "kind, grad-cam at conv"
     assert [tick.get_text() for tick in axis.get_yticklabels()] == ["trained", "head", "conv"]
     assert [text.get_text() for text in axis.texts] == ["", "100 % empty"]
-    labelled = {line.get_label(): line for line in axis.lines}
-    np.testing.assert_allclose(labelled["with sign"].get_xdata(), [1, 0.8, np.nan])
-    assert labelled["different images, without sign"].get_xdata()[0] == 0.2
+    labeled = {line.get_label(): line for line in axis.lines}
+    np.testing.assert_allclose(labeled["with sign"].get_xdata(), [1, 0.8, np.nan])
+    assert labeled["different images, without sign"].get_xdata()[0] == 0.2
     hollow = [line for line in axis.lines if line.get_markerfacecolor() == "white"]
     assert [line.get_ydata().tolist() for line in hollow] == [[2], [2]]
     check_readable(check_plots.cascade(found))

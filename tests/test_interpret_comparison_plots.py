@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cnnlab.interpret import comparison_plots
+from cnnlab.interpret.figures import checks as check_plots
 
 
 def row(method, layer, *gains):
@@ -17,7 +17,7 @@ def test_a_dot_with_its_interval_for_each_row():
         row("grad-cam", "conv", (-0.1, -0.2, 0.0), (0.3, 0.2, 0.4)),
         row("contrast", "", (0.5, 0.4, 0.6), (0.6, 0.5, 0.7)),
     ]
-    figure = comparison_plots.gains({"one": rows, "two": rows}, bare={"conv"})
+    figure = check_plots.gains({"one": rows, "two": rows}, bare={"conv"})
     deletion, insertion = figure.axes
     dots = [line for line in deletion.lines if line.get_marker() == "o"]
     assert [dot.get_xdata()[0] for dot in dots] == [-0.1, 0.5, -0.1, 0.5]
@@ -31,4 +31,4 @@ def test_a_dot_with_its_interval_for_each_row():
 
 def test_nothing_to_draw():
     with pytest.raises(ValueError, match="nothing to draw"):
-        comparison_plots.gains({}, bare=())
+        check_plots.gains({}, bare=())

@@ -12,9 +12,10 @@ import pytest
 from keras import layers
 from PIL import Image
 
-from cnnlab import cli, interpret
-from cnnlab.interpret import announcer, pictures
-from cnnlab.interpret.sheet import Sheet, Tile
+from cnnlab import __main__ as main
+from cnnlab import interpret
+from cnnlab.interpret.figures import pictures
+from cnnlab.interpret.figures.sheet import Sheet, Tile
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -110,7 +111,7 @@ def test_names_of_classes(model):
 def test_how_the_image_was_changed_is_said(model):
     found = interpret.explain(model, np.zeros((24, 24), np.uint8))
     assert found.steps == (
-        "grey repeated in three color channels",
+        "gray repeated in three color channels",
         "resized from 24 × 24 to 12 × 12 pixels",
     )
     assert "resized from 24 × 24" in words(found.figure).replace("\n", " ")
@@ -157,7 +158,7 @@ def test_what_is_wrong_is_said(model, arguments, message):
 
 
 def test_no_model():
-    with pytest.raises(TypeError, match="no Keras model"):
+    with pytest.raises(TypeError, match="not a Keras model"):
         interpret.explain("model", image())
 
 
@@ -230,11 +231,11 @@ def test_an_empty_heatmap_is_a_tile_with_its_reason():
 
 def test_the_overlay_hides_nothing_where_there_is_no_heat():
     colors = np.random.default_rng(0).random((4, 4, 3))
-    grey = colors.max(axis=2)
+    gray = colors.max(axis=2)
     heat = np.zeros((4, 4))
-    np.testing.assert_allclose(pictures.overlay(colors, heat)[..., 1], grey)
+    np.testing.assert_allclose(pictures.overlay(colors, heat)[..., 1], gray)
     heat[2, 2] = 1
-    changed = np.abs(pictures.overlay(colors, heat)[..., 2] - grey) > 1e-6
+    changed = np.abs(pictures.overlay(colors, heat)[..., 2] - gray) > 1e-6
     assert changed.sum() == 1 and changed[2, 2]
 
 
@@ -245,7 +246,7 @@ def test_the_command_draws_a_models_answers(model, tmp_path, capsys):
     model.save(tmp_path / "mine.keras")
     Image.fromarray(np.zeros((30, 20), np.uint8)).save(tmp_path / "image.png")
     out = tmp_path / "out.svg"
-    code = cli.main(
+    code = main.main(
         ["explain", "--model", str(tmp_path / "mine.keras"), "--image", str(tmp_path / "image.png")]
         + ["--out", str(out)]
     )
@@ -271,7 +272,7 @@ def test_the_command_says_what_is_wrong_and_writes_nothing(
 ):
     monkeypatch.chdir(tmp_path)
     try:
-        code = cli.main(["explain", *arguments])
+        code = main.main(["explain", *arguments])
     except SystemExit as error:  # argparse ends by itself
         code = error.code
     assert code == 2
@@ -302,7 +303,7 @@ def test_a_long_step_is_announced_after_a_while(model, monkeypatch, capsys):
 
     module = sys.modules["cnnlab.interpret.explain"]
     assert callable(door)
-    monkeypatch.setattr(announcer, "PATIENCE", 0.05)
+    monkeypatch.setattr(sys.modules["cnnlab.interpret.explain"], "PATIENCE", 0.05)
     slow = module.maximize_filters
 
     def slower(*arguments, **options):
@@ -317,7 +318,7 @@ def test_a_long_step_is_announced_after_a_while(model, monkeypatch, capsys):
 
 
 def test_a_quick_call_says_nothing(model, capsys, monkeypatch):
-    monkeypatch.setattr(announcer, "PATIENCE", 60)
+    monkeypatch.setattr(sys.modules["cnnlab.interpret.explain"], "PATIENCE", 60)
     interpret.explain(model, image())
     assert capsys.readouterr().err == ""
 

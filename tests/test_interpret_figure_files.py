@@ -7,8 +7,9 @@ import pytest
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from cnnlab.interpret.figure_files import save, save_small
-from cnnlab.interpret.sheet import Sheet, Tile
+from cnnlab.interpret.figures.sheet import Sheet, Tile
+from cnnlab.saving import save_small
+from cnnlab.saving import save_undated as save
 
 
 def sheet():

@@ -16,8 +16,8 @@ from cnnlab.interpret.filters import (  # noqa: E402
     first_layer_weights,
     maximize_filters,
 )
-from cnnlab.interpret.network import network_of  # noqa: E402
-from cnnlab.interpret.ranges import input_range  # noqa: E402
+from cnnlab.interpret.model.network import inspect_model  # noqa: E402
+from cnnlab.interpret.model.ranges import input_range  # noqa: E402
 
 layers = keras.layers
 MODELS = runtime.repository_root() / "Task-1" / "models"
@@ -118,7 +118,7 @@ def test_channels_are_climbed_each_by_its_own_weight():
 
 @pytest.mark.parametrize("weight", [0.01, 0.3, 1])
 def test_start_and_end_are_the_objective_of_the_model_itself(shared, weight):
-    found = maximize_filters(shared, "second", jitter=2, shut_weight=weight, steps=20)
+    found = maximize_filters(shared, "second", jitter=2, negative_slope=weight, steps=20)
     responses = np.diagonal(entering(shared, "second", found.images), axis1=0, axis2=3)
     assert np.allclose(found.end, mean(np.moveaxis(responses, -1, 0), weight), atol=1e-5)
     blank = entering(shared, "second", np.full((1, 8, 8, 1), 0.5))
@@ -171,7 +171,7 @@ def test_a_shifted_image_gives_the_gradient_of_the_places_it_came_from(shared):
     assert len(drawn) == 4 and len(set(drawn)) > 2  # one for each seed, and not the same
 
 
-def test_the_first_image_is_grey_with_the_noise_of_its_seed():
+def test_the_first_image_is_gray_with_the_noise_of_its_seed():
     first, again, other = (first_image((8, 8, 1), None, seed) for seed in (0, 0, 1))
     assert np.array_equal(first, again) and not np.allclose(first, other)
     assert 0.05 < np.abs(first - 0.5).max() <= 0.1 and first.dtype == "float32"
@@ -193,7 +193,7 @@ def test_all_filters_of_a_trained_layer_rise(part1):
 
 
 def test_counting_less_below_0_finds_the_pattern_of_a_first_layer(part1):
-    found, plain = (maximize_filters(part1, "conv2d", shut_weight=w) for w in (0.01, 1))
+    found, plain = (maximize_filters(part1, "conv2d", negative_slope=w) for w in (0.01, 1))
     assert plain.objective == "mean of what enters re_lu"
     # The mean of what leaves the rectifier, which is what the network goes on with.
     kernel, bias = part1.get_layer("conv2d").get_weights()
@@ -223,7 +223,7 @@ def test_weights_too_small_to_be_squared_still_draw():
     assert np.array_equal(found.images[..., 0], SIGNS > 0)
 
 
-# --- what is maximised
+# --- what is maximized
 
 
 def test_a_dead_filter_still_has_a_gradient():
@@ -245,7 +245,7 @@ def test_an_activation_inside_is_left_out(activation):
     assert "what enters the relu" in found.objective and "in conv" in found.objective
 
 
-def test_a_batch_normalisation_can_flip_a_filter():
+def test_a_batch_normalization_can_flip_a_filter():
     model = signs(batch_norm(-1), layers.Dropout(0.5), layers.ReLU(name="relu"))
     for name in ("conv", "norm", "relu"):
         found = climb_straight(model, name)
@@ -254,7 +254,7 @@ def test_a_batch_normalisation_can_flip_a_filter():
         assert np.allclose(found.end, -np.where(SIGNS < 0, SIGNS, 0).sum(axis=(1, 2)), rtol=1e-3)
 
 
-def test_a_batch_normalisation_behind_the_rectifier_does_not_count():
+def test_a_batch_normalization_behind_the_rectifier_does_not_count():
     model = signs(layers.ReLU(name="relu"), batch_norm(-1))
     for name in ("conv", "relu"):
         assert np.array_equal(climb_straight(model, name).images[..., 0], SIGNS > 0)
@@ -263,7 +263,7 @@ def test_a_batch_normalisation_behind_the_rectifier_does_not_count():
     assert (of_norm.end <= 0).all()  # the negated output of a rectifier
 
 
-def test_a_batch_normalisation_without_activation_still_flips():
+def test_a_batch_normalization_without_activation_still_flips():
     model = signs(batch_norm(-1), layers.Conv2D(1, 1))
     found = climb_straight(model, "conv")
     assert np.array_equal(found.images[..., 0], SIGNS < 0)
@@ -438,13 +438,13 @@ def test_nothing_is_compiled_twice():
     model = small()
     images = np.zeros((3, 8, 8, 1), "f")
     maximize_filters(model, "second", images=images, steps=2)
-    compiled = network_of(model).compiled
+    compiled = inspect_model(model).compiled
     before = dict(compiled)
     for k, wanted in enumerate(([1], [4, 3], None)):
         maximize_filters(
             *(model, "second", wanted, images[:k] if k else None, 2 + k, 0.1 + k, 0.5, k),
             value_range=(0, 2 + k),
-            shut_weight=0.5,
+            negative_slope=0.5,
             seed=k,
         )
     assert compiled == before and len(before) == 2
@@ -522,7 +522,7 @@ def test_mixed_precision():
         ({"smoothness": float("nan")}, "smoothness"),
         ({"jitter": -1}, "jitter must be a whole number"),
         ({"seed": -1}, "seed must be a whole number"),
-        ({"shut_weight": 0}, "shut_weight must be a number"),
+        ({"negative_slope": 0}, "negative_slope must be a number"),
         ({"value_range": (1, 1)}, "low < high"),
         ({"value_range": (0, float("inf"))}, "low < high"),
         ({"value_range": 255}, "low < high"),
@@ -548,7 +548,7 @@ def test_a_layer_without_filters_is_named_with_those_that_have_some():
 
 
 def test_no_model_is_no_model():
-    with pytest.raises(TypeError, match="no Keras model"):
+    with pytest.raises(TypeError, match="not a Keras model"):
         maximize_filters("model", "conv")
 
 
@@ -619,7 +619,7 @@ def trained_batch_norm(mean):
 )
 def test_the_range_of_the_input_is_read_from_the_first_layers(parts, expected):
     model = sequential(*parts, layers.Conv2D(1, 2), shape=(4, 4, 3))
-    assert input_range(network_of(model)) == pytest.approx(expected)
+    assert input_range(inspect_model(model)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -640,9 +640,9 @@ def test_the_range_of_the_input_is_read_from_the_first_layers(parts, expected):
 def test_the_range_of_the_input_is_read_from_operations(first, expected):
     image = keras.Input((4, 4, 3))
     model = keras.Model(image, layers.Conv2D(1, 2)(first(image)))
-    assert input_range(network_of(model)) == pytest.approx(expected)
+    assert input_range(inspect_model(model)) == pytest.approx(expected)
 
 
 def test_an_input_of_whole_numbers_has_bytes():
     model = sequential(layers.Conv2D(1, 2), dtype="uint8")
-    assert input_range(network_of(model)) == (0, 255)
+    assert input_range(inspect_model(model)) == (0, 255)

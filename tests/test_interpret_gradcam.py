@@ -60,7 +60,7 @@ def small(ending="softmax", units=3, hidden=None):
 
 
 def of_numbers(pixels, parts, *weights):
-    """A model of one grey image size with given weights."""
+    """A model of one gray image size with given weights."""
     model = keras.Sequential([keras.Input((*np.shape(pixels), 1)), *parts])
     model.set_weights([np.asarray(value, "float32") for value in weights])
     return model

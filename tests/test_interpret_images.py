@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from cnnlab.interpret.images import prepare
-from cnnlab.interpret.network import network_of
+from cnnlab.interpret.model.images import prepare
+from cnnlab.interpret.model.network import inspect_model
 
 BYTES = (0.0, 255.0)
 
@@ -21,23 +21,23 @@ def network(shape, dtype="float32"):
 
 
 @pytest.fixture(scope="module")
-def grey():
+def gray():
     model = network((8, 6, 1))
-    yield network_of(model)
+    yield inspect_model(model)
 
 
 @pytest.fixture(scope="module")
 def color():
     model = network((8, 6, 3))
-    yield network_of(model)
+    yield inspect_model(model)
 
 
 def pixels(*shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
-def test_what_fits_is_passed_on_unchanged(grey, color):
-    for view, image in ((grey, pixels(8, 6)), (grey, pixels(8, 6, 1)), (color, pixels(8, 6, 3))):
+def test_what_fits_is_passed_on_unchanged(gray, color):
+    for view, image in ((gray, pixels(8, 6)), (gray, pixels(8, 6, 1)), (color, pixels(8, 6, 3))):
         ready = prepare(view, image, BYTES)
         assert ready.steps == ()
         assert ready.batch.dtype == np.float32
@@ -51,38 +51,38 @@ def test_a_file_gives_its_pixels(tmp_path, color):
         np.testing.assert_array_equal(prepare(color, path, BYTES).batch[0], image)
 
 
-def test_range_of_the_model(grey):
+def test_range_of_the_model(gray):
     image = np.array([[0, 255]], np.uint8).repeat(8, 0).repeat(3, 1)
-    ready = prepare(grey, image, (-1.0, 1.0))
+    ready = prepare(gray, image, (-1.0, 1.0))
     assert sorted(np.unique(ready.batch)) == [-1, 1]
     assert "scaled to -1 … 1" in ready.steps[0]
 
 
-def test_floats_are_in_the_models_range_already(grey):
+def test_floats_are_in_the_models_range_already(gray):
     image = np.linspace(-1, 1, 48, dtype=np.float32).reshape(8, 6)
-    ready = prepare(grey, image, (-1.0, 1.0))
+    ready = prepare(gray, image, (-1.0, 1.0))
     assert ready.steps == ()
     np.testing.assert_allclose(ready.batch[0, ..., 0], image, atol=1e-6)
 
 
-def test_color_to_grey_and_back_is_said(grey, color):
+def test_color_to_gray_and_back_is_said(gray, color):
     image = np.zeros((8, 6, 3), np.uint8)
     image[..., 1] = 100
-    ready = prepare(grey, image, BYTES)
+    ready = prepare(gray, image, BYTES)
     np.testing.assert_allclose(ready.batch, 58.7, atol=1e-3)
-    assert ready.steps == ("converted from color to grey",)
+    assert ready.steps == ("converted from color to gray",)
     ready = prepare(color, np.full((8, 6), 9, np.uint8), BYTES)
     np.testing.assert_allclose(ready.batch, 9, atol=1e-5)
-    assert ready.steps == ("grey repeated in three color channels",)
+    assert ready.steps == ("gray repeated in three color channels",)
 
 
-def test_another_size_keeps_its_proportions(grey):
+def test_another_size_keeps_its_proportions(gray):
     image = np.full((4, 6), 200, np.uint8)  # wider than the model's input: black above and below
-    ready = prepare(grey, image, BYTES)
+    ready = prepare(gray, image, BYTES)
     assert ready.steps == ("black added up to 6 × 8",)
     rows = ready.batch[0, :, 0, 0]
     np.testing.assert_allclose(rows, [0, 0, 200, 200, 200, 200, 0, 0], atol=1e-3)
-    ready = prepare(grey, np.full((80, 60), 7, np.uint8), BYTES)
+    ready = prepare(gray, np.full((80, 60), 7, np.uint8), BYTES)
     assert ready.steps == ("resized from 60 × 80 to 6 × 8 pixels",)
     np.testing.assert_allclose(ready.batch, 7, atol=1e-3)
 
@@ -94,7 +94,7 @@ def test_another_size_keeps_its_proportions(grey):
         ("CMYK", "converted from CMYK to RGB"),
         ("LA", "transparency laid on black"),
         ("RGBA", "transparency laid on black"),
-        ("1", "grey repeated in three color channels"),
+        ("1", "gray repeated in three color channels"),
         ("I;16", "16-bit values brought to 8 bits"),
     ],
 )
@@ -125,17 +125,17 @@ def test_exif_orientation_turns_the_image_upright(tmp_path, color):
     np.testing.assert_array_equal(ready.batch[0], np.rot90(image, -1))
 
 
-def test_first_frame_of_a_film(tmp_path, grey):
+def test_first_frame_of_a_film(tmp_path, gray):
     frames = [Image.new("L", (6, 8), value) for value in (10, 200)]
     frames[0].save(tmp_path / "film.gif", save_all=True, append_images=frames[1:])
-    ready = prepare(grey, tmp_path / "film.gif", BYTES)
+    ready = prepare(gray, tmp_path / "film.gif", BYTES)
     assert "the first of 2 frames" in ready.steps
     np.testing.assert_allclose(ready.batch, 10, atol=1)
 
 
 def test_integer_input_gets_whole_numbers():
     model = network((8, 6, 1), dtype="uint8")
-    ready = prepare(network_of(model), pixels(16, 12), BYTES)
+    ready = prepare(inspect_model(model), pixels(16, 12), BYTES)
     assert ready.batch.dtype == np.uint8
 
 
@@ -154,23 +154,23 @@ def test_integer_input_gets_whole_numbers():
         (np.full((8, 6), 70000), "0..255"),
     ],
 )
-def test_no_image(grey, image, message):
+def test_no_image(gray, image, message):
     with pytest.raises(ValueError, match=message):
-        prepare(grey, image, BYTES)
+        prepare(gray, image, BYTES)
 
 
-def test_files_that_are_no_images(tmp_path, grey):
+def test_files_that_are_no_images(tmp_path, gray):
     with pytest.raises(FileNotFoundError):
-        prepare(grey, tmp_path / "nothing.png", BYTES)
+        prepare(gray, tmp_path / "nothing.png", BYTES)
     for name, content in (("empty.png", b""), ("text.png", b"not an image")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match="not an image file"):
-            prepare(grey, tmp_path / name, BYTES)
+            prepare(gray, tmp_path / name, BYTES)
     Image.fromarray(pixels(80, 60)).save(tmp_path / "whole.png")
     half = (tmp_path / "whole.png").read_bytes()[:2000]
     (tmp_path / "half.png").write_bytes(half)
     with pytest.raises(ValueError, match="damaged"):
-        prepare(grey, tmp_path / "half.png", BYTES)
+        prepare(gray, tmp_path / "half.png", BYTES)
 
 
 @settings(deadline=None, max_examples=60, derandomize=True)
@@ -191,4 +191,4 @@ def test_an_array_is_prepared_or_refused_with_a_value_error(array):
 
 
 _kept = network((8, 6, 3))
-test_an_array_is_prepared_or_refused_with_a_value_error.view = network_of(_kept)
+test_an_array_is_prepared_or_refused_with_a_value_error.view = inspect_model(_kept)

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from cnnlab import model_files, runtime
+from cnnlab import runtime
 
 runtime.start(seed=0)
 
@@ -16,10 +16,10 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from keras import layers, ops  # noqa: E402
 
-from cnnlab.interpret import keras2, loading  # noqa: E402
-from cnnlab.interpret.loading import load  # noqa: E402
-from cnnlab.interpret.network import network_of  # noqa: E402
-from cnnlab.model_files import MODELS  # noqa: E402
+from cnnlab.interpret.model import keras2, loading  # noqa: E402
+from cnnlab.interpret.model.loading import load  # noqa: E402
+from cnnlab.interpret.model.network import inspect_model  # noqa: E402
+from cnnlab.pretrained import MODELS  # noqa: E402
 
 DATA = Path(__file__).parent / "data"
 SUFFIXES = (".keras", ".h5", ".hdf5")
@@ -52,7 +52,7 @@ def saved(model, folder, suffix=".keras"):
 def test_the_projects_own_models(name):
     model = load(name)
     assert not model.compiled
-    heads = network_of(model).heads
+    heads = inspect_model(model).heads
     units = {name: head.units for name, head in heads.items()}
     if name.startswith("task2"):
         assert units == {"angle": 12, "color": 1, "length": 1, "width": 1}
@@ -331,7 +331,7 @@ def test_names_and_paths_that_lead_nowhere(tmp_path):
 
 
 def test_a_model_whose_notebook_was_not_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(model_files, "repository_root", lambda: tmp_path)
+    monkeypatch.setattr("cnnlab.pretrained.repository_root", lambda: tmp_path)
     message = r"task2 is not there yet \(.*Task-2.*\); Task-2.ipynb makes it: make run TASKS=Task-2"
     with pytest.raises(FileNotFoundError, match=message):
         load("task2")

@@ -20,8 +20,9 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from keras import layers, ops  # noqa: E402
 
-from cnnlab.interpret import activations, grad_cam, network  # noqa: E402
-from cnnlab.interpret.loading import load  # noqa: E402
+from cnnlab.interpret import activations, grad_cam  # noqa: E402
+from cnnlab.interpret.model import network  # noqa: E402
+from cnnlab.interpret.model.loading import load  # noqa: E402
 
 DATA = Path(__file__).parent / "data"
 SIZE = 8
@@ -103,7 +104,7 @@ def functional():
 
 
 @kind
-def grey():
+def gray():
     image = pixels(channels=1)
     return keras.Model(image, head(conv()(image)))
 
@@ -493,7 +494,7 @@ def predictions(model, images):
     found = keras.tree.flatten(model(images, training=False))
     return {
         name: np.asarray(tf.cast(value, "float32")).reshape(len(images), -1)
-        for name, value in zip(network.network_of(model).graph.outputs, found, strict=True)
+        for name, value in zip(network.inspect_model(model).graph.outputs, found, strict=True)
     }
 
 
@@ -542,7 +543,7 @@ def test_nothing_about_the_model_changes(model):
     network._views.clear()  # the layers are called while a function is compiled
     before = state(model)
     activations(model, images)
-    for name in network.network_of(model).heads:
+    for name in network.inspect_model(model).heads:
         grad_cam(model, images, name)
     after = state(model)
     for part in before:
@@ -576,7 +577,7 @@ def test_without_names_every_layer_with_feature_maps(model):
 def test_scores_and_probabilities_are_the_models_own(model):
     images = images_for(model)
     expected = predictions(model, images)
-    heads = network.network_of(model).heads
+    heads = network.inspect_model(model).heads
     assert list(heads) == list(expected)
     for name, predicted in expected.items():
         found = [grad_cam(model, images, name, target) for target in range(heads[name].classes)]
@@ -616,7 +617,7 @@ def test_a_score_is_what_enters_the_ending(name):
     model, squeeze = with_ending(ENDINGS[name][0]), ENDINGS[name][1]
     images = images_for(model)
     ((head_name, predicted),) = predictions(model, images).items()
-    head = network.network_of(model).heads[head_name]
+    head = network.inspect_model(model).heads[head_name]
     found = [grad_cam(model, images, target=target) for target in range(head.classes)]
     scores_of = np.stack([one.scores for one in found], axis=1)
     if head.units < head.classes:
@@ -649,7 +650,7 @@ def test_probabilities_of_units_that_stand_alone(name):
 
 def test_names_of_heads():
     def names(model):
-        return list(network.network_of(model).heads)
+        return list(network.inspect_model(model).heads)
 
     assert names(heads_as_list()) == ["zebra", "ant"]
     assert names(heads_as_dict()) == ["nested/b", "z"]  # Keras sorts them
@@ -658,7 +659,7 @@ def test_names_of_heads():
 
 
 def test_names_in_nested_models_and_of_second_calls():
-    nested = network.network_of(nested_in_two_levels())
+    nested = network.inspect_model(nested_in_two_levels())
     assert [name for name in nested.layers if "conv" in name] == [
         "middle/deepest/conv",
         "middle/conv",
@@ -666,17 +667,17 @@ def test_names_in_nested_models_and_of_second_calls():
     ]
     assert nested.layer("conv").name == "conv"
     assert nested.layer("deepest/conv").name == "middle/deepest/conv"
-    shared = network.network_of(nested_called_twice())
+    shared = network.inspect_model(nested_called_twice())
     assert [name.split("/")[0] for name in shared.convolutions()] == ["shared", "shared"]
     assert shared.convolutions()[1].endswith(" (call 2)")
-    thrice = network.network_of(shared_layer())
+    thrice = network.inspect_model(shared_layer())
     assert thrice.convolutions() == ["shared", "shared (call 2)", "shared (call 3)"]
 
 
 def test_each_call_of_a_shared_layer_has_its_own_activations():
     model = with_random_weights(nested_called_twice())
     images = images_for(model)
-    first, second = network.network_of(model).convolutions()
+    first, second = network.inspect_model(model).convolutions()
     found = activations(model, images)
     inner = model.get_layer("shared")
     np.testing.assert_allclose(found[first], inner(images), 1e-5, 1e-5)
@@ -711,8 +712,8 @@ def test_the_default_layer_is_the_last_convolution_on_the_way_to_the_head():
         assert found.layer == f"{name}_conv"
         # The raw sum is not 0 as it would be on the other branch.
         assert np.abs(found.raw).max() > 1e-3
-        assert "trunk" in network.network_of(model).convolutions(
-            network.network_of(model).heads[name]
+        assert "trunk" in network.inspect_model(model).convolutions(
+            network.inspect_model(model).heads[name]
         )
 
 
@@ -790,7 +791,7 @@ def test_keras2_models_answer_as_they_did():
         for output, answers in expected.items():
             np.testing.assert_allclose(found[output], answers, 1e-5, 1e-6)
             assert answers.std(axis=0).max() > 0.003
-        assert network.network_of(model).convolutions()
+        assert network.inspect_model(model).convolutions()
 
 
 # --- clear errors
@@ -831,9 +832,9 @@ def channels_first():
         ),
         (channels_first, ValueError, "layer 'pool' has the channels first"),
         (lambda: keras.Sequential([keras.Input((5,)), layers.Dense(2)]), ValueError, "one image"),
-        (lambda: "a name", TypeError, "no Keras model: 'a name'"),
-        (lambda: layers.Dense(2), TypeError, "no Keras model"),
-        (lambda: None, TypeError, "no Keras model"),
+        (lambda: "a name", TypeError, "not a Keras model: 'a name'"),
+        (lambda: layers.Dense(2), TypeError, "not a Keras model"),
+        (lambda: None, TypeError, "not a Keras model"),
     ],
 )
 def test_models_that_cannot_be_looked_into(builder, error, message):
@@ -845,7 +846,7 @@ def test_models_that_cannot_be_looked_into(builder, error, message):
 
 def test_an_unbuilt_sequential_without_images_says_how_to_build_it():
     with pytest.raises(ValueError, match="build it first, with model.build"):
-        network.network_of(keras.Sequential([conv()], name="unbuilt"))
+        network.inspect_model(keras.Sequential([conv()], name="unbuilt"))
     model = keras.Sequential([conv(), layers.Flatten()])
     with pytest.raises(ValueError, match="build it first"):
         grad_cam(model, np.zeros(5))
@@ -884,7 +885,7 @@ def test_images_that_do_not_fit(images, message):
 def test_an_integer_input_takes_no_other_values(value, fits):
     model = unsigned_integers()
     if fits:
-        assert network.as_batch(network.network_of(model), ONE + value).dtype == "uint8"
+        assert network.as_batch(network.inspect_model(model), ONE + value).dtype == "uint8"
     else:
         with pytest.raises(ValueError, match="uint8 input cannot hold"):
             grad_cam(model, ONE + value)
@@ -1000,9 +1001,9 @@ def test_a_model_that_is_dropped_is_freed_with_all_that_was_kept(builder):
     model = builder()
     images = images_for(model)
     activations(model, images)
-    for name in network.network_of(model).heads:
+    for name in network.inspect_model(model).heads:
         grad_cam(model, images, name)
-    kept = [weakref.ref(model), weakref.ref(network.network_of(model))]
+    kept = [weakref.ref(model), weakref.ref(network.inspect_model(model))]
     count = len(network._views)
     del model
     for _ in range(2):  # what the first round frees lets go of more
@@ -1019,7 +1020,7 @@ def growth(keep):
     """MiB by which the process grows over many calls; `keep` gets what each returns."""
     model = with_random_weights(open_size())
     images = np.random.default_rng(0).uniform(size=(32, 40, 40, 3)).astype("float32")
-    compiled = network.network_of(model).compiled
+    compiled = network.inspect_model(model).compiled
     before = []
     for number in range(50 + MANY):
         if number == 50:

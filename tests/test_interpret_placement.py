@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from cnnlab.interpret import placement
-from cnnlab.interpret.network import network_of
+from cnnlab.interpret.model.network import inspect_model
 from cnnlab.interpret.placement import Grid, interpolation, stretched
 
 
@@ -46,7 +46,7 @@ STACKS = {
 @pytest.mark.parametrize("stack", STACKS.values(), ids=STACKS)
 def test_a_cell_lies_in_the_middle_of_what_it_reads(stack):
     model = view(*stack)
-    network = network_of(model)
+    network = inspect_model(model)
     call = network.layers[model.layers[-3].name]
     down, across = placement.grids(network, call)
     rows, columns = call.shape[:2]
@@ -63,7 +63,7 @@ def test_two_ways_of_one_geometry_meet():
     ways = [conv(3, padding="same")(inputs), layers.ReLU()(inputs)]
     joined = layers.Add(name="joined")(ways)
     model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(joined)))
-    network = network_of(model)
+    network = inspect_model(model)
     assert placement.grids(network, network.layer("joined")) == (Grid(0.5, 1), Grid(0.5, 1))
 
 
@@ -72,7 +72,7 @@ def test_two_ways_of_different_geometry_are_not_told():
     ways = [conv(3)(inputs), layers.Cropping2D(((2, 0), (2, 0)))(inputs)]
     joined = layers.Add(name="joined")(ways)
     model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(joined)))
-    network = network_of(model)
+    network = inspect_model(model)
     assert placement.grids(network, network.layer("joined")) is None
 
 
@@ -85,7 +85,7 @@ def test_unknown_geometry_is_not_told():
             layers.Dense(2),
         ]
     )
-    network = network_of(model)
+    network = inspect_model(model)
     assert placement.grids(network, network.layer("up")) is None
 
 

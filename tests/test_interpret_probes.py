@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 from keras import layers
 
-from cnnlab import lines, mnist, model_files
-from cnnlab.interpret import examples, loading, probe_plots, probes
+from cnnlab import lines, mnist, pretrained
 from cnnlab.interpret.activations import dead_channels
-from cnnlab.interpret.network import network_of
+from cnnlab.interpret.checks import probes
+from cnnlab.interpret.figures import checks as check_plots
+from cnnlab.interpret.model import loading
+from cnnlab.interpret.model.network import inspect_model
 
 
 @pytest.fixture(scope="module")
@@ -79,21 +81,21 @@ def test_dead_channels_are_dead_for_all_images_not_for_one(model):
 
 def test_the_figure_has_a_panel_for_each_network():
     rows = {"image": {"angle": 0.1}, "a": {"angle": 0.9}, "b": {"angle": 1.0}}
-    figure = probe_plots.draw({"one": rows, "two": rows}, {"angle": "black"})
+    figure = check_plots.draw({"one": rows, "two": rows}, {"angle": "black"})
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["one", "two"]
     (curve,) = figure.axes[0].lines
-    np.testing.assert_allclose(curve.get_ydata(), [90, 10, probe_plots.FLOOR])
+    np.testing.assert_allclose(curve.get_ydata(), [90, 10, check_plots.FLOOR])
 
 
-@pytest.mark.parametrize("name", model_files.MODELS)
+@pytest.mark.parametrize("name", pretrained.MODELS)
 def test_every_model_of_ours_has_images_and_names(name):
     model = loading.load(name)
-    network = network_of(model)
-    names = examples.class_names(name, model)
+    network = inspect_model(model)
+    names = pretrained.class_names(name, list(inspect_model(model).heads))
     for head in network.heads.values():
         assert len(names[head.name]) == head.classes
-    shown = examples.images_for(name)
-    assert len(shown) == examples.COUNT
+    shown = pretrained.images_for(name)
+    assert len(shown) == pretrained.COUNT
     assert shown.shape[1:3] == network.graph.input_shape[:2]
     assert network.graph.input_shape[2] == (1 if shown.ndim == 3 else 3)
 
@@ -105,12 +107,12 @@ def test_images_were_never_trained_on():
     pool, classes = np.concatenate([x_train, x_test]), np.concatenate([y_train, y_test])
     split = splits.stratified(classes, test=0.4, seed=0)
     trained = {image.tobytes() for image in pool[np.concatenate([split.train, split.validation])]}
-    shown = examples.images_for("task1-mnist")
+    shown = pretrained.images_for("task1-mnist")
     assert not any(image.tobytes() in trained for image in shown)
     drawn = {image.tobytes() for image in lines.load().images}
-    assert not any(image.tobytes() in drawn for image in examples.images_for("task2"))
+    assert not any(image.tobytes() in drawn for image in pretrained.images_for("task2"))
 
 
 def test_other_models_have_none(model):
-    assert examples.class_names("mine.keras", model) == {}
-    assert examples.images_for("mine.keras") is None
+    assert pretrained.class_names("mine.keras", ["one"]) == {}
+    assert pretrained.images_for("mine.keras") is None

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlab import cli, line_files, line_pictures, lines
+from cnnlab import __main__ as main
+from cnnlab import lines
+from cnnlab.lines import files, pictures
 
 RECIPE = lines.recipe(3, 0)
 
@@ -28,7 +30,7 @@ def dataset():
 @pytest.fixture
 def npz(tmp_path, dataset):
     path = tmp_path / "some.npz"
-    line_files.write_npz(path, dataset, RECIPE)
+    files.write_npz(path, dataset, RECIPE)
     return path
 
 
@@ -37,7 +39,7 @@ def folder(tmp_path, dataset):
     """A folder with the first image of eight classes."""
     folder = tmp_path / "images"
     part = lines.Lines(*(array[:24:3] for array in dataset))
-    line_files.write_folder(folder, part, "png", RECIPE)
+    files.write_folder(folder, part, "png", RECIPE)
     return folder
 
 
@@ -129,7 +131,7 @@ def test_broken_cache_is_made_again(cache, damage):
         cache.write_text("")
     else:
         recipe = "an older drawing" if damage == "out of date" else lines.recipe(1, 0)
-        line_files.write_npz(cache, lines.generate(1), recipe)
+        files.write_npz(cache, lines.generate(1), recipe)
     assert same(lines.load(), first)
     assert same(lines.load(cache), first)
 
@@ -180,7 +182,7 @@ def test_two_at_once(cache):
 
 
 def test_png_folder_comes_back(tmp_path, dataset):
-    line_files.write_folder(tmp_path / "png", dataset, "png", RECIPE)
+    files.write_folder(tmp_path / "png", dataset, "png", RECIPE)
     names = {f"{a}_{b}_{c}_{d}_{n}.png" for a, b, c, d in lines.decode(range(96)) for n in range(3)}
     assert set(os.listdir(tmp_path / "png")) == names
     read = lines.load(tmp_path / "png")
@@ -191,14 +193,14 @@ def test_png_folder_comes_back(tmp_path, dataset):
 
 
 def test_another_program_reads_the_same_image(tmp_path, dataset):
-    line_files.write_folder(tmp_path / "png", dataset, "png", RECIPE)
+    files.write_folder(tmp_path / "png", dataset, "png", RECIPE)
     image = cv2.imread(str(tmp_path / "png" / "1_1_9_0_2.png"))[:, :, ::-1]
     assert np.array_equal(image, dataset.images[lines.encode((1, 1, 9, 0)) * 3 + 2])
     assert image[..., 0].any()
 
 
 def test_jpg_folder_comes_back_nearly(tmp_path, dataset):
-    line_files.write_folder(tmp_path / "jpg", dataset, "jpg", RECIPE)
+    files.write_folder(tmp_path / "jpg", dataset, "jpg", RECIPE)
     read = lines.load(tmp_path / "jpg")
     difference = np.abs(read.images.astype(int) - dataset.images)
     print(f"jpg: worst pixel {difference.max()} of 255, mean {difference.mean():.2f}")
@@ -256,7 +258,7 @@ def test_empty_folder_is_rejected(tmp_path):
 def test_nothing_is_overwritten(tmp_path, dataset):
     (tmp_path / "thesis.txt").write_text("dear")
     with pytest.raises(FileExistsError, match="is not empty"):
-        line_files.write_folder(tmp_path, dataset, "png", RECIPE)
+        files.write_folder(tmp_path, dataset, "png", RECIPE)
     assert os.listdir(tmp_path) == ["thesis.txt"]
 
 
@@ -271,13 +273,13 @@ def test_a_failed_folder_is_emptied(tmp_path, dataset, monkeypatch):
 
     monkeypatch.setattr(Image.Image, "save", save)
     with pytest.raises(OSError, match="No space left"):
-        line_files.write_folder(tmp_path / "new", dataset, "png", RECIPE)
+        files.write_folder(tmp_path / "new", dataset, "png", RECIPE)
     assert len(saved) == 5
     assert os.listdir(tmp_path / "new") == []
 
 
 def test_sheet_shows_every_class_unsmoothed(tmp_path, dataset):
-    line_pictures.draw_sheet(tmp_path / "sheet.png", dataset)
+    pictures.draw_sheet(tmp_path / "sheet.png", dataset)
     sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB"))
     left, top, tile, scale = 250, 150, 32, 4
     for index, (length, width, angle, color) in enumerate(lines.decode(range(96)).astype(int)):
@@ -290,7 +292,7 @@ def test_sheet_shows_every_class_unsmoothed(tmp_path, dataset):
 
 def test_sheet_repeats_and_can_be_a_pdf(tmp_path, dataset):
     for name in ("a.png", "b.png", "a.pdf", "b.pdf"):
-        line_pictures.draw_sheet(tmp_path / name, dataset)
+        pictures.draw_sheet(tmp_path / name, dataset)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
@@ -298,14 +300,14 @@ def test_sheet_repeats_and_can_be_a_pdf(tmp_path, dataset):
 
 def test_sheet_needs_all_classes(tmp_path, dataset):
     with pytest.raises(ValueError, match="needs all 96 classes, not 1"):
-        line_pictures.draw_sheet(tmp_path / "a.png", lines.Lines(*(a[:3] for a in dataset)))
+        pictures.draw_sheet(tmp_path / "a.png", lines.Lines(*(a[:3] for a in dataset)))
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi"])
 def test_film_shows_every_class(tmp_path, suffix):
     dataset = lines.generate(per_class=10)
     path = tmp_path / f"film{suffix}"
-    line_pictures.write_film(path, dataset)
+    pictures.write_film(path, dataset)
     film = cv2.VideoCapture(str(path))
     assert film.get(cv2.CAP_PROP_FPS) == 2
     frames = []
@@ -324,13 +326,13 @@ def test_film_shows_every_class(tmp_path, suffix):
 
 def test_film_of_ninety_images_has_ten_frames_a_class(dataset):
     many = lines.Lines(*(array[:3].repeat(40, 0) for array in dataset))
-    assert len(list(line_pictures._film_frames(many))) == 10
+    assert len(list(pictures._film_frames(many))) == 10
 
 
 def test_command_line_writes_everything(tmp_path, dataset, capsys):
     out, sheet = tmp_path / "deep" / "out", tmp_path / "sheet.png"
     arguments = ["lines", "--per-class", "3", "--out", str(out), "--format", "npz"]
-    assert cli.main([*arguments, "--sheet", str(sheet)]) == 0
+    assert main.main([*arguments, "--sheet", str(sheet)]) == 0
     assert same(lines.load(out / "lines.npz"), dataset)
     assert sheet.exists()
     assert "288 images as npz" in capsys.readouterr().out
@@ -338,7 +340,7 @@ def test_command_line_writes_everything(tmp_path, dataset, capsys):
 
 def test_command_line_seed(tmp_path):
     arguments = ["lines", "--per-class", "1", "--seed", "7", "--out", str(tmp_path / "new")]
-    assert cli.main(arguments) == 0
+    assert main.main(arguments) == 0
     assert np.array_equal(lines.load(tmp_path / "new").images, lines.generate(1, seed=7).images)
 
 
@@ -364,7 +366,7 @@ def test_command_line_errors_are_one_sentence(tmp_path, monkeypatch, capsys, arg
     (tmp_path / "FULL").mkdir()
     (tmp_path / "FULL" / "file").write_text("")
     try:
-        code = cli.main(arguments.split())
+        code = main.main(arguments.split())
     except SystemExit as end:
         code = end.code
     error = capsys.readouterr().err

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnnlab import line_variants, lines
+from cnnlab import lines
+from cnnlab.lines import variants
 
 # Two images of each class, their ends moved; then recolored at random; then at 40 %. Other bytes
 # mean that the recipes train and test on other images.
@@ -30,7 +31,7 @@ def test_recolored_by_hand():
     """Seven by one, a quarter in the upper row; at both ends half a pixel."""
     image = lines.render(7, 1, 0, (10, 14.25))
     assert image[0, 13:15, 6:14, 0].tolist() == [[32, *[64] * 6, 32], [96, *[191] * 6, 96]]
-    found = line_variants.recolored(image, (200, 100, 0))
+    found = variants.recolored(image, (200, 100, 0))
     expected = np.zeros_like(image)
     expected[0, 13:15, 6:14, 0] = [[25, *[50] * 6, 25], [75, *[150] * 6, 75]]
     expected[0, 13:15, 6:14, 1] = [[13, *[25] * 6, 13], [38, *[75] * 6, 38]]
@@ -38,19 +39,19 @@ def test_recolored_by_hand():
 
 
 def test_full_colors_move_the_channel_exactly(dataset):
-    green = line_variants.recolored(dataset.images, (0, 255, 0))
+    green = variants.recolored(dataset.images, (0, 255, 0))
     assert np.array_equal(green[..., 1], dataset.images.max(axis=-1))
     assert not green[..., [0, 2]].any()
-    white = line_variants.recolored(dataset.images, (255, 255, 255))
+    white = variants.recolored(dataset.images, (255, 255, 255))
     assert np.array_equal(white, np.repeat(green[..., 1:2], 3, axis=-1))
     own = np.array(list(lines.COLORS.values()))[dataset.labels[:, 3]]
-    assert np.array_equal(line_variants.recolored(green, own), dataset.images)
+    assert np.array_equal(variants.recolored(green, own), dataset.images)
 
 
 @settings(max_examples=50, deadline=None)
 @given(color=st.tuples(*[st.integers(0, 255)] * 3))
 def test_every_level_is_scaled_and_rounded(color):
-    found = line_variants.recolored(LEVELS, color)[0].reshape(256, 3)
+    found = variants.recolored(LEVELS, color)[0].reshape(256, 3)
     exact = np.arange(256)[:, None] * np.array(color) / 255
     assert np.abs(found - exact).max() <= 0.5 + 1e-4
 
@@ -58,10 +59,10 @@ def test_every_level_is_scaled_and_rounded(color):
 def test_each_image_gets_its_own_color():
     images = np.repeat(LEVELS, 3, axis=0)
     colors = np.array([(255, 0, 0), (0, 128, 0), (1, 2, 255)])
-    together = line_variants.recolored(images, colors)
+    together = variants.recolored(images, colors)
     for index, color in enumerate(colors):
-        assert np.array_equal(together[index : index + 1], line_variants.recolored(LEVELS, color))
-    assert line_variants.recolored(images[:0], colors[:0]).shape == (0, 16, 16, 3)
+        assert np.array_equal(together[index : index + 1], variants.recolored(LEVELS, color))
+    assert variants.recolored(images[:0], colors[:0]).shape == (0, 16, 16, 3)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_each_image_gets_its_own_color():
 )
 def test_recolored_refuses_colors(colors, message):
     with pytest.raises(ValueError, match=message):
-        line_variants.recolored(np.repeat(LEVELS, 2, axis=0), colors)
+        variants.recolored(np.repeat(LEVELS, 2, axis=0), colors)
 
 
 @pytest.mark.parametrize(
@@ -95,13 +96,13 @@ def test_recolored_refuses_colors(colors, message):
     ],
 )
 def test_images_of_the_wrong_kind(images):
-    for call in (line_variants.recolored, line_variants.dimmed):
+    for call in (variants.recolored, variants.dimmed):
         with pytest.raises(ValueError, match=r"uint8 \(n, h, w, 3\) is needed"):
-            call(images, (0, 255, 0) if call is line_variants.recolored else 0.5)
+            call(images, (0, 255, 0) if call is variants.recolored else 0.5)
 
 
 def test_random_colors_are_bright_and_of_all_kinds():
-    colors = line_variants.random_colors(3000, np.random.default_rng(1))
+    colors = variants.random_colors(3000, np.random.default_rng(1))
     assert colors.shape == (3000, 3) and colors.dtype == np.int64
     assert (colors.max(axis=1) == 255).all() and colors.min() == 0
     full = (colors == 255).mean(axis=0)  # a third, and 1 in 256 of the others
@@ -113,7 +114,7 @@ def test_random_colors_are_bright_and_of_all_kinds():
 
 def test_random_colors_are_repeatable():
     first, again, other = (
-        line_variants.random_colors(5, np.random.default_rng(seed)) for seed in (1, 1, 2)
+        variants.random_colors(5, np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -132,7 +133,7 @@ def test_random_colors_are_repeatable():
     ],
 )
 def test_dimmed_by_hand(brightness, levels, expected):
-    dark = line_variants.dimmed(LEVELS, brightness)
+    dark = variants.dimmed(LEVELS, brightness)
     assert dark.dtype == np.uint8 and not dark[..., 1:].any()
     assert dark[0, ..., 0].ravel()[levels].tolist() == expected
 
@@ -140,7 +141,7 @@ def test_dimmed_by_hand(brightness, levels, expected):
 @pytest.mark.parametrize("brightness", [-0.01, 1.01, 40, float("nan"), float("inf")])
 def test_dimmed_refuses(brightness):
     with pytest.raises(ValueError, match=rf"brightness {brightness} .* in 0\.\.1"):
-        line_variants.dimmed(LEVELS, brightness)
+        variants.dimmed(LEVELS, brightness)
 
 
 # --- ends on whole pixels
@@ -165,7 +166,7 @@ def moved(length, width, angle, x, y):
 
 
 def test_every_line_is_moved_or_exactly_as_it_was(dataset):
-    found = line_variants.snapped(dataset.labels, dataset.centers)
+    found = variants.snapped(dataset.labels, dataset.centers)
     kept = 0
     for image, original, label, center in zip(
         found, dataset.images, dataset.labels, dataset.centers.astype(float), strict=True
@@ -184,10 +185,10 @@ def test_every_line_is_moved_or_exactly_as_it_was(dataset):
 @pytest.mark.parametrize("color", [0, 1])
 @pytest.mark.parametrize("width", [0, 1])
 @pytest.mark.parametrize("length", [0, 1])
-def test_upright_and_flat_lines_have_no_grey(length, width, color):
+def test_upright_and_flat_lines_have_no_gray(length, width, color):
     """Seven or fifteen whole pixels in one or three whole rows, found by hand."""
     pixels, rows = lines.LENGTHS[length], lines.WIDTHS[width]
-    flat, upright = line_variants.snapped(
+    flat, upright = variants.snapped(
         [(length, width, 0, color), (length, width, 6, color)], [(12.2, 9.9), (9.9, 12.2)]
     )
     expected = np.zeros((28, 28, 3), np.uint8)
@@ -199,14 +200,14 @@ def test_upright_and_flat_lines_have_no_grey(length, width, color):
 
 
 def test_slanted_lines_end_in_the_middle_of_pixels():
-    """The ends are measured from the pixels: centre of mass, and second moments of thin lines."""
+    """The ends are measured from the pixels: center of mass, and second moments of thin lines."""
     random = np.random.default_rng(5)
     labels = np.array([(1, 0, angle, 0) for angle in (1, 2, 3, 5, 8, 10, 11) for _ in range(20)])
     centers = random.uniform(9.5, 18.5, (len(labels), 2))
     ends = {
         name: measured_ends(images)
         for name, images in (
-            ("moved", line_variants.snapped(labels, centers)),
+            ("moved", variants.snapped(labels, centers)),
             ("as it was", lines.render(15, 1, np.array(lines.ANGLES)[labels[:, 2]], centers)),
         )
     }
@@ -232,9 +233,9 @@ def measured_ends(images):
 def test_a_line_that_would_be_cut_by_hand():
     """15°, its left end goes to (0.5, 11.5), its right to (6.5, 9.5): it reaches to x = -0.13."""
     center = (3.633, 10.523)
-    image = line_variants.snapped([(0, 0, 1, 1)], [center])
+    image = variants.snapped([(0, 0, 1, 1)], [center])
     assert np.array_equal(image, lines.render(7, 1, 15, center, (0, 0, 255)))
-    inside = line_variants.snapped([(0, 0, 1, 1)], [(center[0] + 1, center[1])])
+    inside = variants.snapped([(0, 0, 1, 1)], [(center[0] + 1, center[1])])
     assert np.array_equal(
         inside, lines.render(1 + 40**0.5, 1, np.degrees(np.arctan(1 / 3)), (4.5, 10.5), (0, 0, 255))
     )
@@ -242,13 +243,13 @@ def test_a_line_that_would_be_cut_by_hand():
 
 def test_one_by_one_is_the_same_as_together(dataset):
     some = slice(None, None, 37)
-    together = line_variants.snapped(dataset.labels[some], dataset.centers[some])
+    together = variants.snapped(dataset.labels[some], dataset.centers[some])
     assert together.dtype == np.uint8 and together.shape[1:] == (28, 28, 3)
     for image, label, center in zip(
         together, dataset.labels[some], dataset.centers[some], strict=True
     ):
-        assert np.array_equal(line_variants.snapped([label], [center]), [image])
-    assert len(line_variants.snapped(dataset.labels[:0], dataset.centers[:0])) == 0
+        assert np.array_equal(variants.snapped([label], [center]), [image])
+    assert len(variants.snapped(dataset.labels[:0], dataset.centers[:0])) == 0
 
 
 @pytest.mark.parametrize(
@@ -271,14 +272,14 @@ def test_one_by_one_is_the_same_as_together(dataset):
 )
 def test_snapped_refuses(labels, centers, message):
     with pytest.raises(ValueError, match=message):
-        line_variants.snapped(labels, centers)
+        variants.snapped(labels, centers)
 
 
 def test_same_bytes_on_every_machine():
     some = lines.generate(per_class=2)
-    snapped = line_variants.snapped(some.labels, some.centers)
+    snapped = variants.snapped(some.labels, some.centers)
     assert hashlib.sha256(snapped).hexdigest() == SNAPPED_SHA256
-    colors = line_variants.random_colors(len(snapped), np.random.default_rng(0))
-    recolored = line_variants.recolored(snapped, colors)
+    colors = variants.random_colors(len(snapped), np.random.default_rng(0))
+    recolored = variants.recolored(snapped, colors)
     assert hashlib.sha256(recolored).hexdigest() == RECOLORED_SHA256
-    assert hashlib.sha256(line_variants.dimmed(recolored, 0.4)).hexdigest() == DIMMED_SHA256
+    assert hashlib.sha256(variants.dimmed(recolored, 0.4)).hexdigest() == DIMMED_SHA256

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnnlab import lines, rectangles
+from cnnlab import lines
+from cnnlab.lines import coverage
 
 # The 96,000 images of seed 0. Another value on another machine means other images.
 IMAGES_SHA256 = "a029525df3c28eb4b2fa3dcb90cb9afa1d085c491a9f58de5fc12006cd19a6a5"
@@ -85,11 +86,11 @@ def corners_of(length, width, angle, x, y):
 
 
 def test_all_classes_have_their_geometry(dataset):
-    """Every image of the dataset, at its random centre between the pixels.
+    """Every image of the dataset, at its random center between the pixels.
 
     The moments of 28 x 28 samples are themselves off by up to this much (of exact, unrounded areas
-    too: 0.144 pixels, 0.54°), by an amount that depends on the centre; so the mean over a class's
-    1,000 centres tells more, and is held to a much smaller error.
+    too: 0.144 pixels, 0.54°), by an amount that depends on the center; so the mean over a class's
+    1,000 centers tells more, and is held to a much smaller error.
     """
     found = np.concatenate([measure(part) for part in np.split(dataset.images, 96)], axis=1)
     true = np.stack([*geometry(dataset.labels), *dataset.centers.T])
@@ -140,21 +141,21 @@ def test_the_outermost_centers_are_inside(class_index):
 
     length, width, angle = geometry(lines.decode([class_index]))
     centers = lines._draw_centers(Stream(), 2, length[0], width[0], angle[0]).astype(float)
-    half = rectangles.half_extent(length[0], width[0], *rectangles.direction(angle[0]))
+    half = coverage.half_extent(length[0], width[0], *coverage.direction(angle[0]))
     assert (centers >= half).all()
     assert (centers <= 28 - np.array(half)).all()
 
 
 def test_sine_and_cosine_are_rounded():
-    assert [float(v) for v in rectangles.direction(60.0)] == [0.5, 0.866025403784]
-    assert [float(v) for v in rectangles.direction(90.0)] == [0, 1]
-    assert [float(v) for v in rectangles.direction(179.99999999)] == [-1, 0]
+    assert [float(v) for v in coverage.direction(60.0)] == [0.5, 0.866025403784]
+    assert [float(v) for v in coverage.direction(90.0)] == [0, 1]
+    assert [float(v) for v in coverage.direction(179.99999999)] == [-1, 0]
 
 
 def test_centers_reach_all_positions(dataset):
     """Uniform from limit to limit: the mean is in the middle, the extremes touch both ends."""
     length, width, angle = geometry(dataset.labels)
-    half = np.stack(rectangles.half_extent(length, width, *rectangles.direction(angle)), -1)
+    half = np.stack(coverage.half_extent(length, width, *coverage.direction(angle)), -1)
     fraction = ((dataset.centers - half) / (28 - 2 * half)).reshape(96, 1000, 2)
     assert np.abs(fraction.mean(1) - 0.5).max() < 0.05  # five standard errors
     assert fraction.min(1).max() < 0.015
@@ -205,7 +206,7 @@ def test_bytes_do_not_depend_on_threads(monkeypatch, cores):
 
 def test_repeated_images_are_drawn_again():
     class Stream:
-        """Raw output that repeats its first three centres once before it goes on."""
+        """Raw output that repeats its first three centers once before it goes on."""
 
         def __init__(self):
             fresh = np.random.PCG64(5).random_raw(20)
@@ -232,7 +233,7 @@ def areas_of(drawn, size):
     """The areas of whole images (n, size, size), out of their windows."""
     areas = np.zeros((len(drawn), size, size))
     for image, window, top, left in zip(
-        areas, *rectangles.coverage(np.array(drawn), size), strict=True
+        areas, *coverage.coverage(np.array(drawn), size), strict=True
     ):
         side = len(window)
         image[top : top + side, left : left + side] = window

@@ -11,8 +11,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from cnnlab import network_graph, network_layout, runtime
-from cnnlab.network_graph import Box
+from cnnlab import runtime
+from cnnlab.plots import network_graph, network_layout
+from cnnlab.plots.network_graph import Box
 
 runtime.start(seed=0)
 
@@ -408,7 +409,7 @@ def test_layout_of_any_graph(seed):
 
 
 def test_errors():
-    with pytest.raises(TypeError, match=r"no Keras model: 'net' \(str\)"):
+    with pytest.raises(TypeError, match=r"not a Keras model: 'net' \(str\)"):
         network_graph.draw("net")
     with pytest.raises(TypeError, match="Dense"):
         network_graph.draw(layers.Dense(3))
@@ -433,6 +434,6 @@ def test_built_by_a_call_and_smallest_models():
 
 
 def test_import_needs_no_keras():
-    code = "import sys, cnnlab.network_graph;"
+    code = "import sys, cnnlab.plots.network_graph;"
     code += "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=os.environ).returncode == 0

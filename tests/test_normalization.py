@@ -1,4 +1,4 @@
-"""Batch normalisation by one kernel: the same results as Keras's own."""
+"""Batch normalization by one kernel: the same results as Keras's own."""
 
 import inspect
 import subprocess
@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cnnlab import normalization, runtime
+from cnnlab import runtime
+from cnnlab.training import fused_batch_norm
 
 ORIGINAL = inspect.unwrap(keras.layers.BatchNormalization.call)
 
@@ -17,7 +18,7 @@ ORIGINAL = inspect.unwrap(keras.layers.BatchNormalization.call)
 @pytest.fixture(autouse=True)
 def fused(monkeypatch):
     monkeypatch.setattr(keras.layers.BatchNormalization, "call", ORIGINAL)
-    normalization.fuse()
+    fused_batch_norm.switch_on(quiet=True)
 
 
 def kernels(layer, images, **options):
@@ -90,7 +91,7 @@ def test_outside_training_nothing_changes():
 
 def test_second_call_changes_nothing():
     before = keras.layers.BatchNormalization.call
-    normalization.fuse()
+    fused_batch_norm.switch_on(quiet=True)
     assert keras.layers.BatchNormalization.call is before
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from cnnlab import lines, other_programs
+from cnnlab import lines
+from cnnlab.lines import other_programs
 
 PROGRAMS = [*other_programs.TEST, *other_programs.DEVELOPMENT]
 

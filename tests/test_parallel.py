@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from cnnlab import parallel
+from cnnlab.training import workers
 
 
 def described(images, factor):
@@ -14,7 +14,7 @@ def described(images, factor):
 
     print("threads", tf.config.threading.get_intra_op_parallelism_threads())
     print(f"factor {factor}")
-    threads = [os.environ[name] for name in parallel.THREADS]
+    threads = [os.environ[name] for name in workers.THREADS]
     return float(images.sum()) * factor, os.getpid(), threads, images.flags.writeable
 
 
@@ -28,7 +28,7 @@ def dying():
 
 def test_results_and_text_come_in_order(capsys):
     images = np.ones((600, 500))  # large enough for a file
-    found = parallel.side_by_side({"slow": (described, images, 3), "fast": (described, images, 2)})
+    found = workers.side_by_side({"slow": (described, images, 3), "fast": (described, images, 2)})
     assert list(found) == ["slow", "fast"]
     (slow, process, threads, writeable), (fast, *_) = found.values()
     assert (slow, fast) == (900_000, 600_000)
@@ -40,7 +40,7 @@ def test_results_and_text_come_in_order(capsys):
 
 def test_functions_of_a_notebook_can_be_sent():
     offset = 5
-    assert parallel.side_by_side({"sum": (lambda a, b: a + b + offset, 1, 2)}) == {"sum": 8}
+    assert workers.side_by_side({"sum": (lambda a, b: a + b + offset, 1, 2)}) == {"sum": 8}
 
 
 def test_models_come_back_with_their_weights():
@@ -52,55 +52,55 @@ def test_models_come_back_with_their_weights():
         model.fit(np.ones((4, 3)), np.ones((4, units)), verbose=0)
         return model, model.get_weights()
 
-    for model, weights in parallel.side_by_side({"a": (make, 2), "b": (make, 5)}).values():
+    for model, weights in workers.side_by_side({"a": (make, 2), "b": (make, 5)}).values():
         for ours, theirs in zip(model.get_weights(), weights, strict=True):
             np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_failure_is_named():
     with pytest.raises(RuntimeError, match="^second failed: KeyError: 'gone'$"):
-        parallel.side_by_side({"first": (abs, -1), "second": (failing, "gone")})
+        workers.side_by_side({"first": (abs, -1), "second": (failing, "gone")})
 
 
 def test_a_process_that_dies_is_an_error():
     with pytest.raises(RuntimeError, match="terminated"):
-        parallel.side_by_side({"first": (abs, -1), "second": (dying,)})
-    assert parallel.side_by_side({"first": (abs, -1)}) == {"first": 1}  # and the next call works
+        workers.side_by_side({"first": (abs, -1), "second": (dying,)})
+    assert workers.side_by_side({"first": (abs, -1)}) == {"first": 1}  # and the next call works
 
 
 def test_no_jobs():
-    assert parallel.side_by_side({}) == {}
+    assert workers.side_by_side({}) == {}
 
 
 def growing(megabytes):
-    parallel.kept = np.ones((megabytes, 1 << 17))  # as TensorFlow keeps memory of what it has done
+    workers.kept = np.ones((megabytes, 1 << 17))  # as TensorFlow keeps memory of what it has done
     time.sleep(1.1)  # joblib looks once a second
-    return os.getpid(), os.environ[parallel.THREADS[0]]
+    return os.getpid(), os.environ[workers.THREADS[0]]
 
 
 def test_a_process_that_has_grown_is_replaced_without_a_word(recwarn):
     sizes = 0, 0, 500, 500, 0, 0, 0, 0
     jobs = {str(number): (growing, size) for number, size in enumerate(sizes)}
-    processes, threads = zip(*parallel.side_by_side(jobs).values(), strict=True)
+    processes, threads = zip(*workers.side_by_side(jobs).values(), strict=True)
     assert len(set(processes)) > 2
     assert set(threads) == {"1"}
     assert not list(recwarn)
 
 
 def test_this_process_keeps_its_environment(monkeypatch):
-    monkeypatch.setenv(parallel.THREADS[0], "7")
-    monkeypatch.delenv(parallel.THREADS[1], raising=False)
-    _, _, threads, _ = parallel.side_by_side({"one": (described, np.ones(3), 1)})["one"]
+    monkeypatch.setenv(workers.THREADS[0], "7")
+    monkeypatch.delenv(workers.THREADS[1], raising=False)
+    _, _, threads, _ = workers.side_by_side({"one": (described, np.ones(3), 1)})["one"]
     assert threads == ["1", "1"]
-    assert os.environ[parallel.THREADS[0]] == "7"
-    assert parallel.THREADS[1] not in os.environ
+    assert os.environ[workers.THREADS[0]] == "7"
+    assert workers.THREADS[1] not in os.environ
 
 
 def test_processes_use_large_pages_unless_the_caller_says_otherwise(monkeypatch):
-    variable, value = parallel.LARGE_PAGES
+    variable, value = workers.LARGE_PAGES
     jobs = {"one": (lambda: os.environ.get(variable),)}
     monkeypatch.delenv(variable, raising=False)
-    assert parallel.side_by_side(jobs) == {"one": value}
+    assert workers.side_by_side(jobs) == {"one": value}
     assert variable not in os.environ
     monkeypatch.setenv(variable, "glibc.malloc.hugetlb=0")
-    assert parallel.side_by_side(jobs) == {"one": "glibc.malloc.hugetlb=0"}
+    assert workers.side_by_side(jobs) == {"one": "glibc.malloc.hugetlb=0"}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cnnlab import quick
+from cnnlab.training import compiled_loop
 
 
 def network():
@@ -25,7 +25,7 @@ def problem(count=64):
 def trained(seed=0, **options):
     model = network()
     options = {"examples": 640, "batch_size": 16, "learning_rate": 0.1} | options
-    steps = quick.train_in_one_loop(model, *problem(), squared, seed=seed, **options)
+    steps = compiled_loop.train_in_one_loop(model, *problem(), squared, seed=seed, **options)
     return model.get_weights(), steps
 
 
@@ -50,7 +50,7 @@ def test_every_image_once_before_one_comes_again():
         return tf.reduce_mean(outputs**2)
 
     numbers = np.arange(20, dtype="float32")[:, None]
-    quick.train_in_one_loop(network(), np.ones((20, 4), "float32"), numbers, loss, 50, 5)
+    compiled_loop.train_in_one_loop(network(), np.ones((20, 4), "float32"), numbers, loss, 50, 5)
     assert len(seen) == 50
     assert sorted(seen[:20]) == sorted(seen[20:40]) == list(range(20))
     assert len(set(seen[40:])) == 10
@@ -58,7 +58,7 @@ def test_every_image_once_before_one_comes_again():
 
 
 def test_the_rate_rises_for_a_quarter_and_falls():
-    schedule = quick._rise_and_fall(0.4, 100)
+    schedule = compiled_loop._rise_and_fall(0.4, 100)
     rates = [float(schedule(step)) for step in range(100)]
     assert rates[0] == pytest.approx(0.04)
     assert np.argmax(rates) == 25
@@ -76,4 +76,4 @@ def test_what_cannot_be_trained_is_an_error(options, answers):
     images, values = problem()
     options = {"examples": 640, "batch_size": 16} | options
     with pytest.raises(ValueError, match=f"64 images, {answers} answers and"):
-        quick.train_in_one_loop(network(), images, values[:answers], squared, **options)
+        compiled_loop.train_in_one_loop(network(), images, values[:answers], squared, **options)

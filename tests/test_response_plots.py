@@ -6,7 +6,7 @@ import pytest
 from matplotlib.colors import to_hex
 from test_head_plots import markers, overlapping, refused
 
-from cnnlab import lines, response_plots
+from cnnlab import lines, plots
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def softmax_of_angles(angles, shift=0.0):
 def test_angle_responses_go_all_the_way_around():
     angles = np.arange(0, 181.0)
     probabilities = softmax_of_angles(angles)
-    figure = response_plots.angle_responses(angles, probabilities, "thin lines")
+    figure = plots.angle_responses(angles, probabilities, "thin lines")
     around, _ = figure.axes
     assert len(around.lines) == len(around.patches) == 12
     turned, drawn = around.lines[3].get_data()
@@ -40,7 +40,7 @@ def test_angle_responses_go_all_the_way_around():
 
 def test_angle_responses_find_the_crossovers():
     angles = np.arange(0, 180, 0.5)
-    figure = response_plots.angle_responses(angles, softmax_of_angles(angles, shift=0.3))
+    figure = plots.angle_responses(angles, softmax_of_angles(angles, shift=0.3))
     flat = figure.axes[1]
     dots = [line.get_data() for line in markers(flat, "o")]
     assert [x for x, _ in dots] == pytest.approx([7.8, 22.8, 37.8], abs=0.02)
@@ -52,7 +52,7 @@ def test_angle_responses_find_the_crossovers():
 
 
 def test_angle_responses_may_never_cross():
-    figure = response_plots.angle_responses([0, 90, 180], np.full((3, 12), 1 / 12))
+    figure = plots.angle_responses([0, 90, 180], np.full((3, 12), 1 / 12))
     assert figure.axes[1].get_title(loc="left") == "neighbors are equal at no angle"
 
 
@@ -68,7 +68,7 @@ def test_angle_responses_may_never_cross():
 )
 def test_angle_responses_refuse(angles, probabilities, message):
     with refused(message):
-        response_plots.angle_responses(angles, probabilities)
+        plots.angle_responses(angles, probabilities)
 
 
 @pytest.mark.parametrize(
@@ -76,14 +76,14 @@ def test_angle_responses_refuse(angles, probabilities, message):
     [([-1, 1, 3], [0.5]), ([-1, 0, 1], [1]), ([1, -3, 1], [0.25, 1.75]), ([1, 2, 3], [])],
 )
 def test_crossings(heights, expected):
-    found = response_plots.crossings_of(np.arange(3.0), np.array(heights, float))
+    found = plots.crossings_of(np.arange(3.0), np.array(heights, float))
     assert found == pytest.approx(expected)
 
 
 def test_size_responses_mark_where_half_is_crossed():
     lengths, widths = np.arange(5, 18), np.linspace(0.5, 4, 15)
     ramp = np.clip((lengths - 7) / 8, 0, 1)
-    figure = response_plots.size_responses(
+    figure = plots.size_responses(
         lengths,
         {"thin": ramp, "blue": np.zeros(13)},
         widths,
@@ -113,12 +113,12 @@ def test_size_responses_mark_where_half_is_crossed():
 )
 def test_size_responses_refuse(lengths, curves, message):
     with refused(message):
-        response_plots.size_responses(lengths, curves, [1, 3], {"short": [0, 1]})
+        plots.size_responses(lengths, curves, [1, 3], {"short": [0, 1]})
 
 
 def test_many_crossings_are_summed_up():
     lengths = np.arange(3.0, 9.0)
     wavy = {"wavy": np.array([0.4, 0.6, 0.4, 0.6, 0.4, 0.6])}
-    figure = response_plots.size_responses(lengths, wavy, lengths, wavy)
+    figure = plots.size_responses(lengths, wavy, lengths, wavy)
     (text,) = (each.get_text() for each in figure.axes[0].get_legend().get_texts())
     assert text == "wavy: half 5 times, at 3.50 … 7.50 pixels"

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnlab import heads, lines, mnist, runtime, splits
+from cnnlab import lines, mnist, runtime, splits
+from cnnlab.training import heads
 
 runtime.start(seed=0)
 
@@ -29,12 +30,14 @@ def tested():
         np.concatenate([x_train, x_test])[..., None],
         np.concatenate([y_train, y_test]),
     )
-    digits = splits.divide(images, classes, splits.stratified(classes, 0.4, seed=0)).test
+    digits = splits.partition(images, classes, splits.stratified(classes, 0.4, seed=0)).test
     drawn = lines.load()
     classes = lines.encode(drawn.labels)
     return {
         "mnist": digits,
-        "lines": splits.divide(drawn.images, classes, splits.stratified(classes, 0.4, seed=0)).test,
+        "lines": splits.partition(
+            drawn.images, classes, splits.stratified(classes, 0.4, seed=0)
+        ).test,
     }
 
 

@@ -50,29 +50,29 @@ def images(count, seed=0):
 
 def test_guard_sees_a_planted_twin():
     training, validation, tested = images(50), images(20, seed=1), images(30, seed=2)
-    assert splits.guard(tested, training, validation) == 30
+    assert splits.assert_no_leak(tested, training, validation) == 30
     validation[7] = tested[11]
     with pytest.raises(splits.LeakError, match=r"1 of 30 .* test index 11"):
-        splits.guard(tested, training, validation)
+        splits.assert_no_leak(tested, training, validation)
     tested[11, 27, 27, 2] ^= 1  # one bit makes it another image
-    assert splits.guard(tested, training, validation) == 30
+    assert splits.assert_no_leak(tested, training, validation) == 30
 
 
 def test_guard_refuses_what_it_cannot_compare():
     with pytest.raises(ValueError, match="dtype"):
-        splits.guard(images(3).astype("float32"), images(3))
+        splits.assert_no_leak(images(3).astype("float32"), images(3))
     with pytest.raises(ValueError, match="shape"):
-        splits.guard(images(3)[:, :14], images(3))
+        splits.assert_no_leak(images(3)[:, :14], images(3))
 
 
 def test_divide_checks_for_leaks():
     pictures, labels = images(40), np.arange(40) % 2
     split = splits.stratified(labels)
-    parts = splits.divide(pictures, labels, split)
+    parts = splits.partition(pictures, labels, split)
     assert np.array_equal(parts.test.images, pictures[split.test])
     assert parts.train.labels.dtype == np.int64
     pictures[split.test[0]] = pictures[split.train[0]]
     with pytest.raises(splits.LeakError):
-        splits.divide(pictures, labels, split)
+        splits.partition(pictures, labels, split)
     with pytest.raises(ValueError, match="40 images but 39 labels"):
-        splits.divide(pictures, labels[:-1], split)
+        splits.partition(pictures, labels[:-1], split)

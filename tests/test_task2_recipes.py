@@ -13,7 +13,8 @@ runtime.start(seed=0)
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from cnnlab import heads, line_variants  # noqa: E402
+from cnnlab.lines import variants  # noqa: E402
+from cnnlab.training import heads  # noqa: E402
 from tools import recipes, studies  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,7 +48,7 @@ def little(recipe):
 
     def network(names=lines.HEADS):
         keras.utils.set_random_seed(1)
-        return recipe["network_of"]((4,), 8, names)
+        return recipe["build_network"]((4,), 8, names)
 
     return network
 
@@ -72,9 +73,9 @@ class Said:
 
 @pytest.mark.parametrize("name", ["small", "final"])
 def test_four_heads_on_the_same_features(recipe, name):
-    network = recipe["network_of"](**recipe["NETWORKS"][name])
+    network = recipe["build_network"](**recipe["NETWORKS"][name])
     assert set(network.output) == set(lines.HEADS)
-    for head, choices in heads.CHOICES_OF.items():
+    for head, choices in heads.NUM_CLASSES.items():
         layer = network.get_layer(head)
         expected = (12, "softmax") if choices > 2 else (1, "sigmoid")
         assert (layer.units, layer.activation.__name__) == expected
@@ -85,24 +86,24 @@ def test_four_heads_on_the_same_features(recipe, name):
 
 def test_the_final_network_is_small(recipe):
     parameters = {
-        n: recipe["network_of"](**how).count_params() for n, how in recipe["NETWORKS"].items()
+        n: recipe["build_network"](**how).count_params() for n, how in recipe["NETWORKS"].items()
     }
     assert parameters["small"] < parameters["final"] <= 250_000
 
 
 @pytest.mark.parametrize("name", lines.HEADS)
 def test_a_single_head(recipe, name):
-    network = recipe["network_of"](**recipe["NETWORKS"]["small"], names=(name,))
+    network = recipe["build_network"](**recipe["NETWORKS"]["small"], names=(name,))
     assert list(network.output) == [name]
     one = 12 if name == "angle" else 1
-    whole = recipe["network_of"](**recipe["NETWORKS"]["small"]).count_params()
+    whole = recipe["build_network"](**recipe["NETWORKS"]["small"]).count_params()
     inputs = network.get_layer(name).input.shape[1]
     assert whole - network.count_params() == (15 - one) * (inputs + 1)
 
 
 def test_a_head_that_there_is_not(recipe):
     with pytest.raises(ValueError, match="no head 'size'; the heads are length, width, angle"):
-        recipe["network_of"]((4,), 0, ("size",))
+        recipe["build_network"]((4,), 0, ("size",))
 
 
 def test_the_learning_rate_by_hand(recipe):
@@ -185,7 +186,7 @@ def test_learned_weights_in_training(recipe, little, part):
 
 @pytest.fixture
 def learner(recipe):
-    return recipe["LearnedWeights"](recipe["network_of"]((1,), 0))
+    return recipe["LearnedWeights"](recipe["build_network"]((1,), 0))
 
 
 def weights_of(recipe, learner):
@@ -301,20 +302,20 @@ def test_recolored_lines_have_an_unknown_color_and_no_others(recipe, part):
     assert unknown.mean() == pytest.approx(0.2, abs=5 * np.sqrt(0.16 / len(unknown)))
     brightest = varied.images[unknown].max(axis=(1, 2))
     assert len({tuple(color) for color in brightest}) > 0.9 * len(brightest)
-    shapes = line_variants.recolored(part.images[unknown], (255, 255, 255)).max(axis=-1)
+    shapes = variants.recolored(part.images[unknown], (255, 255, 255)).max(axis=-1)
     assert np.array_equal(varied.images[unknown].max(axis=-1), shapes)
 
 
 def test_all_in_one_color(recipe, part):
     varied = recipe["varied"](part, 0, recolored=1.0, colors=(255, 255, 255))
-    assert np.array_equal(varied.images, line_variants.recolored(part.images, (255,) * 3))
+    assert np.array_equal(varied.images, variants.recolored(part.images, (255,) * 3))
     assert set(varied.labels[:, COLOR]) == {heads.UNKNOWN}
 
 
 def test_snapped_lines_keep_all_labels(recipe, part):
     varied = recipe["varied"](part, 4, snapped=0.5)
     assert np.array_equal(varied.labels, part.labels)
-    snapped = line_variants.snapped(part.labels, part.centers)
+    snapped = variants.snapped(part.labels, part.centers)
     would_change = np.any(snapped != part.images, axis=(1, 2, 3))
     changed = np.any(varied.images != part.images, axis=(1, 2, 3))
     assert np.array_equal(varied.images[changed], snapped[changed])
@@ -325,8 +326,8 @@ def test_snapped_lines_keep_all_labels(recipe, part):
 
 def test_a_line_can_be_snapped_and_recolored(recipe, part):
     both = recipe["varied"](part, 0, 1.0, 1.0, colors=(0, 255, 0))
-    snapped = line_variants.snapped(part.labels, part.centers)
-    assert np.array_equal(both.images, line_variants.recolored(snapped, (0, 255, 0)))
+    snapped = variants.snapped(part.labels, part.centers)
+    assert np.array_equal(both.images, variants.recolored(snapped, (0, 255, 0)))
 
 
 def test_drawn_otherwise(recipe, part):

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from cnnlab.parallel import THREADS
+from cnnlab.training.workers import THREADS
 
 ROOT = Path(__file__).resolve().parents[1]
 _PROCESSES: dict[int, subprocess.Popen] = {}  # on a worker, by its thread

@@ -19,7 +19,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 
-from cnnlab import console
+from cnnlab.command_line import console
 from cnnlab.runtime import atomic_path, machine, repository_root, save_json
 from tools import notebook_checks, provenance
 from tools.memory import PeakMemory

@@ -6,12 +6,17 @@ from cnnlab import runtime
 
 runtime.start(seed=0)
 
-from cnnlab import lines, mnist, splits  # noqa: E402
-from cnnlab.interpret import examples, grad_cam, load, maximize_filters  # noqa: E402
-from cnnlab.interpret.figure_files import save_small  # noqa: E402
-from cnnlab.interpret.network import network_of  # noqa: E402
-from cnnlab.interpret.pictures import overlay  # noqa: E402
-from cnnlab.interpret.sheet import Sheet, Tile, as_colors  # noqa: E402
+from cnnlab import (  # noqa: E402
+    lines,
+    mnist,
+    pretrained,
+    splits,
+)
+from cnnlab.interpret import grad_cam, load, maximize_filters  # noqa: E402
+from cnnlab.interpret.figures.pictures import overlay  # noqa: E402
+from cnnlab.interpret.figures.sheet import Sheet, Tile, as_colors  # noqa: E402
+from cnnlab.interpret.model.network import inspect_model  # noqa: E402
+from cnnlab.saving import save_small  # noqa: E402
 
 COLUMNS = 10
 DIGITS = 1000  # among which the mistakes are looked for
@@ -36,11 +41,11 @@ def draw(root):
 def line_tiles(count=2):
     """Return tiles of lines, each followed by its overlay for each of the four heads."""
     model = load("task2")
-    drawn = lines.generate(per_class=1, seed=examples.SEED)
+    drawn = lines.generate(per_class=1, seed=pretrained.SEED)
     chosen = np.random.default_rng(0).permutation(lines.CLASSES)[:count]
     images = drawn.images[chosen]
     found = {head: grad_cam(model, images, head) for head in lines.HEADS}
-    names = examples.class_names("task2", model)
+    names = pretrained.class_names("task2", list(inspect_model(model).heads))
     tiles = []
     for index, image in enumerate(images / 255):
         tiles.append(Tile(image, "line"))
@@ -72,7 +77,7 @@ def digit_tiles(right=3, wrong=2):
 def filter_tiles(counts=(3, 3, 4)):
     """Return tiles of filters that look for a pattern, of first, middle and last convolution."""
     model = load("task1-mnist")
-    layers = network_of(model).convolutions()
+    layers = inspect_model(model).convolutions()
     tiles = []
     for layer, count in zip((layers[0], layers[len(layers) // 2], layers[-1]), counts, strict=True):
         found = maximize_filters(model, layer)
@@ -93,7 +98,7 @@ def unseen_digits():
 
 def rectifiers(model):
     """Return the names of a model's rectifiers of feature maps, from first to last."""
-    calls = network_of(model).layers.values()
+    calls = inspect_model(model).layers.values()
     return [c.name for c in calls if type(c.operation).__name__ == "ReLU" and len(c.shape) == 3]
 
 

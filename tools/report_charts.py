@@ -10,7 +10,7 @@ matplotlib.use("Agg")  # nothing is shown; and no window system is looked for
 
 import matplotlib.pyplot as plt
 
-from cnnlab import experiment_plots, plots
+from cnnlab import plots
 from cnnlab.lines import CLASSES, HEADS
 
 RECOLORED = {  # share of the training lines with a random color: the name of the runs
@@ -113,12 +113,12 @@ def task_2(results: dict) -> dict:
     weights, speed, size = (results[key] for key in ("weights", "learning speed", "training size"))
     n = results["study"]["n"]
     charts = {
-        f"weights-{name}": experiment_plots.method_errors(weights[name], n, title)
+        f"weights-{name}": plots.method_errors(weights[name], n, title)
         for name, title in {"small": "small network", "final": "final network's layers"}.items()
     }
     return charts | {
-        "speed-small": experiment_plots.learning_speed(speed["small"]),
-        "training-size": experiment_plots.training_size(
+        "speed-small": plots.learning_speed(speed["small"]),
+        "training-size": plots.training_size(
             {part: size[part] for part in ("together", "alone")}, size["images"]
         ),
         "heads-learning-curves": plots.learning_curves(by_head(results["histories"]["final"])),
@@ -139,7 +139,7 @@ def recolored(runs: dict):
         for head in HEADS
         if head != "color"
     }
-    return experiment_plots.dose(list(RECOLORED), accuracies)
+    return plots.dose(list(RECOLORED), accuracies)
 
 
 def by_head(history: dict) -> dict:

@@ -33,7 +33,7 @@ from typing import NamedTuple
 import joblib
 
 from cnnlab import runtime
-from cnnlab.parallel import use_one_core
+from cnnlab.training import workers
 from tools import cluster, recipes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -167,7 +167,7 @@ def _here(jobs: int, do: Callable[..., dict], runs: list[Run]) -> Iterator[tuple
 
 
 def _do_beside_others(do: Callable[..., dict], index: int, run: Run) -> tuple[int, dict]:
-    use_one_core()
+    workers.use_one_core()
     return _do(do, index, run)
 
 
@@ -194,10 +194,7 @@ def _do_elsewhere(
 
 
 def _do(do: Callable[..., dict], index: int, run: Run) -> tuple[int, dict]:
-    runtime.start(seed=0)
-    import keras
-
-    keras.utils.clear_session()  # or the graphs of all earlier runs would stay in memory
+    workers.start_process()
     try:
         result = do(*run.kind, **run.arguments)
     except Exception as error:
@@ -208,7 +205,7 @@ def _do(do: Callable[..., dict], index: int, run: Run) -> tuple[int, dict]:
 @functools.cache
 def recipe(script: Path) -> dict:
     """Return what the recipe cells of a script define, executed once in each process."""
-    runtime.start(seed=0)
+    workers.start_process()
     return recipes.load(script)
 
 

@@ -5,10 +5,10 @@
 
 from cnnlab.interpret.activations import activations
 from cnnlab.interpret.explain import Explanation, explain
-from cnnlab.interpret.figure_files import save
 from cnnlab.interpret.filters import FilterImages, maximize_filters
 from cnnlab.interpret.gradcam import Heatmaps, grad_cam
-from cnnlab.interpret.loading import load
+from cnnlab.interpret.model.loading import load
+from cnnlab.saving import save_undated as save
 
 __all__ = [
     "Explanation",

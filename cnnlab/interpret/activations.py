@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.interpret.network import as_batch, as_list, network_of
+from cnnlab.interpret.model.network import as_batch, as_list, inspect_model
 
 BATCH = 256  # images in one call of the compiled function: bounds the memory
 
@@ -12,7 +12,7 @@ def activations(model, images, layers=None) -> dict[str, np.ndarray]:
     """Return the outputs of layers, all computed in one pass.
 
     Args:
-        model: a Keras model; see `network_of`. It stays as it was.
+        model: a Keras model; see `inspect_model`. It stays as it was.
         images: what the model's own input needs, one or many; see `as_batch`.
         layers: names of layers, or one name; left out, every layer with feature maps.
 
@@ -22,10 +22,10 @@ def activations(model, images, layers=None) -> dict[str, np.ndarray]:
         called several times has a name for each call.
 
     Raises:
-        TypeError: `model` is no Keras model.
+        TypeError: `model` is not a Keras model.
         ValueError: an unknown layer (the message lists them), or images that do not fit.
     """
-    network = network_of(model, images)
+    network = inspect_model(model, images)
     images = as_batch(network, images)
     layers = network.feature_maps() if layers is None else as_list(layers)
     calls = [network.layer(name) for name in layers]
@@ -59,7 +59,7 @@ def dead_channels(model, images, layers=None) -> dict[str, np.ndarray]:
     Raises:
         TypeError, ValueError: as `activations`.
     """
-    images = as_batch(network_of(model, images), images)
+    images = as_batch(inspect_model(model, images), images)
     alive = {}
     for start in range(0, len(images), BATCH):
         for name, maps in activations(model, images[start : start + BATCH], layers).items():

@@ -6,8 +6,8 @@ Compiled once for a layer of a model; filters, settings and the first image are 
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.image_files import checked_range
 from cnnlab.interpret.responses import Response, objective, response_maps
+from cnnlab.validation import checked_range
 
 GREY, NOISE = 0.5, 0.1  # the blank image, and what is added before the first step
 CALM = 0.25  # the last part of the steps, in which the image is not shifted any more
@@ -17,7 +17,7 @@ LIMITS = {
     "seed": (0, 2**31 - 1),
     "step_size": (1e-6, 10.0),
     "smoothness": (0.0, 1.0),
-    "shut_weight": (1e-6, 1.0),
+    "negative_slope": (1e-6, 1.0),
 }
 DTYPES = {
     name: "int32" if isinstance(LIMITS.get(name, (0.0,))[0], int) else "float32"
@@ -38,7 +38,7 @@ def climber(network, read: Response):
         maps = response_maps(network, read, _scaled(images, settings))
         wanted = tf.one_hot(filters, maps.shape[-1], True, False)[:, None]
         own = tf.reduce_sum(tf.where(wanted, maps, 0), axis=-1)  # (count, places)
-        return objective(own, settings["shut_weight"]), tf.reduce_max(own, axis=1)
+        return objective(own, settings["negative_slope"]), tf.reduce_max(own, axis=1)
 
     first = tf.TensorSpec((1, *network.graph.input_shape), "float32")
 
@@ -113,7 +113,7 @@ def _direction(gradient, smoothness):
 
 
 def first_image(shape, size, seed):
-    """Return what to climb from: grey, with noise so that places differ, the same for each filter.
+    """Return what to climb from: gray, with noise so that places differ, the same for each filter.
 
     Args:
         shape: (height, width, channels) of the model's input, None where any will do.

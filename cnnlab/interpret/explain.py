@@ -1,21 +1,27 @@
 """One door: an image, a layer's name or both, and the pictures that fit."""
 
+import contextlib
+import sys
+import threading
+import time
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from cnnlab.image_files import Picture, checked_range
-from cnnlab.interpret import pictures, scores
 from cnnlab.interpret.activations import activations
-from cnnlab.interpret.announcer import announcer
+from cnnlab.interpret.figures import pictures
+from cnnlab.interpret.figures.sheet import Sheet
 from cnnlab.interpret.filters import FilterImages, first_layer_weights, maximize_filters
 from cnnlab.interpret.gradcam import Heatmaps, check_method, grad_cam
-from cnnlab.interpret.images import picture_of, prepare
-from cnnlab.interpret.network import network_of
-from cnnlab.interpret.ranges import input_range
-from cnnlab.interpret.sheet import Sheet
+from cnnlab.interpret.model import scores
+from cnnlab.interpret.model.image_files import Picture
+from cnnlab.interpret.model.images import picture_of, prepare
+from cnnlab.interpret.model.network import inspect_model
+from cnnlab.interpret.model.ranges import input_range
+from cnnlab.validation import checked_range
 
+PATIENCE = 1.0  # seconds without a word
 OPEN_SIZE = (64, 64)  # of filters' pictures, for a model that takes images of any size
 
 
@@ -58,7 +64,7 @@ def explain(
     gives its filters; both give that image's activations and heatmaps at that layer.
 
     Args:
-        model: a Keras model; see `interpret.network.network_of`. It stays as it was.
+        model: a Keras model; see `interpret.network.inspect_model`. It stays as it was.
         image: the path of an image file, an array, or what `image_files.read` gives; brought to the
             model's size, color mode and range by `interpret.images.prepare`, and the figure says
             how.
@@ -75,7 +81,7 @@ def explain(
             to stderr once a second has passed, and each step that begins after it.
 
     Raises:
-        TypeError: `model` is no Keras model.
+        TypeError: `model` is not a Keras model.
         ValueError: neither image nor layer, a target for several heads at once, or one of the
             values is not usable; the message says what would be.
     """
@@ -89,7 +95,7 @@ def explain(
 
 
 def _explain(model, image, layer, head, target, method, real_images, value_range, names, say):
-    network = network_of(model, _batch_axis(image))
+    network = inspect_model(model, _batch_axis(image))
     value_range = input_range(network) if value_range is None else checked_range(value_range)
     _check_names(names, network)
     sheet = Sheet()
@@ -187,7 +193,7 @@ def _heat_layer(network, layer, head, asked):
 
 def _add_filters(sheet, model, layer, real_images, value_range, say):
     say(f"filters of {layer}")
-    sides = network_of(model).graph.input_shape[:2]
+    sides = inspect_model(model).graph.input_shape[:2]
     size = tuple(side or most for side, most in zip(sides, OPEN_SIZE, strict=True))
     is_open = None in sides
     found = maximize_filters(
@@ -223,3 +229,28 @@ def _add_image(sheet, prepared, value_range, heatmaps, names):
     else:
         sheet.text("No heatmap: this layer has no feature maps on the way to a head.")
         sheet.tiles([pictures.Tile(pictures.as_colors(shown[0]))], side=1.2)
+
+
+@contextlib.contextmanager
+def announcer(given):
+    """Give a function that announces steps: the one given, or else stderr after a second."""
+    if given is not None:
+        yield given
+        return
+    begin, running = time.perf_counter(), []
+
+    def tell():
+        print(f"{running[-1]} ...", file=sys.stderr, flush=True)
+
+    def say(step):
+        running.append(step)
+        if time.perf_counter() - begin > PATIENCE:
+            tell()
+
+    timer = threading.Timer(PATIENCE, lambda: running and tell())
+    timer.daemon = True
+    timer.start()
+    try:
+        yield say
+    finally:
+        timer.cancel()

@@ -1,16 +1,16 @@
 """Filters: the picture that each filter of a layer answers to most, by gradient ascent on pixels.
 
-Activation maximisation (Erhan et al., 2009), with two ideas of feature visualisation (Olah et al.,
+Activation maximization (Erhan et al., 2009), with two ideas of feature visualization (Olah et al.,
 2017) against checkerboards and noise: the image is shifted a little in each step, and neighboring
 pixels share a part of their gradient. Sharing turns the direction, at most to a right angle, and
-fades away; unlike a penalty of total variation it takes nothing from what is maximised, and cannot
+fades away; unlike a penalty of total variation it takes nothing from what is maximized, and cannot
 drown it.
 
-What is maximised is the mean over places of what enters the activation that the filter feeds, see
+What is maximized is the mean over places of what enters the activation that the filter feeds, see
 `responses.response`. If that activation cuts off what is below 0, as a rectifier does, such places
-count `shut_weight`, 0.01: nearly as the network sees it, but a dead filter has a gradient too. With
-1, the plain mean, each place of a first layer pulls the same way, and the best picture is one tone
-with a frame, whatever pattern the filter looks for.
+count `negative_slope`, 0.01: nearly as the network sees it, but a dead filter has a gradient too.
+With 1, the plain mean, each place of a first layer pulls the same way, and the best picture is one
+tone with a frame, whatever pattern the filter looks for.
 """
 
 from typing import NamedTuple
@@ -20,8 +20,8 @@ import numpy as np
 from scipy import ndimage
 
 from cnnlab.interpret.ascent import LIMITS, checked_settings, climber, first_image
-from cnnlab.interpret.network import network_of
-from cnnlab.interpret.ranges import input_range, sees_pixels
+from cnnlab.interpret.model.network import inspect_model
+from cnnlab.interpret.model.ranges import input_range, sees_pixels
 from cnnlab.interpret.responses import best_images, parts, response
 
 # A picture is one tone if its middle has a smaller standard deviation, and, averaged over 2 x 2
@@ -34,7 +34,7 @@ class FilterImages(NamedTuple):
 
     Attributes:
         images: (count, height, width, channels) float32, 0..1, the ends of the model's range.
-        start, end: (count,) float32, what is maximised, for the blank image and for `images`.
+        start, end: (count,) float32, what is maximized, for the blank image and for `images`.
         dead: (count,) bool: no gradient, or shut off by a rectifier at each place of each image
             given; without images, at each place of its own best picture.
         note: `count` strings, "" or why the picture is empty or says little.
@@ -42,7 +42,7 @@ class FilterImages(NamedTuple):
         filters: (count,) int32, their numbers.
         best: (count,) int64, which of the images given has the highest response; -1 without images.
         best_response: (count,) float32, that response; NaN without images.
-        objective: what is maximised, in words.
+        objective: what is maximized, in words.
         value_range: (low, high), what 0 and 1 of `images` are for the model.
     """
 
@@ -71,18 +71,18 @@ def maximize_filters(
     value_range=None,
     seed=0,
     size=None,
-    shut_weight=0.01,
+    negative_slope=0.01,
 ) -> FilterImages:
     """Return the picture that each filter of a layer answers to most.
 
     The defaults come from looking at first, middle and last convolutions for 28 x 28 pixels. From
-    black instead of grey, filters that look for dark pixels stay nearly blank; without jitter,
+    black instead of gray, filters that look for dark pixels stay nearly blank; without jitter,
     strides show as checkerboards; with more smoothness a first layer loses its fine patterns, and
     with larger steps some of its pictures become one tone; 64 steps reach seven eighths of what 200
     do.
 
     Args:
-        model: a Keras model; see `network_of`. It stays as it was.
+        model: a Keras model; see `inspect_model`. It stays as it was.
         layer: the name of a layer with feature maps, or of one with units, each a filter.
         filters: numbers of filters, or one number; left out, all.
         images: (n, height, width[, channels]), real ones as the model takes them, for `best`.
@@ -95,34 +95,34 @@ def maximize_filters(
         value_range: (low, high) of the model's input; left out, see `ranges.input_range`.
         seed: of the shifts and the noise, the same for all filters; the same seed gives the same.
         size: (height, width) of the pictures, for a model that takes any.
-        shut_weight: above 0, to 1; what a place counts where the activation cuts it off.
+        negative_slope: above 0, to 1; what a place counts where the activation cuts it off.
 
     Raises:
-        TypeError: `model` is no Keras model.
+        TypeError: `model` is not a Keras model.
         ValueError: an unknown layer, or one without filters (the message lists those with), a
             filter that it does not have, or another value that is not usable.
     """
-    network = network_of(model, images)
+    network = inspect_model(model, images)
     call = network.layer(layer)
     read = response(network, call)
     numbers = _numbers(network, call, filters)
     ends = input_range(network) if value_range is None else value_range
     # In the order of LIMITS.
-    given = (steps, jitter, seed, step_size, smoothness, shut_weight)
+    given = (steps, jitter, seed, step_size, smoothness, negative_slope)
     settings = checked_settings(ends, dict(zip(LIMITS, given, strict=True)))
     if not read.one_sided:
-        settings["shut_weight"] = np.float32(1)
+        settings["negative_slope"] = np.float32(1)
     first = first_image(network.graph.input_shape, size, seed)
     network.require_size(first.shape[1:3])
     climb = network.function(("climb", call.name), lambda: climber(network, read))
     climbed = [climb(first, part, settings) for part in parts(numbers, first.size)]
     found = {name: np.concatenate([part[name] for part in climbed]) for name in climbed[0]}
-    best = best_images(network, call, read, images, numbers, settings["shut_weight"])
+    best = best_images(network, call, read, images, numbers, settings["negative_slope"])
     shut, reached = read.rectified & (found.pop("top") <= 0), found.pop("reached")
     off = read.rectified & (best.highest <= 0) if best.count else shut
     rose = found["end"] > found["start"]
     of_each = zip(found["images"], found["end"], reached, rose, off, shut, strict=True)
-    weighed = f", below 0 times {shut_weight:g}" if settings["shut_weight"] < 1 else ""
+    weighed = f", below 0 times {negative_slope:g}" if settings["negative_slope"] < 1 else ""
     return FilterImages(
         **found,
         dead=~reached | off,
@@ -140,11 +140,11 @@ def first_layer_weights(model, layer) -> np.ndarray:
     """Return the weights of a convolution that reads the image: (filters, h, w, channels) float32.
 
     Raises:
-        TypeError: `model` is no Keras model.
+        TypeError: `model` is not a Keras model.
         ValueError: an unknown layer, one that is no convolution with a weight for each pixel and
             channel, or one that reads something else than the image, at most scaled or padded.
     """
-    network = network_of(model)
+    network = inspect_model(model)
     call = network.layer(layer)
     channels = network.graph.input_shape[-1]
     usable = f"usable are {', '.join(_first_layers(network)) or 'none'}"

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.interpret import placement, scores
-from cnnlab.interpret.network import as_batch, network_of
+from cnnlab.interpret import placement
+from cnnlab.interpret.model import scores
+from cnnlab.interpret.model.network import as_batch, inspect_model
 
 BATCH = 256  # images in one call of the compiled function: bounds the memory
 TINY = np.finfo(np.float32).tiny  # below it TensorFlow takes numbers for 0
@@ -94,7 +95,7 @@ def grad_cam(
     """Return what in each image speaks for a class.
 
     Args:
-        model: a Keras model; see `network_of`. It stays as it was.
+        model: a Keras model; see `inspect_model`. It stays as it was.
         images: what the model's own input needs, one or many; see `as_batch`.
         head: the name of the output to explain; can be left out if there is only one.
         target: a class index, 0/1 for a single sigmoid unit, or one for each image; left out, the
@@ -110,12 +111,12 @@ def grad_cam(
         places that the cells of the layer look at; see `interpret.placement`.
 
     Raises:
-        TypeError: `model` is no Keras model.
+        TypeError: `model` is not a Keras model.
         ValueError: an unknown head, layer or method, a layer that does not feed the head, a target
             out of range, or images that do not fit; the message says what would be right.
     """
     check_method(method)
-    network = network_of(model, images)
+    network = inspect_model(model, images)
     images = as_batch(network, images)
     head = scores.find_head(network.heads, head)
     call = network.feature_map(layer, head)

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.interpret.network import Network
+from cnnlab.interpret.model.network import ModelView
 
 STRIDED = (
     keras.layers.Conv2D,
@@ -39,7 +39,7 @@ def stretched(cells: int, pixels: int) -> Grid:
     return Grid(0.5 * pixels / cells, pixels / cells)
 
 
-def grids(network: Network, call) -> tuple[Grid, Grid] | None:
+def grids(network: ModelView, call) -> tuple[Grid, Grid] | None:
     """Return the (vertical, horizontal) grids of a layer's feature map.
 
     None where they cannot be told: a size is open, a layer on the way has an unknown geometry, or
@@ -114,7 +114,7 @@ def interpolation(grid: Grid, cells: int, pixels: int) -> np.ndarray:
     return np.clip(1 - distance, 0, None).astype(np.float32)
 
 
-def enlarger(network: Network, call):
+def enlarger(network: ModelView, call):
     """Return the function that enlarges maps (n, h, w) of a layer: (maps, (height, width)).
 
     Where the places of its cells cannot be told, the maps are stretched over the image.

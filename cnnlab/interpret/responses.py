@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.interpret.graph import has_inner_activation
-from cnnlab.interpret.network import as_batch
-from cnnlab.interpret.ranges import NORMALIZING, same_values
+from cnnlab.interpret.model.graph import has_inner_activation
+from cnnlab.interpret.model.network import as_batch
+from cnnlab.interpret.model.ranges import NORMALIZING, same_values
 
 CHUNK, NUMBERS = 64, 2**20  # images, and their numbers, at once: bounds the memory
 # Layers that keep the channels of feature maps, and act on each by itself.
@@ -41,7 +41,7 @@ def response(network, call) -> Response:
     """Return where the response of a layer's filters is read.
 
     Before the layer's own activation, or before the next one, if only calls that keep the channels
-    lie between and nothing else reads them. Without any, it is the last normalisation between,
+    lie between and nothing else reads them. Without any, it is the last normalization between,
     which can flip a filter's sign, or else the layer itself.
     """
     own = _activation(call.operation)
@@ -97,7 +97,7 @@ class Best(NamedTuple):
     count: int
 
 
-def best_images(network, call, read: Response, images, numbers, shut_weight) -> Best:
+def best_images(network, call, read: Response, images, numbers, negative_slope) -> Best:
     """Return which images the filters with these numbers answer to most; `images` can be None.
 
     Raises:
@@ -111,7 +111,7 @@ def best_images(network, call, read: Response, images, numbers, shut_weight) -> 
     respond = network.function(("responses", call.name), lambda: _responder(network, read))
     response, highest, begin = np.full_like(response, -np.inf), np.full_like(response, -np.inf), 0
     for part in parts(images, images[0].size):
-        found = respond(as_batch(network, part), numbers, shut_weight)
+        found = respond(as_batch(network, part), numbers, negative_slope)
         value, place, top = (tensor.numpy() for tensor in found)
         index = np.where(value > response, begin + place, index)
         response, highest = np.maximum(response, value), np.maximum(highest, top)
@@ -135,9 +135,9 @@ def _responder(network, read):
     number = tf.TensorSpec((), "float32")
 
     @tf.function(input_signature=[network.signature(), tf.TensorSpec((None,), "int32"), number])
-    def respond(images, filters, shut_weight):
+    def respond(images, filters, negative_slope):
         maps = tf.gather(response_maps(network, read, images), filters, axis=-1)
-        values = objective(maps, shut_weight)
+        values = objective(maps, negative_slope)
         values = tf.where(tf.math.is_nan(values), float("-inf"), values)
         index = tf.argmax(values, axis=0)
         return tf.reduce_max(values, axis=0), index, tf.reduce_max(maps, axis=(0, 1))
@@ -145,9 +145,9 @@ def _responder(network, read):
     return respond
 
 
-def objective(responses, shut_weight):
+def objective(responses, negative_slope):
     """Return the means over places, axis 1, of responses whose part below 0 counts less."""
-    return tf.reduce_mean(tf.maximum(responses, shut_weight * responses), axis=1)
+    return tf.reduce_mean(tf.maximum(responses, negative_slope * responses), axis=1)
 
 
 def response_maps(network, read: Response, images):

@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent
 
 
 def sequential():
-    """Grey images, one softmax head, batch normalization and dropout."""
+    """Gray images, one softmax head, batch normalization and dropout."""
     return Sequential(
         [
             layers.Rescaling(1 / 255, input_shape=(12, 12, 1)),

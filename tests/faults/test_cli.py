@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlab import cli, cli_explain, cli_options, runtime
+from cnnlab import __main__ as main
+from cnnlab import runtime
+from cnnlab.command_line import options
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON_NAMES = re.compile("real_images|value_range|head=|per_class|with head|names must|size must")
@@ -40,7 +42,7 @@ def run(arguments, capsys):
     """Return (exit code, stderr) of `explain`, and check that it wrote nothing."""
     before = sorted(os.listdir())
     try:
-        code = cli.main(["explain", *arguments])
+        code = main.main(["explain", *arguments])
     except SystemExit as end:  # argparse ends by itself
         code = end.code
     assert sorted(os.listdir()) == before
@@ -138,7 +140,7 @@ def test_a_folder_that_takes_no_file_is_noticed_early(errno, here, monkeypatch, 
         raise OSError(number, os.strerror(number), "/some/.cnnlab-trying-abc")
 
     monkeypatch.setattr(runtime, "start", lambda seed: pytest.fail("TensorFlow was started"))
-    monkeypatch.setattr(cli_options.tempfile, "NamedTemporaryFile", refuse)
+    monkeypatch.setattr(options.tempfile, "NamedTemporaryFile", refuse)
     code, error = run(explain(), capsys)
     assert code == 2
     assert "--out: out.png cannot be written: " in error
@@ -149,7 +151,7 @@ def test_the_checks_before_tensorflow_do_not_import_it(here):
     arguments = explain(image="half.png")
     code = (
         "import sys; from cnnlab import cli; "
-        f"code = cli.main({['explain', *arguments]!r}); "
+        f"code = main.main({['explain', *arguments]!r}); "
         "sys.exit(code + 10 * any(name in sys.modules for name in ('tensorflow', 'keras')))"
     )
     ran = subprocess.run(
@@ -164,7 +166,7 @@ def test_the_checks_before_tensorflow_do_not_import_it(here):
 def test_the_methods_are_those_there_are():
     from cnnlab.interpret import gradcam
 
-    assert tuple(gradcam.METHODS) == cli_explain.METHODS
+    assert tuple(gradcam.METHODS) == explain.METHODS
 
 
 LATE = {
@@ -265,7 +267,7 @@ def test_too_little_memory_has_a_sentence(error, here, monkeypatch, capsys):
     def fail(path):
         raise error
 
-    monkeypatch.setattr(cli_explain.image_files, "read", fail)
+    monkeypatch.setattr(explain.image_files, "read", fail)
     code, said = run(explain(), capsys)
     assert code == 2 and re.search("error: .*(memory|allocate)", said)
 
@@ -275,13 +277,13 @@ def test_ctrl_c_is_no_traceback(where, models, here, monkeypatch, capsys):
     from matplotlib.figure import Figure
 
     from cnnlab import interpret
-    from cnnlab.interpret import loading
+    from cnnlab.interpret.model import loading
 
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
     owner, name = {
-        "read": (cli_explain.image_files, "read"),
+        "read": (explain.image_files, "read"),
         "start": (runtime, "start"),
         "load": (loading, "load"),
         "explain": (interpret, "explain"),

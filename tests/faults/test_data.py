@@ -12,7 +12,8 @@ import pytest
 from damage import FLIPS, SHARES, cut, flip, without_permission
 from PIL import Image
 
-from cnnlab import line_files, lines, mnist
+from cnnlab import lines, mnist
+from cnnlab.lines import files
 
 SPECIAL = ["directory", "empty file", "text", "npy", "named pipe", "link to itself"]
 RUNS = b"cposix\nsystem\n(S'touch was-run'\ntR."  # a pickle that calls a shell
@@ -264,7 +265,7 @@ def dataset():
 def stored(tmp_path_factory, dataset):
     """The bytes of a whole cache."""
     path = tmp_path_factory.mktemp("whole") / "lines.npz"
-    line_files.write_npz(path, dataset, lines.recipe(1, 0))
+    files.write_npz(path, dataset, lines.recipe(1, 0))
     return path.read_bytes()
 
 
@@ -395,7 +396,7 @@ def test_the_real_cache(tmp_path, monkeypatch, damage):
     whole = path.read_bytes()
     if damage == "half the classes":
         half = lines.Lines(*(array[:48_000] for array in right))
-        line_files.write_npz(path, half, lines.recipe(1000, 0))
+        files.write_npz(path, half, lines.recipe(1000, 0))
     else:
         path.write_bytes(cut(whole, 0.7) if damage == "cut" else flip(whole, 0.6, 3))
     assert same(lines.load(), right)
@@ -410,7 +411,7 @@ def images(tmp_path_factory, dataset):
     """A folder with the first image of eight classes."""
     folder = tmp_path_factory.mktemp("images") / "png"
     part = lines.Lines(*(array[::12] for array in dataset))
-    line_files.write_folder(folder, part, "png", lines.recipe(1, 0))
+    files.write_folder(folder, part, "png", lines.recipe(1, 0))
     return folder
 
 
@@ -492,7 +493,7 @@ def closed(tmp_path, dataset, images):
     """A folder in which one can neither read the files nor look into the folder `inside`."""
     data, inside = tmp_path / "data", tmp_path / "inside"
     data.mkdir()
-    line_files.write_npz(data / "lines.npz", dataset, lines.recipe(1, 0))
+    files.write_npz(data / "lines.npz", dataset, lines.recipe(1, 0))
     np.savez(data / "mnist.npz", x_train=np.zeros(3))
     shutil.copytree(images, data / "images")
     for path in (data / "lines.npz", data / "mnist.npz", sorted((data / "images").iterdir())[0]):

@@ -17,9 +17,10 @@ from hypothesis.extra import numpy as arrays
 from keras import layers
 from PIL import Image, ImageOps, features
 
-from cnnlab import image_files, interpret
-from cnnlab.interpret.images import OPEN_MOST, picture_of, prepare
-from cnnlab.interpret.network import network_of
+from cnnlab import interpret
+from cnnlab.interpret.model import image_files
+from cnnlab.interpret.model.images import OPEN_MOST, picture_of, prepare
+from cnnlab.interpret.model.network import inspect_model
 
 ROOT = Path(__file__).resolve().parents[2]
 BYTES = (0.0, 255.0)
@@ -179,7 +180,7 @@ def test_the_smallest_images(shape, suffix, tmp_path, color):
     path = tmp_path / f"small.{suffix}"
     path.write_bytes(content(suffix, np.full(shape, 255, np.uint8)))
     assert image_files.read(path).pixels.shape[:2] == shape[:2]
-    batch = prepare(network_of(color), path, BYTES).batch
+    batch = prepare(inspect_model(color), path, BYTES).batch
     assert batch.shape == (1, 8, 6, 3) and batch.max() == pytest.approx(255, abs=3)
 
 
@@ -208,17 +209,17 @@ def test_other_color_spaces_are_read_or_refused(mode, tmp_path):
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 @pytest.mark.parametrize("highest", [100, 255, 256, 65535])
 def test_16_bits_keep_their_white(highest, suffix, tmp_path, color):
-    grey = np.linspace(0, highest, 48).astype(np.uint16).reshape(8, 6)
-    Image.fromarray(grey).save(tmp_path / f"deep.{suffix}")
-    ready = prepare(network_of(color), tmp_path / f"deep.{suffix}", (0.0, 65535.0))
-    np.testing.assert_allclose(ready.batch[0, ..., 0], grey, atol=0.01)
+    gray = np.linspace(0, highest, 48).astype(np.uint16).reshape(8, 6)
+    Image.fromarray(gray).save(tmp_path / f"deep.{suffix}")
+    ready = prepare(inspect_model(color), tmp_path / f"deep.{suffix}", (0.0, 65535.0))
+    np.testing.assert_allclose(ready.batch[0, ..., 0], gray, atol=0.01)
 
 
 def test_16_bits_of_the_other_byte_order(tmp_path):
-    grey = np.array([[0, 1], [256, 65535]], np.uint16)
-    image = Image.frombytes("I;16B", (2, 2), grey.astype(">u2").tobytes())
+    gray = np.array([[0, 1], [256, 65535]], np.uint16)
+    image = Image.frombytes("I;16B", (2, 2), gray.astype(">u2").tobytes())
     found = saved(image, tmp_path / "motorola.tif")
-    np.testing.assert_array_equal(found.pixels, grey)
+    np.testing.assert_array_equal(found.pixels, gray)
 
 
 @pytest.mark.parametrize("value", [-1, 65536, 2**31 - 1])
@@ -251,7 +252,7 @@ def test_a_color_that_stands_for_transparent(mode, clear, tmp_path, color):
     pixels[0] = 0 if mode == "1" else 7
     image = Image.fromarray(pixels).convert(mode)
     image.save(tmp_path / "clear.png", transparency=clear)
-    batch = prepare(network_of(color), tmp_path / "clear.png", BYTES).batch[0]
+    batch = prepare(inspect_model(color), tmp_path / "clear.png", BYTES).batch[0]
     assert not batch[0].any() and (batch[1:] == 255).all()
 
 
@@ -262,7 +263,7 @@ def test_alpha_is_laid_on_black(suffix, mode, tmp_path, color):
     pixels[..., 3] = np.repeat([0, 255], 4)[:, None]
     image = Image.fromarray(pixels).convert(mode)
     image.save(tmp_path / f"alpha.{suffix}", **({"lossless": True} if suffix == "webp" else {}))
-    ready = prepare(network_of(color), tmp_path / f"alpha.{suffix}", BYTES)
+    ready = prepare(inspect_model(color), tmp_path / f"alpha.{suffix}", BYTES)
     assert "transparency laid on black" in ready.steps
     np.testing.assert_allclose(ready.batch[0, :, 0, 0], np.repeat([0, 200], 4), atol=1e-3)
 
@@ -336,7 +337,7 @@ def readonly(array):
 def test_every_way_to_hold_the_same_numbers(make, color):
     made = make(GOOD)
     before = np.array(made).copy()
-    batch = prepare(network_of(color), made, BYTES).batch
+    batch = prepare(inspect_model(color), made, BYTES).batch
     np.testing.assert_allclose(batch[0], GOOD, rtol=1e-5)
     np.testing.assert_array_equal(np.array(made), before)
 
@@ -437,7 +438,7 @@ def test_any_array_is_prepared_in_finite_numbers_or_refused(data, ends):
         repeated = (raw * (size // max(1, len(raw)) + 1))[:size]
         array = np.frombuffer(repeated, dtype).reshape(shape) if size else np.empty(shape, dtype)
     try:
-        ready = prepare(network_of(_kept), array, ends)
+        ready = prepare(inspect_model(_kept), array, ends)
     except ValueError as error:
         assert "\n" not in str(error)
         return
@@ -470,7 +471,7 @@ def test_any_array_is_explained_or_refused(array):
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (700, 30), (30, 1025), (3, 4, 3)])
 def test_a_model_of_any_size(shape, open_size):
-    batch = prepare(network_of(open_size), np.full(shape, 255, np.uint8), BYTES).batch
+    batch = prepare(inspect_model(open_size), np.full(shape, 255, np.uint8), BYTES).batch
     assert max(batch.shape[1:3]) == min(OPEN_MOST, max(shape[:2]))
     assert (batch == 255).all()  # no black is added
     scale = min(1, OPEN_MOST / max(shape[:2]))
@@ -494,16 +495,16 @@ def test_an_image_too_small_for_a_model_of_any_size(side):
 
 
 def test_bands_change_nothing(color, monkeypatch):
-    from cnnlab.interpret import images
+    from cnnlab.interpret.model import images
 
     image = noise(301, 203, 4)
-    whole = prepare(network_of(color), image, BYTES).batch
+    whole = prepare(inspect_model(color), image, BYTES).batch
     monkeypatch.setattr(images, "BAND", 1)
-    np.testing.assert_allclose(prepare(network_of(color), image, BYTES).batch, whole, rtol=1e-5)
+    np.testing.assert_allclose(prepare(inspect_model(color), image, BYTES).batch, whole, rtol=1e-5)
     first = np.asarray(Image.fromarray(image[..., 0].astype(np.float32)).resize((5, 8), 2))
     clear = image.copy()
     clear[..., 3] = 255
-    scaled = prepare(network_of(color), clear, BYTES).batch[0, :, :5, 0]
+    scaled = prepare(inspect_model(color), clear, BYTES).batch[0, :, :5, 0]
     np.testing.assert_allclose(scaled, first, rtol=1e-4)
 
 

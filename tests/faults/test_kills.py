@@ -19,7 +19,8 @@ import psutil
 import pytest
 import small_repository
 
-from cnnlab import line_files, lines
+from cnnlab import lines
+from cnnlab.lines import files
 from tools import notebooks, provenance
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,11 +131,11 @@ def test_the_cache_is_whole_or_made_again(tmp_path, monkeypatch, dataset, second
     assert_ended(kill_after(start(CACHE, tmp_path, tmp_path), moment(kill, seconds_of_cache)))
     cache = tmp_path / "lines.npz"
     if cache.exists():
-        assert same(line_files.read_npz(cache, lines.recipe(PER_CLASS, 0)), dataset)
+        assert same(files.read_npz(cache, lines.recipe(PER_CLASS, 0)), dataset)
     monkeypatch.setattr(lines, "PER_CLASS", PER_CLASS)
     monkeypatch.setattr(lines, "_cache_file", lambda: cache)
     assert same(lines.load(), dataset)
-    assert same(line_files.read_npz(cache), dataset)
+    assert same(files.read_npz(cache), dataset)
 
 
 def command(folder: Path, file_format: str) -> list[str]:

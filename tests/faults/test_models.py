@@ -11,7 +11,8 @@ import pytest
 from damage import FLIPS, SHARES, cut, flip, without_permission
 from PIL import Image
 
-from cnnlab import cli, runtime
+from cnnlab import __main__ as main
+from cnnlab import runtime
 
 runtime.start(seed=0)
 
@@ -19,7 +20,7 @@ import keras  # noqa: E402
 from keras import layers  # noqa: E402
 
 from cnnlab.interpret import explain  # noqa: E402
-from cnnlab.interpret.loading import load  # noqa: E402
+from cnnlab.interpret.model.loading import load  # noqa: E402
 
 SUFFIXES = (".keras", ".h5")
 # Keras asks for its own format instead of .h5.
@@ -465,7 +466,7 @@ UNFIT = {
     "a row": (lambda: one_input((64,), layers.Dense(3)), NO_IMAGE),
     "one number": (lambda: one_input((1,), layers.Dense(3)), NO_IMAGE),
     "a sequence": (lambda: one_input((8, 4), layers.LSTM(3)), NO_IMAGE),
-    "a grey image without channels": (
+    "a gray image without channels": (
         lambda: one_input((8, 8), layers.Flatten(), layers.Dense(3)),
         NO_IMAGE,
     ),
@@ -528,7 +529,7 @@ def test_the_command_names_models_that_no_image_fits(tmp_path, photo, capsys, ki
     builder, message = UNFIT[kind]
     path = saved(builder(), tmp_path / "model.keras")
     out = tmp_path / "out.png"
-    code = cli.main(["explain", "--model", str(path), "--image", str(photo), "--out", str(out)])
+    code = main.main(["explain", "--model", str(path), "--image", str(photo), "--out", str(out)])
     printed = capsys.readouterr()
     said = [line for line in printed.err.splitlines() if not line.endswith(" ...")]
     assert (code, len(said), printed.out) == (2, 1, "")

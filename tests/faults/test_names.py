@@ -10,8 +10,8 @@ from keras import layers
 from cnnlab import interpret
 from cnnlab.interpret import checks
 from cnnlab.interpret.activations import dead_channels
+from cnnlab.interpret.checks.probes import linear_probes
 from cnnlab.interpret.filters import first_layer_weights
-from cnnlab.interpret.probes import linear_probes
 
 IMAGES = np.random.default_rng(0).random((2, 8, 8, 1)).astype(np.float32)
 HEAT = IMAGES[..., 0]

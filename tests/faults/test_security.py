@@ -15,7 +15,9 @@ import pytest
 from damage import ROOT
 from PIL import Image
 
-from cnnlab import cli, line_files, lines, mnist, runtime
+from cnnlab import __main__ as main
+from cnnlab import lines, mnist, runtime
+from cnnlab.lines import files
 
 runtime.start(seed=0)
 
@@ -23,7 +25,7 @@ import keras  # noqa: E402
 from keras import layers  # noqa: E402
 
 from cnnlab.interpret import explain  # noqa: E402
-from cnnlab.interpret.loading import load  # noqa: E402
+from cnnlab.interpret.model.loading import load  # noqa: E402
 
 # --- the syntax trees of all code
 
@@ -147,8 +149,8 @@ def test_the_scan_lets_pass(code):
 def tree(folder):
     """Return {path: what it is} of all that lies below a folder; links are not followed."""
     found = {}
-    for above, folders, files in os.walk(folder):
-        for name in (*folders, *files):
+    for above, folders, names in os.walk(folder):
+        for name in (*folders, *names):
             path = Path(above, name)
             if path.is_symlink():
                 content = f"link to {os.readlink(path)}"
@@ -213,7 +215,7 @@ def test_members_that_lead_elsewhere(world, monkeypatch, model, what, kind):
     if what == "model":
         model.save(path)
     elif what == "lines":
-        line_files.write_npz(path, lines.generate(1), lines.recipe(1, 0))
+        files.write_npz(path, lines.generate(1), lines.recipe(1, 0))
     else:
         array = np.zeros(3, np.uint8)
         known = {"x_train": (array.shape, hashlib.sha256(array).hexdigest())}
@@ -241,7 +243,7 @@ def test_members_that_lead_elsewhere(world, monkeypatch, model, what, kind):
 @pytest.fixture
 def images(world):
     part = lines.Lines(*(array[::12] for array in lines.generate(1)))
-    line_files.write_folder(Path("images"), part, "png", lines.recipe(1, 0))
+    files.write_folder(Path("images"), part, "png", lines.recipe(1, 0))
     return Path("images")
 
 
@@ -321,10 +323,10 @@ def test_the_command_line_writes_only_where_it_was_told(world, model, target, co
     arguments = [part.replace("{}", target.format(world=world)) for part in LINES[command]]
     place, folders = TARGETS[target]
     if command in ("filters", "heatmaps") and folders:  # a figure's folder must be there
-        assert cli.main(arguments) == 2
+        assert main.main(arguments) == 2
         assert changes(before, tree(world)) == set()
         return
-    assert cli.main(arguments) == 0
+    assert main.main(arguments) == 0
     changed = {  # the tests' one process keeps TensorFlow's temporary files longer than the command
         path
         for path in changes(before, tree(world))
@@ -341,14 +343,14 @@ def test_a_link_in_the_place_of_a_figure_is_replaced(world, command):
     name = LINES[command][-1].format("new")
     Path(name).symlink_to(world / "thesis.txt")
     before = tree(world)
-    assert cli.main([part.format("new") for part in LINES[command]]) == 0
+    assert main.main([part.format("new") for part in LINES[command]]) == 0
     assert changes(before, tree(world)) == {f"some/where/{name}"}
 
 
 def test_a_link_to_a_full_folder_is_refused(world, capsys):
     Path("link").symlink_to(world)
     before = tree(world)
-    assert cli.main(["lines", "--per-class", "1", "--out", "link"]) == 2
+    assert main.main(["lines", "--per-class", "1", "--out", "link"]) == 2
     assert changes(before, tree(world)) == set()
     assert "is not empty" in capsys.readouterr().err
 
@@ -366,5 +368,5 @@ def test_what_another_program_put_there_is_not_removed(world, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", fill)
-    assert cli.main(["lines", "--per-class", "1", "--out", "new"]) == 2
+    assert main.main(["lines", "--per-class", "1", "--out", "new"]) == 2
     assert os.listdir("new") == ["thesis.txt"]

@@ -1,0 +1,154 @@
+"""`python -m cnnlab explain`: what a model sees in an image, or what a layer looks for."""
+
+import contextlib
+import sys
+from pathlib import Path
+
+from cnnlab import pretrained
+from cnnlab.command_line.options import check_writable, option, whole_number, writing
+from cnnlab.interpret.model import image_files
+
+FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+METHODS = ("grad-cam", "grad-cam++", "layercam")  # here too, to be known without TensorFlow
+
+
+def add(subcommands):
+    """Add the parser of `explain`."""
+    parser = subcommands.add_parser(
+        "explain",
+        help="look inside a Keras model: activations, heatmaps, filters",
+        description="An image alone: the activations of every layer, and a heatmap for each head. "
+        "A layer alone: its filters. Both: that image's activations and heatmaps at that layer.",
+        epilog="The models of this repository have short names: task1-part1-mnist, "
+        "task1-part1-lines, task1-mnist, task1-lines, task2, task2-plain.",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="FILE",
+        required=True,
+        help="a .keras or .h5 file, or a short name; nothing in it is executed but its layers",
+    )
+    parser.add_argument(
+        "--image",
+        metavar="FILE",
+        type=Path,
+        help="any image; its size and colors are converted, and it is said how",
+    )
+    parser.add_argument("--layer", metavar="NAME", help="a wrong name lists the right ones")
+    parser.add_argument("--head", metavar="NAME", help="explain this output (default: each)")
+    parser.add_argument(
+        "--target",
+        metavar="N",
+        type=whole_number(0),
+        help="the class to explain; 0 or 1 for a single sigmoid unit (default: the answer)",
+    )
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        default=METHODS[0],
+        metavar="NAME",
+        help="of the heatmaps: grad-cam, grad-cam++ or layercam (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--range",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="black and white in the model's input (default: read from its first layers)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="the figure, in a folder that is there: .png, .pdf or .svg",
+    )
+    parser.set_defaults(run=_run, parser=parser)
+
+
+def _run(options):
+    image, value_range = _checked_before_tensorflow(options)
+    _say("starting TensorFlow")
+    from cnnlab import runtime
+
+    runtime.start(seed=0)
+    from cnnlab import interpret, pretrained
+    from cnnlab.interpret.model import loading
+    from cnnlab.interpret.model.network import inspect_model
+
+    _say(f"loading {options.model}")
+    with option("--model"):
+        model = loading.load(options.model)
+        network = inspect_model(model)
+    _check_names(network, options)
+    with _computing(options.model):
+        found = interpret.explain(
+            model,
+            image,
+            options.layer,
+            options.head,
+            options.target,
+            method=options.method,
+            real_images=pretrained.images_for(options.model) if image is None else None,
+            value_range=value_range,
+            names=pretrained.class_names(options.model, list(network.heads)),
+            progress=_say,
+        )
+    with writing("--out", options.out):
+        interpret.save(found.figure, options.out)
+    print(f"{options.out}: {found.summary}")
+
+
+@contextlib.contextmanager
+def _computing(model):
+    """Say in a sentence what TensorFlow cannot compute: a layer that takes no such numbers, say."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (TypeError, tf.errors.OpError) as error:
+        reason = getattr(error, "message", str(error)).strip().splitlines()[0]
+        raise ValueError(f"{model} cannot be computed: {reason}") from error
+
+
+def _checked_before_tensorflow(options):
+    """Return the image and the range, or None for what is left out; starting takes seconds."""
+    if options.out.suffix.lower() not in FIGURE_SUFFIXES:
+        options.parser.error(f"--out: {options.out} must end in {', '.join(FIGURE_SUFFIXES)}")
+    if options.image is None and options.layer is None:
+        options.parser.error("nothing to explain: give --image FILE, --layer NAME or both")
+    if options.image is None and not (options.head is None and options.target is None):
+        options.parser.error("--head and --target explain an image: give --image FILE, too")
+    if not options.out.parent.is_dir():
+        raise ValueError(f"--out: there is no folder {options.out.parent}")
+    check_writable("--out", options.out)
+    with option("--model"):
+        pretrained.find(options.model)
+    value_range = options.range and image_files.checked_range(options.range, "--range")
+    with option("--image"):
+        return options.image and image_files.read(options.image), value_range
+
+
+def _check_names(network, options):
+    """Raise ValueError if the model has no such layer, head or class."""
+    from cnnlab.interpret.model import scores
+
+    if options.layer is not None:
+        with option("--layer"):
+            network.layer(options.layer)
+    if options.head is None and options.target is None:
+        return
+    if options.head is None and len(network.heads) > 1:
+        heads = ", ".join(network.heads)
+        raise ValueError(f"--target belongs to one head: say with --head which of {heads}")
+    with option("--head"):
+        head = scores.find_head(network.heads, options.head)
+    with option("--target"):
+        scores.check_targets(head, options.target, 1)
+    if options.head is not None and options.layer is not None:
+        with option("--layer"):
+            network.feature_map(options.layer, head)
+
+
+def _say(step):
+    print(f"{step} ...", file=sys.stderr, flush=True)

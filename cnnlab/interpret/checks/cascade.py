@@ -1,0 +1,129 @@
+"""How alike heatmaps stay while a network becomes random: the numbers, and what they say."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from cnnlab.interpret.checks.statistics import mean_known
+
+KINDS = ("signed", "absolute")
+UNRELATED = 0.5  # two maps whose ranks correlate less count as different ones
+
+
+class Cascade(NamedTuple):
+    """What `randomization` found, for n images.
+
+    Attributes:
+        stages: the names of the layers in the order in which they became random, the head first;
+            at each stage all layers up to there are random.
+        signed: (draws, stages, n) float64, -1..1, Spearman's rank correlation of the signed sums
+            with those of the trained network; NaN where one of the two maps is empty.
+        absolute: the same of the sums without their signs.
+        empty: share 0..1 of the images whose map is empty already in the trained network.
+        changed: (stages,) share 0..1 of the numbers in that layer that became another; where it is
+            0 the stage says nothing.
+        reference: {"signed", "absolute": mean correlation between the trained network's maps of
+            different images}, what maps of this kind have in common anyway; NaN for one image.
+        targets: (n,) int32, the classes explained.
+        head, layer, method: what was explained, and how.
+    """
+
+    stages: tuple[str, ...]
+    signed: np.ndarray
+    absolute: np.ndarray
+    empty: float
+    changed: np.ndarray
+    reference: dict[str, float]
+    targets: np.ndarray
+    head: str
+    layer: str
+    method: str
+
+    @property
+    def invalid(self):
+        """(stages,) share 0..1 of the comparisons that an empty map, old or new, made impossible.
+
+        They are no evidence that the maps changed: where there is no map, nothing is compared.
+        """
+        return np.isnan(self.signed).mean(axis=(0, 2))
+
+    def similarity(self, kind="signed"):
+        """Return (stages,), the mean of `kind` over what could be compared; NaN where nothing."""
+        return mean_known(np.moveaxis(getattr(self, kind), 1, 0).reshape(len(self.stages), -1))
+
+    def of_draws(self, kind="signed"):
+        """Return (draws, stages), the same for each draw: what the chance of one draw does."""
+        return mean_known(getattr(self, kind))
+
+
+class Verdict(NamedTuple):
+    """Whether heatmaps follow the weights.
+
+    Attributes:
+        sensitive: True, False, or None where it cannot be told.
+        stage: the layer with which the similarity first falls below the limit, or None.
+        text: the same as a sentence with its numbers.
+    """
+
+    sensitive: bool | None
+    stage: str | None
+    text: str
+
+
+def verdict(cascade: Cascade, limit=UNRELATED) -> Verdict:
+    """Say whether the heatmaps follow the weights: whether their similarity falls below a limit.
+
+    The larger of the two similarities must fall: a map that only turns its sign is the same map.
+    Stages count where at least half of the comparisons were possible and the weights changed.
+
+    Raises:
+        ValueError: a limit that is no number in 0..1.
+    """
+    if not 0 <= limit <= 1:
+        raise ValueError(f"limit {limit!r} is not allowed: it must be in 0..1")
+    counts = (cascade.invalid <= 0.5) & (cascade.changed > 0)
+    alike = np.fmax(*(cascade.similarity(kind) for kind in KINDS))
+    reference = max(cascade.reference.values())
+    if not counts.any():
+        lost = 100 * cascade.invalid.min()
+        why = (
+            f"at each stage at least {lost:.0f} % of the maps are empty or the same everywhere"
+            if np.any(cascade.changed > 0)
+            else "the weights are all the same number, so that no shuffle changes them"
+        )
+        return Verdict(None, None, f"it cannot be told whether the maps follow the weights: {why}")
+    fallen = np.flatnonzero(counts & (alike < limit))
+    at = fallen[0] if len(fallen) else np.flatnonzero(counts)[-1]
+    stage, compared = cascade.stages[at], f"between different images it is {reference:.2f}"
+    if len(fallen):
+        text = f"the similarity falls to {alike[at]:.2f} once {stage!r} is random; {compared}"
+        return Verdict(True, stage, f"the maps follow the weights: {text}")
+    text = f"the similarity is still {alike[at]:.2f} when {stage!r} is random; {compared}"
+    return Verdict(False, None, f"the maps hardly follow the weights: {text}")
+
+
+def rank_sums(sums):
+    """Return {kind: ranks of (n, places) sums}; NaN where there is no map, nothing above 0."""
+    drawn = np.isfinite(sums).all(axis=1) & (sums.max(axis=1) > 0)
+    sums = np.where(drawn[:, None], sums, 0)
+    return {"signed": standard_ranks(sums), "absolute": standard_ranks(np.abs(sums))}
+
+
+def standard_ranks(values):
+    """Return the ranks of each row, centerd and of length 1: their products sum to Spearman's rho.
+
+    Equal places share their mean rank. (n, places) float64; NaN for a row that is the same
+    everywhere.
+    """
+    ranks = stats.rankdata(values, axis=1)
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    lengths = np.linalg.norm(ranks, axis=1, keepdims=True)
+    return np.divide(ranks, lengths, out=np.full_like(ranks, np.nan), where=lengths > 0)
+
+
+def between_images(ranks):
+    """Return the mean correlation of all pairs of different rows; NaN for fewer than two."""
+    valid = ranks[~np.isnan(ranks[:, 0])]
+    pairs = len(valid) * (len(valid) - 1)
+    return float((np.sum(valid.sum(axis=0) ** 2) - len(valid)) / pairs) if pairs else float("nan")

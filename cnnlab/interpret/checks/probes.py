@@ -1,0 +1,67 @@
+"""Linear probes: what a layer knows, read off by the simplest possible classifier.
+
+Alain & Bengio, "Understanding intermediate layers using linear classifier probes", 2016: if a
+linear classifier can tell the classes from a layer's activations, the layer has made them easy to
+tell. Position is taken out first, by the mean and the maximum over places of each channel, because
+otherwise the many numbers of a large map could tell almost everything.
+"""
+
+import numpy as np
+from sklearn.linear_model import RidgeClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from cnnlab.interpret.activations import BATCH, activations
+from cnnlab.interpret.model.network import as_batch, inspect_model
+
+IMAGE = "image"  # the name of the row for the pixels themselves
+
+
+def pooled(maps) -> np.ndarray:
+    """Return mean and maximum over places, (n, 2 * channels), of maps (n, ..., channels)."""
+    places = tuple(range(1, maps.ndim - 1))
+    return np.concatenate([maps.mean(axis=places), maps.max(axis=places)], axis=1)
+
+
+def linear_probes(model, images, labels, layers=None) -> dict[str, dict[str, float]]:
+    """Return how often a linear classifier on each layer is right.
+
+    Args:
+        model: a Keras model; see `inspect_model`. It stays as it was.
+        images: (n, height, width[, channels]), what the model's own input needs; a random half
+            trains the classifiers, the other half tests them.
+        labels: {question: (n,) integers}.
+        layers: names of layers; left out, every layer with feature maps.
+
+    Returns:
+        {layer: {question: accuracy 0..1}}; the first row, IMAGE, is for the pixels themselves.
+
+    Raises:
+        TypeError, ValueError: as `activations`; fewer than 2 images; labels that do not match.
+    """
+    images = as_batch(inspect_model(model, images), images)
+    for question, answers in labels.items():
+        if len(answers) != len(images) or len(images) < 2:
+            raise ValueError(
+                f"{len(answers)} labels of {question!r} for {len(images)} images; "
+                "each image needs one, and there must be 2 at least"
+            )
+    features = {IMAGE: [pooled(images.astype(np.float32))]}
+    for start in range(0, len(images), BATCH):
+        for name, maps in activations(model, images[start : start + BATCH], layers).items():
+            features.setdefault(name, []).append(pooled(maps))
+    return {
+        name: {
+            question: _accuracy(np.concatenate(parts), answers)
+            for question, answers in labels.items()
+        }
+        for name, parts in features.items()
+    }
+
+
+def _accuracy(features, answers):
+    shuffled = np.random.default_rng(0).permutation(len(features))
+    train, test = np.array_split(shuffled, 2)
+    classifier = make_pipeline(StandardScaler(), RidgeClassifier())
+    classifier.fit(features[train], answers[train])
+    return float(classifier.score(features[test], answers[test]))

@@ -1,0 +1,4 @@
+"""How explanations and checks look: sheets of tiles, heatmaps laid over images, charts.
+
+What is drawn is computed elsewhere.
+"""

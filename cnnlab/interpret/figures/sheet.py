@@ -1,0 +1,150 @@
+"""A page of small square tiles and text, measured in inches from its top left corner.
+
+Hundreds of Matplotlib axes take minutes; here all tiles are images in one axis.
+"""
+
+import math
+import textwrap
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from cnnlab import plots  # noqa: F401  (its import sets the style)
+
+WIDTH = 9.0  # inches
+SMALL, NORMAL = 7, 9  # points
+LINE = 0.125  # inches from a small line to the next
+SPACE = 0.06  # inches between tiles
+CHARACTER = 0.0082  # inches a character is wide on average, for each point of its size
+
+
+class Tile(NamedTuple):
+    """A small picture.
+
+    Attributes:
+        pixels: (h, w, 3) colors 0..1, drawn with square, unsmoothed pixels.
+        label: written over it; may have several lines.
+        inside: written on it, wrapped to its width: why there is nothing to see.
+    """
+
+    pixels: np.ndarray
+    label: str = ""
+    inside: str = ""
+
+
+class Sheet:
+    """Collects headings, text, tiles and color bars from the top down; `figure` draws them."""
+
+    def __init__(self, width: float = WIDTH):
+        self.width = width
+        self.height = 0.0
+        self._images = []  # (pixels, left, top, width, height)
+        self._texts = []  # (x, y, text, options)
+
+    def heading(self, text: str) -> None:
+        """Add a line in bold, with space above."""
+        self.height += 0.12 if self.height else 0
+        self._text(0, self.height, text, fontsize=NORMAL, weight="bold", va="top")
+        self.height += 0.22
+
+    def text(self, text: str) -> None:
+        """Add a paragraph, wrapped to the width of the sheet."""
+        for line in textwrap.wrap(text, int(self.width / (CHARACTER * 8))):
+            self._text(0, self.height, line, fontsize=8, va="top")
+            self.height += 0.155
+        self.height += 0.04
+
+    def tiles(self, tiles, columns: int | None = None, stacked: int = 1, side=None) -> None:
+        """Add tiles in rows.
+
+        Args:
+            tiles: a list of Tile.
+            columns: how many stand side by side; they fill the width, unless `side` is given.
+            stacked: so many tiles that follow each other stand in one column, below each other
+                with no space, under the label of the first.
+            side: inches a tile is wide; left out, as wide as `columns` allows.
+        """
+        groups = [tiles[start : start + stacked] for start in range(0, len(tiles), stacked)]
+        if columns is None:
+            columns = max(1, int((self.width + SPACE) / (side + SPACE)))
+        side = side or (self.width + SPACE) / columns - SPACE
+        for start in range(0, len(groups), columns):
+            row = groups[start : start + columns]
+            over = max(_lines(group[0].label) for group in row) * LINE + 0.03
+            top = self.height + over
+            heights = [
+                self._column(group, index * (side + SPACE), top, side)
+                for index, group in enumerate(row)
+            ]
+            self.height = top + max(heights) + SPACE
+
+    def _column(self, group, left, top, side):
+        """TensorRef stacked tiles; returns their height."""
+        self._text(left, top - 0.025, group[0].label, fontsize=SMALL, va="bottom")
+        below = top
+        for tile in group:
+            rows, columns = tile.pixels.shape[:2]
+            height = side * rows / columns
+            self._images.append((tile.pixels, left, below, side, height))
+            if tile.inside:
+                text = textwrap.fill(tile.inside, max(8, int(side / (CHARACTER * 6.5))))
+                middle = (left + side / 2, below + height / 2)
+                self._text(*middle, text, fontsize=6.5, ha="center", va="center", linespacing=1)
+            below += height
+        return below - top
+
+    def color_bar(self, label: str, low: float, high: float, colormap: str) -> None:
+        """Add a bar of a colormap with the values of its ends; `label` says of what."""
+        colors = plt.get_cmap(colormap)(np.linspace(0, 1, 256))[None, :, :3]
+        start, end = f"{low:.3g}", f"{high:.3g}   {label}"
+        left = len(start) * CHARACTER * SMALL + 0.05
+        middle = self.height + 0.07
+        self._images.append((colors, left, self.height + 0.02, 1.6, 0.1))
+        self._text(left - 0.05, middle, start, fontsize=SMALL, va="center", ha="right")
+        self._text(left + 1.65, middle, end, fontsize=SMALL, va="center")
+        self.height += 0.19
+
+    def _text(self, x, y, text, **options):
+        if text:
+            self._texts.append((x, y, text, options))
+
+    def figure(self):
+        """Return all of it as a Matplotlib figure of exactly that size."""
+        # Not by pyplot, which keeps every figure, and which Jupyter would draw a second time.
+        figure = Figure(figsize=(self.width, self.height), layout="none")
+        axis = figure.add_axes((0, 0, 1, 1))
+        axis.set_axis_off()
+        for pixels, left, top, width, height in self._images:
+            extent = (left, left + width, top + height, top)
+            axis.imshow(np.clip(pixels, 0, 1), extent=extent, interpolation="nearest")
+        for x, y, text, options in self._texts:
+            axis.text(x, y, text, **options)
+        axis.set(xlim=(0, self.width), ylim=(self.height, 0), aspect="equal")
+        return figure
+
+
+def _lines(text):
+    return text.count("\n") + 1 if text else 0
+
+
+def as_colors(image):
+    """Return an image (h, w), (h, w, 1) or (h, w, 3), 0..1, as (h, w, 3); others by their mean."""
+    image = np.asarray(image, np.float32)
+    image = image[..., None] if image.ndim == 2 else image
+    return image if image.shape[2] == 3 else np.repeat(image.mean(2, keepdims=True), 3, axis=2)
+
+
+def through_colormap(values, low: float, high: float, colormap: str):
+    """Return values (...) as colors (..., 3), the colormap's ends at `low` and `high`."""
+    scale = Normalize(low, high if high > low else low + 1)
+    return plt.get_cmap(colormap)(scale(np.asarray(values)))[..., :3]
+
+
+def fitting_columns(count: int, side: float, width: float = WIDTH) -> int:
+    """Return how many columns of about `side` inches fit, so that the rows are equally full."""
+    most = max(1, int((width + SPACE) / (side + SPACE)))
+    rows = math.ceil(count / most)
+    return max(math.ceil(count / rows), most // 2)

@@ -1,0 +1,149 @@
+"""A Keras model as a flat list of calls, run without touching the model.
+
+Keras can only show a layer's output by building a second model, which fails for layers inside
+nested models, for activations inside a layer and for a Sequential without an input. Here the graph
+is read once (by `interpret.reading`), and `Graph.run` calls layer after layer itself.
+The user's model is not changed: its variables are read inside a `keras.StatelessScope`, and where
+an activation has to be left out, a stand-in that shares the layer's weights is called.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class TensorRef:
+    """Stands for a tensor in the arguments of a call: the number of a value of the graph."""
+
+    index: int
+
+
+class Call(NamedTuple):
+    """One call of a layer, or of an operation such as `a + b`.
+
+    Attributes:
+        name: the layer's; inside a nested model "outer/name"; "name (call 2)" when called again.
+        operation: the Keras layer or operation, the user's own object.
+        args, kwargs: of the call, with a `TensorRef` wherever a tensor goes.
+        inputs, outputs: the numbers of the values it reads and makes.
+        shape: of its first output without the batch dimension; None where a size is open.
+    """
+
+    name: str
+    operation: Any
+    args: tuple
+    kwargs: dict
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    shape: tuple
+
+
+class Graph(NamedTuple):
+    """What `read` found. Value 0 is the image batch.
+
+    Attributes:
+        input_shape: (height, width, channels); None where a size is open.
+        dtype: of the input.
+        calls: in an order in which they can be made.
+        outputs: {name: number of the value} of the model's outputs.
+        shapes: of each value, without the batch dimension; None where a size is open.
+    """
+
+    input_shape: tuple
+    dtype: str
+    calls: tuple[Call, ...]
+    outputs: dict[str, int]
+    shapes: tuple[tuple, ...]
+
+    def ancestors(self, value: int) -> list[Call]:
+        """Return the calls that the value depends on, in order."""
+        wanted, found = {value}, []
+        for call in reversed(self.calls):
+            if wanted.intersection(call.outputs):
+                wanted.update(call.inputs)
+                found.append(call)
+        return found[::-1]
+
+    def run(self, images, wanted, plain=(), watch=None, weights=None):
+        """Compute values of the graph; only the calls that they need are made.
+
+        Args:
+            images: (n, height, width, channels) tensor.
+            wanted: numbers of values.
+            plain: names of calls whose activation is left out.
+            watch: called as watch(number, tensor) with each value as soon as it is there; it may
+                return another tensor to go on with, or None.
+            weights: [(variable, tensor)] to use instead of the variables' own values.
+
+        Returns:
+            The wanted tensors, a list.
+        """
+        needed = {call for value in wanted for call in map(id, self.ancestors(value))}
+        values = {0: _watched(watch, 0, tf.cast(images, self.dtype))}
+
+        def run():
+            for call in self.calls:
+                if id(call) not in needed:
+                    continue
+                leave_out = call.name in plain
+                operation = without_activation(call.operation) if leave_out else call.operation
+                args, kwargs = keras.tree.map_structure(
+                    lambda part: values[part.index] if isinstance(part, TensorRef) else part,
+                    (call.args, call.kwargs),
+                )
+                made = keras.tree.flatten(operation(*args, **kwargs))
+                for number, tensor in zip(call.outputs, made, strict=True):
+                    values[number] = _watched(watch, number, tensor)
+            return [values[value] for value in wanted]
+
+        with keras.StatelessScope(state_mapping=weights or []):
+            return _Whole()(run=run, training=False)
+
+
+class _Whole(keras.layers.Layer):
+    """Stands for the model as a whole: layers called inside of it are told that nobody trains.
+
+    Without it Keras takes each layer for one that is called alone, and drops the activity losses
+    that the user's last call of the model has left there.
+    """
+
+    def __init__(self):
+        super().__init__(name="whole", dtype="float32")
+        self.built = True
+
+    def call(self, run, training):
+        return run()
+
+
+def _watched(watch, number, tensor):
+    other = watch(number, tensor) if watch else None
+    return tensor if other is None else other
+
+
+def without_activation(operation):
+    """Return what can be called instead of an operation, without its activation.
+
+    For a layer with an activation inside it is a stand-in with the same weights; the layer itself
+    stays as it is. For an operation that is nothing but an activation it is the identity.
+    """
+    if not has_inner_activation(operation):
+        return lambda inputs, **_: inputs
+    stand_in = object.__new__(type(operation))
+    vars(stand_in).update(vars(operation))
+    vars(stand_in)["activation"] = keras.activations.linear
+    return stand_in
+
+
+def has_inner_activation(operation) -> bool:
+    """Say whether a layer with weights ends on an activation of its own that is not linear."""
+    # An LSTM's is a property: it belongs to the cell and acts in the middle.
+    activation = vars(operation).get("activation")
+    return bool(
+        isinstance(operation, keras.layers.Layer)
+        and not isinstance(operation, keras.layers.Activation)
+        and operation.weights
+        and activation not in (None, keras.activations.linear)
+    )

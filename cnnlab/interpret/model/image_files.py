@@ -1,0 +1,111 @@
+"""Image files as pixels: read whole, turned upright, and said how.
+
+Nothing here needs TensorFlow, so that a wrong file is noticed before it is started.
+"""
+
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+MOST_PIXELS = 120_000_000  # of a file: about 11,000 x 11,000, 360 MB in RGB
+
+
+class Picture(NamedTuple):
+    """The pixels of one image, and what its numbers mean.
+
+    Attributes:
+        pixels: (height, width), (height, width, 1), (height, width, 3) or (height, width, 4).
+        white: what white is, 1, 255 or 65535, black being 0; None for floats in a model's range.
+        steps: what was done to the pixels, each a phrase: "the first of 3 frames".
+    """
+
+    pixels: np.ndarray
+    white: int | None
+    steps: tuple[str, ...] = ()
+
+
+def read(path) -> Picture:
+    """Return the pixels of an image file, upright: (h, w), (h, w, 3) or (h, w, 4) integers.
+
+    Raises:
+        OSError: the file is not there or cannot be read.
+        ValueError: it is no image, damaged, too large, or its numbers have no known range.
+    """
+    path, steps = Path(path), []
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe: reading it may never end
+        raise ValueError(f"{path} is not a file")
+    with open(path, "rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of damage that it can or cannot do without
+        with _opened(path, file) as image:
+            try:
+                _make_upright(image, steps)
+            except MemoryError:
+                raise
+            except Exception as error:  # a damaged image raises whatever its damage leads to
+                raise ValueError(f"{path} is damaged: {error or type(error).__name__}") from None
+            pixels, white = _as_array(path, image, steps)
+    return Picture(pixels, white, tuple(steps))
+
+
+def _opened(path, file):
+    try:
+        image = Image.open(file)
+    except UnidentifiedImageError:
+        raise ValueError(f"{path} is not an image file that Pillow can read") from None
+    except Image.DecompressionBombError:
+        raise ValueError(f"{path} has too many pixels; {MOST_PIXELS:,} are read at most") from None
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} is damaged: {error or type(error).__name__}") from None
+    if image.format == "EPS":  # Pillow would give it to Ghostscript
+        raise ValueError(f"{path} is PostScript, a program that draws: save it as .png first")
+    if image.width * image.height > MOST_PIXELS:
+        raise ValueError(
+            f"{path} has {image.width} × {image.height} pixels; {MOST_PIXELS:,} are read "
+            "at most: make it smaller first"
+        )
+    return image
+
+
+def _make_upright(image, steps):
+    """Load the first frame, and turn it as the camera was held."""
+    if getattr(image, "n_frames", 1) > 1:
+        steps.append(f"the first of {image.n_frames} frames")
+    orientation = image.getexif().get(ExifTags.Base.Orientation)  # gone once a TIFF is loaded
+    image.load()
+    ImageOps.exif_transpose(image, in_place=True)
+    if orientation in range(2, 9):
+        steps.append("turned upright, as its EXIF orientation says")
+
+
+def _as_array(path, image, steps):
+    """Return (pixels, what white is)."""
+    if image.mode == "F":
+        raise ValueError(f"{path} has floating-point values, whose range is not known")
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        return _of_many_bits(path, image, steps)
+    clear = image.has_transparency_data
+    if image.mode == "RGBA" or (image.mode in ("L", "RGB") and not clear):
+        return np.asarray(image), 255
+    if image.mode == "1" and not clear:
+        return np.asarray(image.convert("L")), 255
+    target = "RGBA" if clear else "RGB"
+    if image.mode not in ("L", "LA", "RGB"):
+        steps.append(f"converted from {image.mode} to {target}")
+    return np.asarray(image.convert(target)), 255
+
+
+def _of_many_bits(path, image, steps):
+    """Return (pixels, what white is) of a gray image with more than 8 bits."""
+    pixels = np.asarray(image)
+    lowest, highest = pixels.min(), pixels.max()
+    if lowest < 0 or highest > 65535:
+        raise ValueError(f"{path} has values {lowest}..{highest}; whole ones of 0..65535 are read")
+    if image.mode == "I" and highest <= 255:  # 32 bits tell nothing of the range
+        return pixels.astype(np.uint8), 255
+    steps.append("16-bit values brought to 8 bits")
+    return pixels.astype(np.uint16), 65535

@@ -1,0 +1,198 @@
+"""Any image as a model needs it: scaled, resized, and said how."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from cnnlab.interpret.model import image_files
+from cnnlab.interpret.model.image_files import Picture
+from cnnlab.interpret.model.network import ModelView, as_batch
+
+BAND = 2**20  # pixels that are numbers of 32 bits at once: bounds the memory
+OPEN_MOST = 512  # pixels of the longest side, for a model that takes any size
+FAR = 1e6  # widths of the model's range: of farther pixels float32 cannot tell black from white
+
+
+class Prepared(NamedTuple):
+    """An image for a model.
+
+    Attributes:
+        batch: (1, height, width, channels) in the model's input dtype and range.
+        steps: what was done to it, each a phrase: "resized from 40 × 30 to 28 × 21".
+    """
+
+    batch: np.ndarray
+    steps: tuple[str, ...]
+
+
+def picture_of(image) -> Picture:
+    """Return the pixels of an image, before anything is known of the model.
+
+    Args:
+        image: the path of an image file, an array (h, w), (h, w, 1), (h, w, 3), (h, w, 4) or with
+            a batch axis of 1, or a `Picture`, which is returned.
+
+    Raises:
+        OSError: the file is not there or cannot be read.
+        ValueError: no image, damaged, too large, no numbers, NaN, or a shape that is no image.
+    """
+    if isinstance(image, Picture):
+        return image
+    return image_files.read(image) if isinstance(image, (str, Path)) else _checked(image)
+
+
+def prepare(network: ModelView, image, value_range) -> Prepared:
+    """Bring one image to the size, color mode and range that a model needs.
+
+    Args:
+        network: of the model; see `inspect_model`. If it takes any size, the image keeps its own,
+            up to OPEN_MOST pixels a side.
+        image: as in `picture_of`. Integers are taken for 0..255 (16-bit ones for 0..65535); floats
+            are taken to be in the model's own range already.
+        value_range: (low, high), what black and white are for the model.
+
+    Raises:
+        OSError, ValueError: as `picture_of`; a model that takes neither 1 nor 3 channels, or floats
+            far outside of its range.
+    """
+    picture = picture_of(image)
+    pixels, steps = picture.pixels, list(picture.steps)
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    low, high = value_range
+    if picture.white is None:
+        _say_reach(pixels, low, high, steps)
+    elif (low, high) != (0, 255):
+        steps.append(f"scaled to {low:g} … {high:g}, the range that the model takes")
+    channels = network.graph.input_shape[2]
+    _say_color_mode(pixels.shape[2], channels, steps)
+
+    def convert(band):
+        """Return rows of the image as (rows, width, channels) float32, 0..1."""
+        values = band.astype(np.float32)
+        if picture.white is None:
+            values = (values - np.float32(low)) / np.float32(high - low)
+        else:
+            values /= picture.white
+        return _in_color_mode(values, channels)
+
+    size = _size(network.graph.input_shape[:2], pixels.shape[:2])
+    values = low + (high - low) * _resized(pixels, convert, *size, steps)
+    if network.graph.dtype.startswith(("int", "uint")):
+        values = values.round()
+    return Prepared(as_batch(network, values[None]), tuple(steps))
+
+
+def _checked(image):
+    """Return an array of finite numbers as a Picture."""
+    try:
+        pixels = np.asarray(image)
+    except ValueError:
+        raise ValueError("the rows of the image differ in length") from None
+    if pixels.dtype.kind not in "buif":
+        raise ValueError(f"an image must be numbers or the path of a file, not {pixels.dtype}")
+    if pixels.ndim in (3, 4) and len(pixels) == 1 and (pixels.ndim == 4 or pixels.shape[2] > 4):
+        pixels = pixels[0]  # a batch of one
+    is_image = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))
+    if not is_image or pixels.size == 0:
+        raise ValueError(
+            f"one image is needed, (height, width) or (height, width, 1, 3 or 4), "
+            f"not the shape {pixels.shape}"
+        )
+    lowest, highest = pixels.min(), pixels.max()  # NaN if there is one
+    if pixels.dtype.kind == "f":
+        if not np.isfinite([lowest, highest]).all():
+            raise ValueError("the image contains NaN or infinite values")
+        return Picture(pixels, None)
+    if pixels.dtype.kind == "b":
+        return Picture(pixels, 1)
+    if lowest < 0 or highest > 65535:
+        raise ValueError(f"integer pixels must be 0..255 or 0..65535, not {lowest}..{highest}")
+    return Picture(pixels, 65535 if highest > 255 else 255)
+
+
+def _say_reach(pixels, low, high, steps):
+    """Say whether floats leave the model's range, in which they are taken to be."""
+    lowest, highest = ((float(end) - low) / (high - low) for end in (pixels.min(), pixels.max()))
+    if lowest < -FAR or highest > FAR:
+        raise ValueError(
+            f"the image has values from {pixels.min():g} to {pixels.max():g}, too far from the "
+            f"range that the model takes, {low:g} … {high:g}: scale them first"
+        )
+    if lowest < -0.01 or highest > 1.01:
+        steps.append(f"taken as it is, with values outside of {low:g} … {high:g}")
+
+
+def _say_color_mode(have, channels, steps):
+    """Say what `_in_color_mode` does with so many channels."""
+    if have == 4:
+        steps.append("transparency laid on black")
+        have = 3
+    if have == channels:
+        return
+    if channels not in (1, 3):
+        raise ValueError(f"the model takes {channels} channels; an image has 1 or 3")
+    steps.append(
+        "converted from color to gray" if channels == 1 else "gray repeated in three color channels"
+    )
+
+
+def _in_color_mode(values, channels):
+    """Return (h, w, channels): alpha laid on black, color to gray or gray to color."""
+    if values.shape[2] == 4:
+        values = values[..., :3] * values[..., 3:]
+    if values.shape[2] == channels:
+        return values
+    if channels == 1:
+        return values @ np.array([[0.299], [0.587], [0.114]], np.float32)  # ITU-R BT.601
+    return np.repeat(values, 3, axis=2)
+
+
+def _size(wanted, have):
+    """Return the (height, width) that an image gets: the model's, its own where any will do."""
+    height, width = have
+    shrink = min(1, OPEN_MOST / max(height, width)) if wanted == (None, None) else 1
+    own = (max(1, round(side * shrink)) for side in have)
+    return tuple(side or min(mine, OPEN_MOST) for side, mine in zip(wanted, own, strict=True))
+
+
+def _resized(pixels, convert, height, width, steps):
+    """Return an image shrunk or enlarged as a whole, black at the sides: (height, width, channels).
+
+    Its rows are converted and resized in bands, then its columns, which is the order that Pillow
+    has itself, so that no large image is ever there as numbers of 32 bits.
+
+    Args:
+        pixels: (h, w, channels) of any kind.
+        convert: turns rows of them into float32, maybe of another number of channels.
+        height, width: what is wanted.
+        steps: a list to which it is added what was done.
+    """
+    have_height, have_width = pixels.shape[:2]
+    scale = min(height / have_height, width / have_width)
+    columns, rows = (max(1, round(side * scale)) for side in (have_width, have_height))
+    band = max(1, BAND // have_width)
+    bands = (convert(pixels[top : top + band]) for top in range(0, have_height, band))
+    values = np.concatenate([_scaled(values, columns, len(values)) for values in bands])
+    values = _scaled(values, columns, rows)
+    if (columns, rows) != (have_width, have_height):
+        steps.append(f"resized from {have_width} × {have_height} to {columns} × {rows} pixels")
+    if (columns, rows) == (width, height):
+        return values
+    steps.append(f"black added up to {width} × {height}")
+    top, left = (height - rows) // 2, (width - columns) // 2
+    framed = np.zeros((height, width, values.shape[2]), np.float32)
+    framed[top : top + rows, left : left + columns] = values
+    return framed
+
+
+def _scaled(values, columns, rows):
+    """Return float32 (h, w, channels) as (rows, columns, channels), each channel by itself."""
+    if values.shape[:2] == (rows, columns):
+        return values
+    planes = [
+        np.asarray(Image.fromarray(plane).resize((columns, rows), Image.Resampling.BILINEAR))
+        for plane in np.moveaxis(values, 2, 0)
+    ]
+    return np.stack(planes, axis=2)

@@ -1,0 +1,79 @@
+"""What the classes of lines are: their numbers, their names, and the codes of both."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cnnlab.validation import require
+
+SIZE = 28
+LENGTHS = (7, 15)  # pixel sides, Euclidean
+WIDTHS = (1, 3)
+ANGLES = tuple(range(0, 180, 15))  # degrees, anticlockwise as a person sees it
+COLORS = {"red": (255, 0, 0), "blue": (0, 0, 255)}
+HEADS = ("length", "width", "angle", "color")  # the order of the label's four columns
+CLASS_NAMES = {
+    "length": ("short", "long"),
+    "width": ("thin", "thick"),
+    "angle": tuple(f"{angle}°" for angle in ANGLES),
+    "color": tuple(COLORS),
+}
+NUM_CLASSES = {head: len(names) for head, names in CLASS_NAMES.items()}  # in the order of HEADS
+CLASSES = 96
+PER_CLASS = 1000
+
+
+class Lines(NamedTuple):
+    """Images with their labels and the centers they were drawn at."""
+
+    images: np.ndarray  # (n, 28, 28, 3) uint8, RGB, 0..255
+    labels: np.ndarray  # (n, 4) uint8, columns in the order of HEADS
+    centers: np.ndarray | None  # (n, 2) float32, x and y in pixels; None when read from a folder
+
+
+def encode(labels):
+    """Turn labels (..., 4), columns as in HEADS, into classes (...) int64 of 0..95.
+
+    The class is ((length * 2 + width) * 12 + angle) * 2 + color, so classes sort like labels.
+    Raises ValueError for anything but integers in range.
+    """
+    labels = _integers("labels", labels)
+    if labels.shape[-1:] != (4,):
+        raise ValueError(f"labels have shape {labels.shape}, but (n, 4) is needed: {HEADS}")
+    classes = np.zeros(labels.shape[:-1], np.int64)
+    for column, (head, count) in enumerate(NUM_CLASSES.items()):
+        values = labels[..., column]
+        require((values >= 0) & (values < count), values, f"{head} label", f"in 0..{count - 1}")
+        classes = classes * count + values.astype(np.int64)
+    return classes
+
+
+def decode(classes):
+    """Turn classes (...) of 0..95 into labels (..., 4) uint8: the inverse of `encode`.
+
+    Raises ValueError for anything but integers in range.
+    """
+    classes = _integers("classes", classes)
+    require((classes >= 0) & (classes < CLASSES), classes, "class", f"in 0..{CLASSES - 1}")
+    columns = np.unravel_index(classes.astype(np.int64), tuple(NUM_CLASSES.values()))
+    return np.stack(columns, -1).astype(np.uint8)
+
+
+def geometry(label):
+    """Turn one label (4,) into what it means: (length, width) in pixels, angle in degrees, RGB."""
+    length, width, angle, color = decode(encode(label))
+    return LENGTHS[length], WIDTHS[width], ANGLES[angle], list(COLORS.values())[color]
+
+
+def class_name(class_index):
+    """Return a class as a person says it: 'long thick 135° red'."""
+    length, width, angle, color = decode(class_index)
+    sizes = f"{('short', 'long')[length]} {('thin', 'thick')[width]}"
+    return f"{sizes} {ANGLES[angle]}° {list(COLORS)[color]}"
+
+
+def _integers(name, values):
+    values = np.asarray(values)
+    if not np.issubdtype(values.dtype, np.integer):
+        raise ValueError(f"{name} must be integers, not {values.dtype}: {values.ravel()[:4]}")
+    return values

@@ -1,0 +1,177 @@
+"""The lines of our classes as other programs draw them, to see what a network really learned.
+
+None of these drawings is ever trained on. Our centers count from the corner of the image, these
+programs from the middle of the first pixel, hence the half pixel between them.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw
+
+from cnnlab.lines import labels as lines
+
+_SHIFT = 8  # OpenCV reads coordinates as integers with this many binary places
+_PIXELS = np.mgrid[: lines.SIZE, : lines.SIZE]  # rows, columns
+
+
+class Stroke(NamedTuple):
+    """One line to draw: where it starts and ends (pixel coordinates), how wide, what color."""
+
+    start: np.ndarray  # (2,) float, x and y from the middle of the top-left pixel
+    end: np.ndarray
+    width: int
+    color: tuple
+
+
+def _opencv_line(stroke, line_type):
+    canvas = np.zeros((lines.SIZE, lines.SIZE, 3), np.uint8)
+    start, end = (_fixed_point(point) for point in (stroke.start, stroke.end))
+    return cv2.line(canvas, start, end, stroke.color, stroke.width, line_type, _SHIFT)
+
+
+def _fixed_point(point):
+    return tuple(int(value) for value in np.rint(np.asarray(point) * 2**_SHIFT))
+
+
+def opencv_plain(stroke):
+    """`cv2.line` without anti-aliasing."""
+    return _opencv_line(stroke, cv2.LINE_8)
+
+
+def opencv_smooth(stroke):
+    """`cv2.line` with anti-aliasing."""
+    return _opencv_line(stroke, cv2.LINE_AA)
+
+
+def pillow_line(stroke):
+    """Pillow's `ImageDraw.line`."""
+    canvas = Image.new("RGB", (lines.SIZE, lines.SIZE))
+    points = [tuple(stroke.start), tuple(stroke.end)]
+    ImageDraw.Draw(canvas).line(points, fill=stroke.color, width=stroke.width)
+    return np.asarray(canvas)
+
+
+def pillow_rotation(stroke):
+    """A horizontal bar of whole pixels, turned by Pillow with nearest-neighbor sampling."""
+    size, margin = lines.SIZE, lines.SIZE  # a wide canvas, so that no corner is lost on the way
+    middle = (stroke.start + stroke.end) / 2 + 0.5
+    step = stroke.end - stroke.start
+    length = round(float(np.hypot(*step)))
+    left, top = (round(float(value)) for value in middle - np.array([length, stroke.width]) / 2)
+    canvas = Image.new("RGB", (3 * size, 3 * size))
+    corner = left + margin, top + margin
+    opposite = corner[0] + length - 1, corner[1] + stroke.width - 1
+    ImageDraw.Draw(canvas).rectangle([*corner, *opposite], fill=stroke.color)
+    pivot = corner[0] + length / 2, corner[1] + stroke.width / 2
+    angle = float(np.degrees(np.arctan2(-step[1], step[0])))
+    turned = canvas.rotate(angle, Image.Resampling.NEAREST, center=pivot)
+    return np.asarray(turned)[margin:-margin, margin:-margin]
+
+
+def opencv_polygon(stroke):
+    """The four corners filled by `cv2.fillConvexPoly`, without anti-aliasing."""
+    along = (stroke.end - stroke.start) / np.hypot(*(stroke.end - stroke.start))
+    # The polygon's edge pixels are filled too, so it grows by half a pixel on every side.
+    across = np.array([-along[1], along[0]]) * (stroke.width - 1) / 2
+    start, end = stroke.start + along / 2, stroke.end - along / 2
+    corners = np.array([start + across, end + across, end - across, start - across])
+    canvas = np.zeros((lines.SIZE, lines.SIZE, 3), np.uint8)
+    points = np.rint(corners * 2**_SHIFT).astype(np.int32)
+    return cv2.fillConvexPoly(canvas, points, stroke.color, cv2.LINE_8, _SHIFT)
+
+
+def round_brush(stroke):
+    """A soft round brush: brightness falls off with the distance from the line's axis."""
+    y, x = _PIXELS
+    step = stroke.end - stroke.start
+    along = ((x - stroke.start[0]) * step[0] + (y - stroke.start[1]) * step[1]) / (step @ step)
+    along = np.clip(along, 0, 1)
+    distance = np.hypot(
+        x - stroke.start[0] - along * step[0], y - stroke.start[1] - along * step[1]
+    )
+    cover = np.clip(stroke.width / 2 + 0.5 - distance, 0, 1)
+    return np.rint(cover[..., None] * np.array(stroke.color)).astype(np.uint8)
+
+
+class Program(NamedTuple):
+    """How one program draws, and how to call it so that the drawing measures what it should."""
+
+    draw: object  # Stroke -> (28, 28, 3) uint8
+    overshoot: tuple  # pixels that a thin, a thick drawing is longer than from start to end
+    width: tuple  # the number to ask for, to get 1 and 3 pixels
+
+
+# OpenCV's thickness 3 covers five pixels and thickness 2 about three; its ends are round.
+# Pillow's line covers the pixels of both ends.
+TEST = {
+    "OpenCV line": Program(opencv_plain, (1, 2), (1, 2)),
+    "OpenCV line, anti-aliased": Program(opencv_smooth, (1, 2), (1, 2)),
+    "Pillow line": Program(pillow_line, (1, 1), (1, 3)),
+    "Pillow rotation, nearest": Program(pillow_rotation, (0, 0), (1, 3)),
+}
+# For choices during development only, so that the four above stay unseen.
+DEVELOPMENT = {
+    "OpenCV polygon": Program(opencv_polygon, (0, 0), (1, 3)),
+    "round brush": Program(round_brush, (1, 3), (1, 3)),
+}
+
+
+def measured_angle(images):
+    """Measure the angle of drawn lines back from their pixels, by second moments.
+
+    Args:
+        images: (n, h, w, 3), one bright line on black each; an image without a line gives 0.
+
+    Returns:
+        (n,) float64, degrees in [0, 180), anticlockwise as seen.
+    """
+    light = np.sum(images, axis=-1, dtype=float)
+    y, x = np.mgrid[: light.shape[1], : light.shape[2]].reshape(2, -1)
+    weights = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)
+    sums = light.reshape(len(light), -1) @ weights.astype(float)
+    mean_x, mean_y, mean_xx, mean_yy, mean_xy = (sums[:, 1:] / np.maximum(sums[:, :1], 1e-9)).T
+    xx, yy, xy = mean_xx - mean_x**2, mean_yy - mean_y**2, mean_xy - mean_x * mean_y
+    return np.degrees(np.arctan2(-2 * xy, xx - yy) / 2) % 180
+
+
+def draw(program, labels, centers, matched=True):
+    """Draw lines of our classes with another program.
+
+    Args:
+        program: a name in TEST or DEVELOPMENT.
+        labels: (n, 4) integers, columns as in `lines.HEADS`.
+        centers: (n, 2) float, x and y in pixels from the top-left corner.
+        matched: True calls the program so that what it draws measures the class's length and
+            width; False passes it the class's numbers as they are, whatever it makes of them.
+
+    Returns:
+        (n, 28, 28, 3) uint8, RGB. Parts outside the image are cut, as the program does it.
+
+    Raises:
+        ValueError: no such program (the message lists them), or labels out of range.
+    """
+    programs = TEST | DEVELOPMENT
+    if program not in programs:
+        raise ValueError(f"no program {program!r}; there are {', '.join(programs)}")
+    classes = lines.encode(labels)  # validates the labels
+    chosen = programs[program]
+    strokes = {each: _centered_stroke(chosen, each, matched) for each in np.unique(classes)}
+    middles = np.asarray(centers, float) - 0.5
+    drawn = np.empty((len(classes), lines.SIZE, lines.SIZE, 3), np.uint8)
+    for i, (each, middle) in enumerate(zip(classes, middles, strict=True)):
+        start, end, width, color = strokes[each]
+        drawn[i] = chosen.draw(Stroke(middle + start, middle + end, width, color))
+    return drawn
+
+
+def _centered_stroke(program, class_index, matched):
+    """The stroke of a class, with its middle at (0, 0)."""
+    label = lines.decode(class_index)
+    length, width, angle, color = lines.geometry(label)
+    if matched:
+        length, width = length - program.overshoot[label[1]], program.width[label[1]]
+    angle = np.radians(angle)
+    half = np.array([np.cos(angle), -np.sin(angle)]) * length / 2
+    return Stroke(-half, half, width, color)

@@ -1,0 +1,68 @@
+"""Draw lines on black: every pixel is the exact area that the line covers, times its color."""
+
+import numpy as np
+
+from cnnlab.lines import coverage
+from cnnlab.lines.labels import SIZE, _integers
+from cnnlab.validation import require
+
+_CHUNK = 100_000  # pixels rendered at a time, so that the work stays in the processor's cache
+
+
+def center_limits(length, width, angle, size=SIZE):
+    """Return the smallest and the largest center, each (2,) float64 x and y in pixels, of a line.
+
+    The whole line is inside an image of size x size pixels exactly for the centers between them.
+    """
+    half = np.stack(coverage.half_extent(length, width, *coverage.direction(angle)))
+    return half, size - half
+
+
+def render(length, width, angle, center, color=(255, 0, 0), size=SIZE):
+    """Draw lines on black; every pixel is the exact area the line covers, times its color.
+
+    length, width: pixels, any positive numbers that fit. angle: degrees in [0, 180), with the
+    positive x axis, anticlockwise as seen. center: (x, y) in pixels from the top-left corner of
+    the image, y downwards. color: integers 0..255, (red, green, blue). Each may be one value or n
+    values (center (n, 2), color (n, 3)), which broadcast.
+
+    Returns uint8 (n, size, size, 3). A line is a rectangle, and the area of a polygon inside a
+    pixel is a sum over its edges, in closed form (anti-aliasing by exact area: Catmull 1978).
+    Raises ValueError, saying what is allowed, for a value out of range or a line that is cut.
+    """
+    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+        raise ValueError(f"size {size!r} is not allowed: it must be a positive integer")
+    shape, color = _broadcast(length, width, angle, center, color)
+    coverage.check(shape, size)
+    images = np.zeros((len(color), size, size, 3), np.uint8)
+    step = max(1, _CHUNK // size**2)
+    for start in range(0, len(color), step):
+        part = slice(start, start + step)
+        area, top, left = coverage.coverage(shape[part], size)
+        drawn = np.empty((*area.shape, 3), np.uint8)
+        for channel in range(3):  # NumPy is slow where the last axis is as short as three
+            drawn[..., channel] = np.rint(area * color[part, channel, None, None])
+        side = area.shape[1]
+        for image, window, row, column in zip(images[part], drawn, top, left, strict=True):
+            image[row : row + side, column : column + side] = window
+    return images
+
+
+def _broadcast(length, width, angle, center, color):
+    """Bring the arguments of `render` to rectangles (n, 5) float64 and colors (n, 3)."""
+    numbers = [np.asarray(v, np.float64) for v in (length, width, angle, center)]
+    color = _integers("color", color)
+    require((color >= 0) & (color <= 255), color, "color", "in 0..255")
+    for name, array, last in (("center", numbers[3], (2,)), ("color", color, (3,))):
+        if array.shape[-1:] != last:
+            raise ValueError(
+                f"{name} has shape {array.shape}, but {last} or (n, {last[0]}) is needed"
+            )
+    x, y = np.moveaxis(numbers.pop(), -1, 0)
+    try:
+        n = np.broadcast_shapes((1,), *(v.shape for v in (*numbers, x, color[..., 0])))
+        columns = [np.broadcast_to(v, n) for v in (*numbers, x, y)]
+        (_,) = n
+    except ValueError:
+        raise ValueError("length, width, angle, center and color differ in number") from None
+    return np.stack(columns, -1), np.broadcast_to(color, (*n, 3))

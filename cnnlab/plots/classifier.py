@@ -1,0 +1,222 @@
+"""Every figure of the project. Plotters take an axis where one fits, and return what they drew."""
+
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+import PIL.Image
+from matplotlib.colors import LogNorm
+
+TITLE_LINE = 0.13  # inches, the height of a line over an image
+NUMBERS_UP_TO = 20  # a confusion matrix with more classes than this is drawn without numbers
+
+
+def learning_curves(histories, title=""):
+    """Draw accuracy and loss of training and validation against the epoch.
+
+    Args:
+        histories: {name: dict of lists} with `accuracy`, `val_accuracy`, `loss`, `val_loss`, one
+            value an epoch, as in Keras's `History.history`.
+        title: written over the figure.
+
+    Returns:
+        The figure: error rate (1 - accuracy, log scale, percent) on the left, loss on the right.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
+    for color, (name, history) in zip(_colors(), histories.items(), strict=False):
+        epochs = np.arange(1, len(history["loss"]) + 1)
+        for part, style in (("", "--"), ("val_", "-")):
+            if part + "loss" not in history:  # trained without validation
+                continue
+            label = f"{name}, {'validation' if part else 'training'}"
+            error = 100 * (1 - np.array(history[part + "accuracy"]))
+            # An error of exactly 0 has no place on a log scale: break the line there.
+            error = np.where(error > 0, error, np.nan)
+            axes[0].plot(epochs, error, style, marker="o", color=color, label=label)
+            axes[1].plot(epochs, history[part + "loss"], style, marker="o", color=color)
+    axes[0].set(yscale="log", xlabel="epoch", title="error (100 % − accuracy), %")
+    axes[1].set(yscale="log", xlabel="epoch", title="loss (cross-entropy)")
+    for axis in axes:
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.yaxis.set_minor_formatter(plt.NullFormatter())
+        axis.yaxis.set_major_formatter(plt.FuncFormatter(lambda value, _: f"{value:g}"))
+    figure.legend(loc="outside right center")
+    if title:
+        figure.suptitle(title, x=0.01, ha="left")
+    return figure
+
+
+def _colors():
+    return plt.rcParams["axes.prop_cycle"].by_key()["color"]
+
+
+def confusion(matrix, names, axis=None, group=None):
+    """Draw a confusion matrix: rows are true classes, columns predicted ones.
+
+    Args:
+        matrix: (classes, classes) counts.
+        names: the classes' names; with many classes, those of the groups (see `group`).
+        axis: where to draw; left out, a new figure.
+        group: with many classes, how many classes stand between two grid lines.
+
+    Returns:
+        The image drawn. Up to 20 classes carry their counts; more are colors on a log scale,
+        where an empty cell is white and even a single error is visible.
+    """
+    matrix = np.asarray(matrix)
+    small = len(matrix) <= NUMBERS_UP_TO
+    axis = axis or plt.subplots(figsize=(5.4, 4.8) if small else (8.4, 7.4))[1]
+    shown = np.ma.masked_equal(matrix, 0)
+    image = axis.imshow(shown, cmap="viridis_r", norm=LogNorm(1, max(2, matrix.max())))
+    axis.set(xlabel="predicted class", ylabel="true class")
+    axis.grid(False)
+    if small:
+        axis.set_xticks(range(len(names)), names)
+        axis.set_yticks(range(len(names)), names)
+        _write_counts(axis, matrix)
+    else:
+        _mark_groups(axis, len(matrix), names, group)
+        _ring_errors(axis, matrix)
+    axis.figure.colorbar(image, ax=axis, label="images (log scale)", shrink=0.8)
+    return image
+
+
+def _write_counts(axis, matrix):
+    for (row, column), count in np.ndenumerate(matrix):
+        if count:
+            dark = count > math.sqrt(matrix.max())
+            color = "white" if dark else "black"
+            axis.text(column, row, str(count), ha="center", va="center", color=color, fontsize=7.5)
+
+
+def _mark_groups(axis, classes, names, group):
+    starts = np.arange(0, classes, group)
+    for start in starts[1:]:
+        axis.axhline(start - 0.5, color="0.75", linewidth=0.7)
+        axis.axvline(start - 0.5, color="0.75", linewidth=0.7)
+    middles = starts + (group - 1) / 2
+    axis.set_xticks(middles, names, rotation=90)
+    axis.set_yticks(middles, names)
+    axis.tick_params(length=0)
+
+
+def _ring_errors(axis, matrix):
+    """Circle the off-diagonal cells, which are a pixel or two wide and easily overlooked."""
+    rows, columns = np.nonzero(matrix * (1 - np.eye(len(matrix), dtype=int)))
+    axis.scatter(columns, rows, s=40, facecolors="none", edgecolors="#D55E00", linewidths=1)
+
+
+def class_scores(reports, names):
+    """Draw precision, recall and F-score of every class as dots.
+
+    Args:
+        reports: {title: report of `metrics.class_report`}, one row of axes each.
+        names: the classes' names, or None to number them.
+
+    Returns:
+        The figure; the vertical scale of each row starts just below its worst figure.
+    """
+    figure, axes = plt.subplots(len(reports), 1, figsize=(9, 2.3 * len(reports)), squeeze=False)
+    for axis, (title, report) in zip(axes[:, 0], reports.items(), strict=True):
+        classes = np.arange(len(report["support"]))
+        for name, marker, shift in (
+            ("precision", "o", -0.2),
+            ("recall", "s", 0),
+            ("f_score", "^", 0.2),
+        ):
+            label = name.replace("f_score", "F-score")
+            axis.plot(classes + shift, 100 * report[name], marker, label=label)
+        axis.set(title=title, ylabel="%", xlim=(-0.7, len(classes) - 0.3))
+        lowest = 100 * min(np.min(report[name]) for name in ("precision", "recall", "f_score"))
+        axis.set_ylim(
+            lowest - max(0.1, 0.08 * (100 - lowest)), 100 + max(0.05, 0.05 * (100 - lowest))
+        )
+        if names is not None:
+            axis.set_xticks(classes, names)
+    axes[-1, 0].set_xlabel("class")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center")
+    return figure
+
+
+def image_grid(images, titles=None, columns=8, tile=1.15, vmin=0, vmax=255):
+    """Draw images side by side, square pixels, no ticks, one value scale for all.
+
+    Args:
+        images: (n, h, w), (n, h, w, 1) or (n, h, w, 3); gray ones are drawn black on white.
+        titles: n strings, or None.
+        columns: images in a row.
+        tile: inches a tile is wide.
+        vmin, vmax: the values drawn as the two ends of the gray scale.
+
+    Returns:
+        The figure.
+    """
+    images = np.asarray(images)
+    if images.ndim == 4 and images.shape[-1] == 1:
+        images = images[..., 0]
+    columns = min(columns, max(1, len(images)))
+    rows = max(1, math.ceil(len(images) / columns))
+    title_lines = max((title.count("\n") + 1 for title in titles), default=0) if titles else 0
+    height = tile + TITLE_LINE * title_lines + 0.06
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(tile * columns, height * rows), squeeze=False
+    )
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for index, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
+        axis.imshow(image, cmap="gray_r", vmin=vmin, vmax=vmax)
+        if titles:
+            axis.set_title(titles[index], fontsize=7.5, loc="center", pad=3)
+    return figure
+
+
+def factor_effects(rows, title="", unit="validation error, %"):
+    """Draw what each variation of a base network did, grouped by factor.
+
+    Args:
+        rows: dicts with `factor`, `variant`, `values` (a share 0..1 for each seed) and `base`
+            (True for the setting that the base itself has).
+        title, unit: of the figure and of its horizontal axis.
+
+    Returns:
+        The figure: small dots are seeds, the large one their mean, the band the range of the base.
+    """
+    figure, axis = plt.subplots(figsize=(8.2, 0.24 * len(rows) + 1.2))
+    base = 100 * np.array(next(row["values"] for row in rows if row["base"]))
+    axis.axvspan(min(base), max(base), color="0.88", zorder=0)
+    axis.axvline(np.mean(base), color="0.5", linewidth=1, zorder=1)
+    labels, previous = [], None
+    for height, row in enumerate(rows):
+        color = _colors()[0] if row["base"] else _colors()[1]
+        values = 100 * np.array(row["values"])
+        axis.plot(values, [height] * len(values), ".", color=color, alpha=0.5)
+        axis.plot(values.mean(), height, "o", markersize=7, color=color)
+        labels.append(
+            f"{row['factor']}:  {row['variant']}" if row["factor"] != previous else row["variant"]
+        )
+        if previous not in (None, row["factor"]):
+            axis.axhline(height - 0.5, color="0.8", linewidth=0.7)
+        previous = row["factor"]
+    axis.set_yticks(range(len(rows)), labels)
+    axis.set(xscale="log", xlabel=unit, title=title, ylim=(len(rows) - 0.5, -0.5))
+    axis.xaxis.set_major_formatter(plt.FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.xaxis.set_minor_formatter(plt.FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.grid(axis="y", visible=False)
+    return figure
+
+
+def show_saved(figure, path):
+    """Show the PNG that a figure was saved as, in the figure's own size, if this is a notebook.
+
+    The figure is closed: Jupyter would draw it a second time at the end of the cell.
+    """
+    from IPython import get_ipython
+    from IPython.display import Image, display
+
+    plt.close(figure)
+    if get_ipython() is None:
+        return
+    with PIL.Image.open(path) as picture:
+        inches = picture.width / picture.info["dpi"][0]
+    display(Image(path, width=round(inches * figure.dpi)))

@@ -1,0 +1,237 @@
+"""Figures of repeated experiments: methods, training sizes or doses, each with several seeds.
+
+The heads have the colors that they have in `head_plots`.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.ticker import LogLocator
+
+from cnnlab import lines, metrics
+from cnnlab.plots import heads
+from cnnlab.plots.palette import HEAD_COLORS, label_height, spread
+from cnnlab.validation import numbers, require, require_known
+
+CHANCES = {
+    head: 100 / n
+    for head, n in zip(lines.HEADS[:3], tuple(lines.NUM_CLASSES.values())[:3], strict=True)
+}
+# The mark of a break in an axis: two strokes across it, with white between them.
+BREAK = {"color": "white", "linewidth": 3, "clip_on": False, "zorder": 5}
+BREAK |= {"marker": [(-1, -1), (1, 1)], "markersize": 6, "markeredgecolor": "black", "mew": 0.9}
+BREAK_ENDS = np.array((1.8, 2.2))  # times the place of 0
+DECADES = {1: "1", 10: "10", 100: "100", 1000: "1k", 10_000: "10k", 100_000: "100k"}
+
+
+def _by_head(rows, heads, checked):
+    """Turn {row: {head: values}} into {(row, head): checked(name, values)}, which is not empty."""
+    if not rows:
+        raise ValueError("nothing to draw: {name: {head: values}} is needed")
+    for row in rows.values():
+        require_known("head", row, heads)
+    return {(r, h): checked(f"{r}, {h}", v) for r, row in rows.items() for h, v in row.items()}
+
+
+def _interval(seeds, top):
+    """Return (mean, low, high), the 95 % interval cut off at 0 and top; one seed has none."""
+    mean = np.mean(seeds)
+    return np.clip(metrics.mean_interval(seeds) if len(seeds) > 1 else (mean,) * 3, 0, top)
+
+
+def method_errors(errors, n, title=""):
+    """Draw how many test images each method got wrong: jointly, and by each head.
+
+    Args:
+        errors: {method: {"joint" or a head: counts, one a seed}}; some heads may be missing.
+        n: test images, the same for all.
+        title: written over the figure.
+
+    Returns:
+        The figure: a panel for joint errors and for each head, all on one scale, linear below 1.
+        Small dots are seeds, each always at the same height; the large one is their mean, the bar
+        its 95 % interval in 0..n.
+
+    Raises:
+        ValueError: no method, an unknown head, no seeds, or a count outside 0..n.
+    """
+    heads = ("joint", *lines.HEADS)
+    counts = _by_head(errors, heads, lambda name, seeds: numbers(name, seeds, ("seeds",), n))
+    panels = [head for head in heads if any(head in row for row in errors.values())]
+    figure = plt.figure(figsize=(8, 0.42 * len(errors) + 1.3))
+    axes = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+    for (method, panel), seeds in counts.items():
+        axis, height = axes[panels.index(panel)], list(errors).index(method)
+        color = HEAD_COLORS.get(panel, heads.JOINT_COLOR)
+        mean, *bar = _interval(seeds, n)
+        axis.plot(bar, (height, height), color=color, linewidth=1.6)
+        heights = height + spread(len(seeds), 0.7)
+        axis.plot(seeds, heights, ".", color=color, alpha=0.5, clip_on=False)
+        axis.plot(mean, height, "o", color=color, markersize=7, clip_on=False)
+        axis.set_title(panel, loc="center")
+    _scale_counts(axis, max(1, *(seeds.max() for seeds in counts.values())))
+    _stripe_rows(axes, list(errors))
+    explained = "dots: seeds and their mean; bar: its 95 % interval"
+    figure.supxlabel(f"errors in {n:,} test images ({explained})", fontsize=10)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    return figure
+
+
+def _scale_counts(axis, largest):
+    """Scale and tick the counts' axis, linear below 1; from 1,000 on, name every other decade."""
+    decades = [decade for decade in DECADES if decade <= largest]
+    named = decades if largest < 1000 else decades[:0:-2]
+    axis.set_xscale("symlog", linthresh=1, linscale=0.6)
+    axis.set_xticks([0, *decades], ["0", *(DECADES[d] if d in named else "" for d in decades)])
+    axis.set_xticks(np.outer(decades, np.arange(2, 10)).ravel(), minor=True)
+    axis.set_xlim(-0.25, 1.6 * largest)
+
+
+def _stripe_rows(axes, names):
+    """Name the rows from the top down, and shade every other one so that the eye keeps to it."""
+    for axis in axes:
+        for height in range(0, len(names), 2):
+            axis.axhspan(height - 0.5, height + 0.5, color="0.95", linewidth=0, zorder=0)
+        axis.tick_params(axis="y", length=0)
+        axis.grid(axis="y", visible=False)
+    axes[0].set_yticks(range(len(names)), names)
+    axes[0].set_ylim(len(names) - 0.5, -0.5)
+
+
+def learning_speed(first_passed):
+    """Draw how soon each head first passed 99 % of the validation images.
+
+    Args:
+        first_passed: {method: {head: epochs above 0, one a seed, None where it never passed}}.
+
+    Returns:
+        The figure: dots are means, thin marks seeds, epochs on a log scale. A column at the right
+        has a mark for each seed that never passed; the mean of the others is then a hollow dot.
+
+    Raises:
+        ValueError: no method, an unknown head, no seeds, or epochs that are not above 0.
+    """
+    epochs = _by_head(first_passed, lines.HEADS, _with_never)
+    size = 8, 0.62 * len(first_passed) + 1.4
+    figure, (axis, never) = plt.subplots(1, 2, figsize=size, width_ratios=(9, 1), sharey=True)
+    for (method, head), seeds in epochs.items():
+        height = list(first_passed).index(method) + spread(4, 0.8)[lines.HEADS.index(head)]
+        passed, color = seeds[np.isfinite(seeds)], HEAD_COLORS[head]
+        failed = len(seeds) - len(passed)
+        for panel, places in ((axis, passed), (never, 0.5 + spread(failed, 0.9))):
+            heights = np.full(len(places), height)
+            panel.plot(places, heights, "|", color=color, markersize=10, markeredgewidth=1.1)
+        if len(passed):
+            fill = "white" if failed else color
+            axis.plot(passed.mean(), height, "o", color=color, markersize=6.5, mfc=fill)
+    explained = "marks: seeds; dot: their mean, hollow if some never got there"
+    axis.set(xscale="log", xlabel=f"epochs to 99 % on the validation images\n({explained})")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter("")
+    never.set(xlim=(0, 1), xticks=(0.5,), xticklabels=("never",))
+    never.tick_params(axis="x", length=0)
+    _stripe_rows((axis, never), list(first_passed))
+    for head, color in HEAD_COLORS.items():
+        never.plot([], [], "o", color=color, label=head)
+    figure.legend(loc="outside upper center", ncols=4, handletextpad=0)
+    return figure
+
+
+def _with_never(name, epochs):
+    """Return (seeds,) float64, infinite for None; ValueError unless there are some, all above 0."""
+    epochs = numbers(name, [np.inf if e is None else e for e in epochs], ("seeds",), np.inf)
+    require(epochs > 0, epochs, f"{name}: epoch", "a positive number, or None for never")
+    return epochs
+
+
+def training_size(errors, sizes):
+    """Draw the error rate of each head against the number of training images.
+
+    Args:
+        errors: {"together" or "alone": {head: shares 0..1, (sizes, seeds)}}: heads trained in one
+            network, or each in a network of its own; some may be missing.
+        sizes: numbers of training images, one for each row of the shares, ascending.
+
+    Returns:
+        The figure: a panel for each head, both axes logarithmic and shared. Lines join the means,
+        dots are seeds, bars 95 % intervals; 0 is a line of its own below a break in the axis.
+
+    Raises:
+        ValueError: another key, an unknown head, a wrong shape, or a share outside 0..1.
+    """
+    sizes = heads.ascending("sizes", sizes, 1)
+    require_known("training", errors, ("together", "alone"))
+    shape = len(sizes), "seeds"
+    percents = _by_head(errors, lines.HEADS, lambda name, v: 100 * numbers(name, v, shape))
+    # The place of 0 is below all else; a mean of few errors is smaller than any of its seeds.
+    values = np.concatenate([np.append(s, s.mean(axis=1)) for s in percents.values()])
+    zero = min(values[values > 0], default=1) / 4
+    decades = 10.0 ** np.arange(np.ceil(np.log10(2 * zero)), 3)
+    figure, axes = plt.subplots(2, 2, figsize=(8, 5.6), sharex=True, sharey=True)
+    for (training, head), seeds in percents.items():
+        axis, color = axes.flat[lines.HEADS.index(head)], HEAD_COLORS[head]
+        # Side by side, so that neither hides the other.
+        side, line, fill = (1.04, "--o", "white") if training == "alone" else (0.96, "-o", color)
+        means, *ends = np.maximum(np.transpose([_interval(s, 100) for s in seeds]), zero)
+        axis.vlines(side * sizes, *ends, color=color, linewidth=1.2)
+        dots = np.maximum(seeds, zero)
+        axis.plot(side * sizes, dots, ".", color=color, alpha=0.5, clip_on=False)
+        axis.plot(side * sizes, means, line, color=color, mfc=fill, markersize=5.5)
+    axes[0, 0].set(xscale="log", yscale="log", ylim=(zero / 1.5, 130))
+    for axis, head in zip(axes.flat, lines.HEADS, strict=True):
+        axis.axhline(zero, color="0.6", linewidth=0.8, zorder=1)
+        axis.set_title(head)
+        heads.tick_log(axis.yaxis, decades, zero)
+        axis.plot((0, 0), BREAK_ENDS * zero, transform=axis.get_yaxis_transform(), **BREAK)
+        heads.tick_log(axis.xaxis, sizes)
+    figure.supxlabel("training images", fontsize=10)
+    figure.supylabel("error rate, %", fontsize=10)
+    gray = {"color": "0.35"}  # in the legend, since each panel has the color of its head
+    axis.plot([], [], "-o", label="with the other heads", **gray)
+    axis.plot([], [], "--o", label="alone", mfc="white", **gray)
+    axis.plot([], [], ".", label="one seed", alpha=0.6, **gray)
+    axis.plot([], [], "|", label="95 % interval", markersize=11, **gray)
+    figure.legend(loc="outside upper center", ncols=4)
+    return figure
+
+
+def dose(shares, accuracies):
+    """Draw the accuracy on lines of an unseen color against the share of recolored images.
+
+    Args:
+        shares: of training images that were recolored, 0..1, ascending; may start at 0.
+        accuracies: {head: shares 0..1 of right answers, (shares, seeds)} of geometric heads.
+
+    Returns:
+        The figure: lines join the means, dots are seeds, dashes show chance. Shares are on a log
+        scale, 0 at the left of a break.
+
+    Raises:
+        ValueError: shares do not ascend, another head, a wrong shape, or a number outside 0..1.
+    """
+    shares = heads.ascending("shares", shares, 0, 1)
+    require_known("geometric head", accuracies, CHANCES)
+    shape = len(shares), "seeds"
+    percents = {head: 100 * numbers(head, v, shape) for head, v in accuracies.items()}
+    some = shares > 0
+    zero = shares[some].min() / 4
+    places = np.maximum(shares, zero)
+    figure, axis = plt.subplots(figsize=(8, 3.8))
+    for head, seeds in percents.items():
+        color, index, means = HEAD_COLORS[head], lines.HEADS.index(head), seeds.mean(axis=1)
+        # Heads lie on one another at 100 % and at chance: shift the seeds, alternate the dashes.
+        axis.plot(places * 1.05 ** (index - 1), seeds, ".", color=color, alpha=0.5, clip_on=False)
+        axis.plot(places[:2], means[:2], ":o", color=color, markersize=5.5)  # across the break
+        axis.plot(places[some], means[some], "-o", color=color, markersize=5.5, label=head)
+        dashes = (5 * index, (5, 5))
+        axis.axhline(CHANCES[head], color=color, linestyle=dashes, linewidth=1.2, zorder=1)
+    for chance in {CHANCES[head] for head in percents}:
+        names = ", ".join(head for head in percents if CHANCES[head] == chance)
+        label_height(axis, chance, f"chance, {chance:.2g} %:\n{names}")
+    axis.set(xscale="log", xlim=(zero / 1.5, 1.4 * shares[-1]), ylim=(0, 102))
+    axis.set_xlabel("share of the training images that were recolored")
+    axis.set_ylabel("accuracy on green lines, %")
+    heads.tick_log(axis.xaxis, shares[some], zero)
+    axis.plot(BREAK_ENDS * zero, (0, 0), transform=axis.get_xaxis_transform(), **BREAK)
+    figure.legend(loc="outside upper center", ncols=3)
+    return figure

@@ -1,0 +1,170 @@
+"""Figures of one network with four heads: its errors, how it learned, its first weights.
+
+Every head has the same color here, in `experiment_plots`, `calibration` and `response_plots`, which
+also take their small helpers from here.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import LogNorm
+
+from cnnlab import lines, metrics
+from cnnlab.lines import CLASS_NAMES
+from cnnlab.plots import classifier
+from cnnlab.plots.palette import HEAD_COLORS, SMALL, label_height, spread, tick_log
+from cnnlab.validation import ascending, numbers, require, require_known
+
+TILES = 12  # filters drawn
+
+
+def head_confusions(true, predicted):
+    """Draw the confusion matrices of the four heads, the one of the angles large.
+
+    Args:
+        true, predicted: (n, 4) integer labels, columns in the order of `lines.HEADS`.
+
+    Returns:
+        The figure: counts on one log scale, empty cells white.
+
+    Raises:
+        ValueError: shapes differ, or a label is out of its head's range.
+    """
+    true, predicted = np.asarray(true), np.asarray(predicted)
+    metrics.joint_accuracy(true, predicted)  # validates that the shapes are equal
+    for labels in (true, predicted):
+        lines.encode(labels)  # validates every label
+    figure = plt.figure(figsize=(8, 5.3))
+    layout = [["angle", "length"], ["angle", "width"], ["angle", "color"]]
+    axes = figure.subplot_mosaic(layout, width_ratios=(4, 1))
+    scale = LogNorm(1, max(2, len(true)))
+    for column, head in enumerate(lines.HEADS):
+        answers = true[:, column], predicted[:, column]
+        counts = metrics.confusion(*answers, tuple(lines.NUM_CLASSES.values())[column])
+        image = classifier.confusion(counts, CLASS_NAMES[head], axes[head])
+        image.colorbar.remove()  # one for all instead
+        image.set_norm(scale)
+        _label_matrix(axes[head], head, int(np.sum(answers[0] != answers[1])), scale)
+    figure.get_layout_engine().set(wspace=0.06)
+    bar = {"label": "images (log scale)", "shrink": 0.8, "format": "{x:,.0f}"}
+    figure.colorbar(image, ax=list(axes.values()), **bar)
+    return figure
+
+
+def _label_matrix(axis, head, errors, scale):
+    axis.set_title(f"{head}: {errors:,} error{'' if errors == 1 else 's'}")
+    axis.tick_params(length=0)
+    if head == "angle":
+        axis.tick_params(labelsize=SMALL)  # twelve numbers side by side
+    for text in axis.texts:
+        dark = scale(int(text.get_text())) > 0.55
+        text.set(fontsize=SMALL, color="white" if dark else "black")
+    if head != "angle":
+        axis.set(xlabel="", ylabel="")
+
+
+def learning_progress(epochs, accuracies, threshold=0.99):
+    """Draw the validation error of each head while the network learned.
+
+    Args:
+        epochs: (m,) when validation images were looked at, in fractions of an epoch, ascending.
+        accuracies: {head: (m,) shares 0..1 of right answers}.
+        threshold: the share whose first passing is marked, between 0 and 1.
+
+    Returns:
+        The figure: errors in percent on a log scale. Where no answer was wrong the line breaks,
+        and a small dot is in a gray band below the scale. A large dot is where a head first
+        reaches the threshold; the legend tells the epoch.
+
+    Raises:
+        ValueError: epochs do not ascend, an unknown head, a wrong shape, or a share outside 0..1.
+    """
+    epochs = ascending("epochs", epochs)
+    require_known("head", accuracies, lines.HEADS)
+    require(0 < threshold < 1, threshold, "threshold", "between 0 and 1")
+    errors = {h: 100 * (1 - numbers(h, a, epochs.shape)) for h, a in accuracies.items()}
+    goal, percent = 100 * (1 - threshold), f"{100 * threshold:g} % right"
+    least = min(goal, *(error[error > 0].min(initial=goal) for error in errors.values()))
+    bottom, top = least / 8, least / 1.6  # of a band for what has no place on a log scale
+    figure, axis = plt.subplots(figsize=(8, 4))
+    axis.axhspan(bottom, top, color="0.93", linewidth=0)
+    for row, (head, error) in zip(np.geomspace(top, bottom, 6)[1:], errors.items(), strict=False):
+        first = np.flatnonzero(error <= goal)[:1]
+        told = f"{percent} at epoch {epochs[first[0]]:.3g}" if len(first) else f"never {percent}"
+        _draw_progress(axis, epochs, error, row, first, HEAD_COLORS[head], f"{head}: {told}")
+    axis.axhline(goal, color="0.4", linestyle="--", linewidth=1, zorder=1)
+    label_height(axis, goal, percent)
+    label_height(axis, np.sqrt(bottom * top), "no error")
+    axis.set(yscale="log", ylim=(bottom, 130), xlabel="epoch", ylabel="validation error, %")
+    tick_log(axis.yaxis, 10.0 ** np.arange(np.ceil(np.log10(top)), 3))
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def _draw_progress(axis, epochs, error, row, first, color, label):
+    """Draw the error (m,) of one head, in `row` where it is 0; a large dot at the index `first`."""
+    places = np.where(error > 0, error, row)
+    axis.plot(epochs, places, ".", color=color)
+    axis.plot(epochs, np.where(error > 0, error, np.nan), color=color, lw=1.3, label=label)
+    axis.plot(epochs[first], places[first], "o", color=color, markersize=8, mec="white", zorder=3)
+
+
+def channel_weights(kernels, before=None):
+    """Draw the first convolution's weights, a row for each channel of the image.
+
+    Args:
+        kernels: (h, w, 3, filters) weights, channels red, green and blue.
+        before: None, or the same weights before training.
+
+    Returns:
+        The figure: at the left the first 12 filters, on one symmetric scale; at the right the root
+        mean square of every filter's weights in each channel, or, given `before`, of their change.
+
+    Raises:
+        ValueError: a shape that does not fit, or a weight that is not finite.
+    """
+    kernels = np.asarray(kernels, float)
+    if kernels.ndim != 4 or kernels.shape[2] != 3 or not kernels.size:
+        raise ValueError(f"kernels have shape {kernels.shape}, but (h, w, 3, filters) is needed")
+    require(np.isfinite(kernels), kernels, "weight", "finite")
+    if before is not None and np.shape(before) != kernels.shape:
+        raise ValueError(f"before has shape {np.shape(before)}, but {kernels.shape} is needed")
+    filters = kernels.shape[-1]
+    count = min(TILES, filters)
+    figure, axis = plt.subplots(figsize=(0.52 * count + 1.8, 3))
+    _draw_tiles(axis, kernels[..., :count])
+    axis.set_title(f"{'all' if count == filters else f'the first {count} of'} {filters} filters")
+    # Inset, so that its rows are as high as the tiles, which are square.
+    dots = axis.inset_axes((1 + 0.4 / count, 0, 4 / count, 1), sharey=axis)
+    _draw_strengths(dots, kernels if before is None else kernels - before)
+    dots.set_title("RMS weight" if before is None else "RMS change in training")
+    return figure
+
+
+def _draw_tiles(axis, kernels):
+    """Draw (h, w, channels, filters) as tiles, centered on whole numbers, and their scale."""
+    limit, count = np.abs(kernels).max() or 1, kernels.shape[-1]
+    for row, column in np.ndindex(kernels.shape[2:]):
+        extent = (column - 0.46, column + 0.46, row + 0.46, row - 0.46)
+        scale = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
+        image = axis.imshow(kernels[:, :, row, column], extent=extent, **scale)
+    axis.set(xlim=(-0.5, count - 0.5), ylim=(2.5, -0.5), xlabel="filter")
+    axis.set_xticks(range(count), range(1, count + 1))
+    axis.set_yticks(range(3), ("red", "green", "blue"))
+    axis.tick_params(length=0)
+    axis.grid(visible=False)
+    axis.spines[:].set_visible(False)
+    place = {"location": "bottom", "shrink": 0.6, "aspect": 40, "pad": 0.04}
+    bar = axis.figure.colorbar(image, ax=axis, ticks=(-limit, 0, limit), format="{x:.2g}", **place)
+    bar.set_label("weight, one scale for all")
+    bar.outline.set_visible(False)
+
+
+def _draw_strengths(axis, weights):
+    """Draw the root mean square over (h, w) for each channel and filter, and that of a channel."""
+    strengths = np.sqrt(np.mean(weights**2, axis=(0, 1)))
+    for row, values in enumerate(strengths):
+        axis.plot(values, row + spread(len(values), 0.5), "o", color="0.55", alpha=0.8)
+        axis.plot(np.sqrt(np.mean(values**2)), row, "|", color="black", markersize=22, mew=2)
+    axis.set_xlim(0, 1.08 * strengths.max() or 1)
+    axis.tick_params(axis="y", length=0, labelleft=False)
+    axis.grid(axis="y", visible=False)

@@ -1,0 +1,150 @@
+"""Figures of how the heads answer at angles and sizes between those they were trained on.
+
+The heads have the colors that they have in `palette`.
+"""
+
+from itertools import cycle
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import to_rgb
+
+from cnnlab import lines
+from cnnlab.lines import CLASS_NAMES
+from cnnlab.plots.palette import HEAD_COLORS, SMALL, spread
+from cnnlab.validation import ascending, numbers
+
+STYLES = ("-", "--", "-.", (0, (1, 1)))  # of curves in one panel
+
+
+def angle_responses(angles, probabilities, title=""):
+    """Draw what the angle head answers at angles between the twelve it was trained on.
+
+    Args:
+        angles: (m,) true angles, 0..180 degrees, ascending.
+        probabilities: (m, 12) mean softmax of each class there, 0..1.
+        title: written over the figure.
+
+    Returns:
+        The figure: at the left all directions, a line at θ being the same as at θ + 180°; at the
+        right 0..45°, with dots where two neighboring classes are equally probable.
+
+    Raises:
+        ValueError: a wrong shape, angles that do not ascend or are outside 0..180, or a
+            probability outside 0..1.
+    """
+    angles = ascending("angles", angles, 0, 180)
+    probabilities = numbers("probabilities", probabilities, (len(angles), 12))
+    figure = plt.figure(figsize=(8, 3.9))
+    directions = figure.add_subplot(1, 2, 1, projection="polar")
+    _draw_directions(directions, angles, probabilities)
+    _draw_crossovers(figure.add_subplot(1, 2, 2), angles, probabilities)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    return figure
+
+
+def _hues():
+    """Return (12, 3) colors around the color circle, the bright ones darkened to show on white."""
+    colors = plt.get_cmap("hsv")(np.arange(12) / 12)[:, :3]
+    luminance = colors**2.2 @ (0.2126, 0.7152, 0.0722)
+    return colors * np.minimum(1, 0.36 / luminance)[:, None] ** (1 / 2.2)
+
+
+def _draw_directions(axis, angles, probabilities):
+    turned = np.radians([*angles, *(angles + 180), angles[0] + 360])
+    for curve, color in zip(probabilities.T, _hues(), strict=True):
+        around = [*curve, *curve, curve[0]]
+        axis.plot(turned, around, color=color, linewidth=1.3)
+        axis.fill(turned, around, color=color, alpha=0.2, linewidth=0)
+    places = np.arange(0, 360, 15)
+    axis.set_thetagrids(places, [f"{a % 180}°" for a in places], fontsize=SMALL)
+    axis.set(ylim=(0, 1), yticks=(0.5, 1), yticklabels=())
+
+
+def _draw_crossovers(axis, angles, probabilities):
+    for angle, curve, color in zip(lines.ANGLES, probabilities.T, _hues(), strict=True):
+        shown = angle <= 45
+        width, order = (1.8, 3) if shown else (0.8, 2)
+        axis.plot(angles, curve, color=color, linewidth=width, zorder=order)
+        if shown:
+            side = {0: "left", 45: "right"}.get(angle, "center")
+            axis.text(angle, 1.03, f"{angle}°", color=color, ha=side, weight="bold")
+    crossings = []
+    for left in range(3):
+        axis.axvline(15 * left + 7.5, color="0.4", linestyle=":", linewidth=1)
+        between = (angles >= 15 * left) & (angles <= 15 * left + 15)
+        first, second = probabilities[between, left], probabilities[between, left + 1]
+        for x in crossings_of(angles[between], second - first):
+            height = np.interp(x, angles[between], first)
+            axis.plot(x, height, "o", color="black", zorder=4, markersize=5)
+            crossings.append(x)
+    axis.set(xlim=(0, 45), ylim=(0, 1.12), xlabel="true angle", ylabel="mean softmax of each class")
+    axis.set_xticks(np.arange(0, 46, 7.5), [f"{x:g}°" for x in np.arange(0, 46, 7.5)])
+    where = ", ".join(f"{x:.1f}°" for x in crossings)
+    axis.set_title(f"neighbors are equal at {where or 'no angle'}")
+
+
+def crossings_of(places, heights):
+    """Return where the polyline through (places, heights), both (m,), changes its sign."""
+    above = heights >= 0
+    before = np.flatnonzero(above[1:] != above[:-1])
+    rise = heights[before + 1] - heights[before]
+    return places[before] - heights[before] * (places[before + 1] - places[before]) / rise
+
+
+def size_responses(lengths, length_curves, widths, width_curves):
+    """Draw the probability of "long" against the drawn length, and of "thick" against the width.
+
+    Args:
+        lengths, widths: (m,) pixels, ascending; they may differ in number.
+        length_curves, width_curves: {name: (m,) mean probabilities 0..1}.
+
+    Returns:
+        The figure: dots where a curve crosses 0.5, which the legend gives in pixels; dotted
+        verticals at the two trained values.
+
+    Raises:
+        ValueError: pixels that do not ascend, no curve, a wrong shape, or a number outside 0..1.
+    """
+    lengths, widths = ascending("lengths", lengths), ascending("widths", widths)
+    length_curves = _check_curves("length", lengths, length_curves)
+    width_curves = _check_curves("width", widths, width_curves)
+    figure, axes = plt.subplots(1, 2, figsize=(8, 4.2), sharey=True)
+    _draw_sizes(axes[0], "length", lengths, length_curves, lines.LENGTHS)
+    _draw_sizes(axes[1], "width", widths, width_curves, lines.WIDTHS)
+    return figure
+
+
+def _check_curves(head, pixels, curves):
+    if not curves:
+        raise ValueError(f"no {head} curve to draw: there must be {{name: probabilities}}")
+    return {n: numbers(f"{head} curve {n!r}", c, pixels.shape) for n, c in curves.items()}
+
+
+def _draw_sizes(axis, head, pixels, curves, trained):
+    looks = zip(_shades(HEAD_COLORS[head], len(curves)), cycle(STYLES), strict=False)
+    for (name, curve), (shade, style) in zip(curves.items(), looks, strict=True):
+        crossings = crossings_of(pixels, curve - 0.5)
+        axis.plot(pixels, curve, linestyle=style, color=shade, label=f"{name}: {_half(crossings)}")
+        axis.plot(crossings, np.full(len(crossings), 0.5), "o", color=shade, markersize=6)
+    for value, answer in zip(trained, CLASS_NAMES[head], strict=True):
+        axis.axvline(value, color="0.4", linestyle=":", linewidth=1, zorder=1)
+        axis.text(value, 1.02, answer, transform=axis.get_xaxis_transform(), ha="center")
+    axis.axhline(0.5, color="0.4", linestyle="--", linewidth=1, zorder=1)
+    axis.set(xlim=(pixels[0], pixels[-1]), ylim=(-0.02, 1.02), ylabel=f"P({CLASS_NAMES[head][1]})")
+    axis.set_xlabel(f"drawn {head}, pixels (dotted: as trained)")
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))
+
+
+def _half(crossings):
+    """Say where a curve crosses one half."""
+    if len(crossings) > 2:
+        return f"half {len(crossings)} times, at {crossings[0]:.2f} … {crossings[-1]:.2f} pixels"
+    where = " and ".join(f"{x:.2f}" for x in crossings)
+    return f"half at {where} pixels" if where else "never half"
+
+
+def _shades(color, count):
+    """Return `count` RGB tuples from a darker to a lighter shade of a color."""
+    return [tuple((1 - abs(m)) * np.array(to_rgb(color)) + max(0, m)) for m in spread(count, 1.2)]

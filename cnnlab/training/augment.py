@@ -1,0 +1,161 @@
+"""Random changes of training images, as Keras layers that do nothing outside training."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class _TrainingOnly(keras.layers.Layer):
+    """A layer that passes images through unchanged unless it is called with `training=True`."""
+
+    def __init__(self, seed=None, **options):
+        super().__init__(**options)
+        self.random = keras.random.SeedGenerator(seed)
+
+    def call(self, images, training=False):
+        images = ops.cast(images, "float32")
+        return self.change(images) if training else images
+
+    def compute_output_shape(self, shape):
+        return shape
+
+    def uniform(self, images, low, high):
+        """One number an image, shaped (n, 1, 1, 1)."""
+        shape = (ops.shape(images)[0], 1, 1, 1)
+        return keras.random.uniform(shape, low, high, seed=self.random)
+
+
+class RandomWarp(_TrainingOnly):
+    """Rotate, scale, shear, shift and bend each image a little, in one bilinear interpolation.
+
+    Args:
+        rotation: largest angle, degrees.
+        scale: largest change of size along each axis, as a share (0.1 is ±10 %, logarithmic).
+        shear: largest shift of a row by its height, as a share.
+        shift: largest displacement along each axis, pixels.
+        bend: standard deviation, pixels, of the random displacements at the knots of a cubic
+            B-spline that bends the image (elastic distortion).
+        knots: number of those knots along each side; fewer bend more smoothly.
+
+    Images are (n, size, size, channels) of any numeric type; the result is float32 of the same
+    range. What comes in from outside the image is 0.
+
+    Source: Simard, Steinkraus, Platt, "Best practices for convolutional neural networks applied to
+    visual document analysis" (2003).
+    """
+
+    def __init__(
+        self, rotation=10.0, scale=0.1, shear=0.1, shift=2.0, bend=1.0, knots=5, **options
+    ):
+        super().__init__(**options)
+        self.angle, self.scale, self.shear, self.shift = math.radians(rotation), scale, shear, shift
+        self.bend, self.knots = bend, knots
+
+    def build(self, shape):
+        """Keep the size of the images; called by Keras with their shape (n, h, w, channels)."""
+        self.size, self.channels = shape[1], shape[-1]
+        self.spline = _cubic_spline(self.size, self.knots)
+
+    def change(self, images):
+        """Return the images, float32 (n, h, w, channels), each warped in a way of its own."""
+        x, y = self._coordinates(images)
+        return _sample(images, x, y, self.size, self.channels)
+
+    def _coordinates(self, images):
+        """Where each new pixel's value is read, relative to the center: two (n, size, size)."""
+        angle, row_shear, x_shift, y_shift, x_scale, y_scale = (
+            self.uniform(images, -limit, limit)[..., 0]
+            for limit in (self.angle, self.shear, self.shift, self.shift, self.scale, self.scale)
+        )
+        offsets = ops.arange(self.size, dtype="float32") - (self.size - 1) / 2
+        x, y = offsets[None, None, :], offsets[None, :, None]
+        sine, cosine = ops.sin(angle), ops.cos(angle)
+        new_x = ops.exp(x_scale) * (cosine * x + (row_shear - sine) * y) + x_shift
+        new_y = ops.exp(y_scale) * (sine * x + cosine * y) + y_shift
+        bends = self._bends(ops.shape(images)[0])
+        return new_x + bends[:, 0], new_y + bends[:, 1]
+
+    def _bends(self, count):
+        shape = (count, 2, self.knots, self.knots)
+        knots = keras.random.normal(shape, stddev=self.bend, seed=self.random)
+        return ops.einsum("ia,ncab,jb->ncij", self.spline, knots, self.spline)
+
+
+def _cubic_spline(size, knots):
+    """Weights (size, knots) that spread values at evenly spaced knots over a row of pixels."""
+    distance = np.abs(np.linspace(0, knots - 1, size)[:, None] - np.arange(knots))
+    inner = 2 / 3 - distance**2 + distance**3 / 2
+    outer = (2 - np.minimum(distance, 2)) ** 3 / 6
+    weights = np.where(distance < 1, inner, outer)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype("float32")
+
+
+def _sample(images, x, y, size, channels):
+    """Bilinear interpolation of (n, size, size, channels) images at centerd coordinates."""
+    # A border of zeros stands for everything outside, so that no case needs to be told apart.
+    padded = ops.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    pixels = ops.reshape(padded, (-1, channels))
+    width, last = size + 2, size + 0.999
+    x = ops.clip(x + (size + 1) / 2, 0, last)
+    y = ops.clip(y + (size + 1) / 2, 0, last)
+    left, top = ops.floor(x), ops.floor(y)
+    first = ops.arange(ops.shape(images)[0]) * width * width
+    index = first[:, None, None] + ops.cast(top, "int32") * width + ops.cast(left, "int32")
+    right_share, bottom_share = (x - left)[..., None], (y - top)[..., None]
+
+    def row(start):
+        at_left = ops.take(pixels, start, axis=0)
+        at_right = ops.take(pixels, start + 1, axis=0)
+        return at_left + (at_right - at_left) * right_share
+
+    upper = row(index)
+    return upper + (row(index + width) - upper) * bottom_share
+
+
+class RandomAppearance(_TrainingOnly):
+    """Harden, blur and dim each image at random: the same shape as another program may draw it.
+
+    Each of the three happens, independently, to a share `probability` of the images.
+
+    Args:
+        probability: share of images that each change is applied to, 0..1.
+        blur: largest standard deviation of the Gaussian blur, pixels.
+        threshold: (low, high), share of the image's own brightest value above which a pixel
+            becomes fully bright and below which it becomes 0.
+        dimmest: smallest factor of brightness, 0..1.
+
+    Images are (n, h, w, channels) of any numeric type; the result is float32 of the same range.
+    """
+
+    def __init__(self, probability=0.5, blur=0.7, threshold=(0.3, 0.6), dimmest=0.4, **options):
+        super().__init__(**options)
+        self.probability, self.blur, self.dimmest = probability, blur, dimmest
+        self.threshold = threshold
+
+    def change(self, images):
+        """Return the images, float32 (n, h, w, channels), each with or without each change."""
+        for change in (self._harden, self._blur, self._dim):
+            chosen = ops.cast(self.uniform(images, 0.0, 1.0) < self.probability, images.dtype)
+            # A sum, because `where` would take longer than the change itself.
+            images = chosen * change(images) + (1 - chosen) * images
+        return images
+
+    def _blur(self, images):
+        # Three taps are enough for so small a blur: the weight of the neighbors has the variance.
+        variance = self.uniform(images, 0.0, self.blur) ** 2
+        side = ops.minimum(variance / 2, 1 / 3)
+        images = ops.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]])  # beyond the border it is dark
+        images = images[:, 1:-1] + side * (images[:, :-2] + images[:, 2:] - 2 * images[:, 1:-1])
+        return images[:, :, 1:-1] + side * (
+            images[:, :, :-2] + images[:, :, 2:] - 2 * images[:, :, 1:-1]
+        )
+
+    def _harden(self, images):
+        peak = ops.max(images, axis=(1, 2, 3), keepdims=True)
+        limit = self.uniform(images, *self.threshold) * peak
+        return peak * ops.cast(images > limit, images.dtype)
+
+    def _dim(self, images):
+        return images * self.uniform(images, self.dimmest, 1.0)

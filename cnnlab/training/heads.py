@@ -1,0 +1,214 @@
+"""Four heads on one network: labels as answers for `fit`, probabilities as labels again.
+
+A head is always found by its name, never by its position: Keras orders a dict of outputs by
+sorted key, the columns of the labels are ordered as in `lines.HEADS`.
+"""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from cnnlab.lines import HEADS, NUM_CLASSES
+from cnnlab.training import batches as image_batches
+
+UNKNOWN = 255  # a label that is not known: the head learns nothing from that image
+
+
+def check_names(names):
+    """Return the names of heads as a tuple.
+
+    Raises:
+        ValueError: a name that is no head (the message lists them), the same name twice, or none.
+    """
+    names = (names,) if isinstance(names, str) else tuple(names)
+    for name in names:
+        if name not in HEADS:
+            raise ValueError(f"no head {name!r}; the heads are {', '.join(HEADS)}")
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"the heads must be different names, at least one, not {names}")
+    return names
+
+
+def check_labels(labels):
+    """Return labels as a (n, 4) uint8 array, columns as in `lines.HEADS`.
+
+    Raises:
+        ValueError: another shape, no integers, or a value that is neither a choice of its head nor
+            UNKNOWN; the message names the head, the value and what is allowed.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 2 or labels.shape[1] != len(HEADS) or len(labels) == 0:
+        raise ValueError(f"labels have shape {labels.shape}, but (n, 4) is needed: {HEADS}")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"labels must be integers, not {labels.dtype}: {labels.ravel()[:4]}")
+    for column, (head, count) in enumerate(NUM_CLASSES.items()):
+        values = labels[:, column]
+        wrong = values[((values < 0) | (values >= count)) & (values != UNKNOWN)]
+        if len(wrong):
+            raise ValueError(
+                f"{head} label {wrong[0]} is not allowed: it must be in 0..{count - 1}, "
+                f"or {UNKNOWN} where it is not known"
+            )
+    return labels.astype(np.uint8)
+
+
+def check_weights(weights, names=HEADS):
+    """Return the weight of each head's loss as {head: float}, in the order of `names`.
+
+    Args:
+        weights: {head: number >= 0}, one for each head and not all of them 0.
+        names: the heads of the network.
+
+    Raises:
+        ValueError: no dict, a name that is no head of the network, a missing head, or a weight
+            that is no finite number >= 0; the message names it.
+    """
+    names = check_names(names)
+    if not isinstance(weights, dict):
+        raise ValueError(f"weights must be a dict {{head: number}}, not {weights!r}")
+    unknown = [name for name in weights if name not in names]
+    if unknown:
+        raise ValueError(f"a weight for {unknown[0]!r}; the heads are {', '.join(names)}")
+    missing = [name for name in names if name not in weights]
+    if missing:
+        raise ValueError(f"no weight for {', '.join(missing)}; each head needs one")
+    for name in names:
+        value = weights[name]
+        number = isinstance(value, int | float | np.integer | np.floating)
+        if not number or isinstance(value, bool) or not math.isfinite(value) or value < 0:
+            raise ValueError(f"the weight of {name} is {value!r}; it must be a finite number >= 0")
+    if not any(weights[name] > 0 for name in names):
+        raise ValueError("all weights are 0, so there is nothing to learn; one must be > 0")
+    return {name: float(weights[name]) for name in names}
+
+
+def batches(images, labels, names=HEADS, batch_size=128, shuffle_seed=None):
+    """Serve images with an answer for each head, for `fit` and `evaluate`.
+
+    Args:
+        images: (n, h, w, 3) array.
+        labels: (n, 4) integers, columns as in `lines.HEADS`; UNKNOWN where there is no answer.
+        names: the heads that the network has.
+        batch_size, shuffle_seed: as in `cnnlab.training.batches`.
+
+    Returns:
+        A `tf.data.Dataset` of (images, answers, weights), the latter two dicts by head: answers
+        float32, (batch, 1) of 0 and 1, or (batch, 12) one-hot; weights (batch,) float32, 0 for an
+        unknown label, else 1.
+
+    Raises:
+        ValueError: labels of a wrong shape or range, an unknown head, or not one label an image.
+    """
+    labels, names = check_labels(labels), check_names(names)
+    served = image_batches.batches(images, labels, batch_size, shuffle_seed)
+
+    def by_head(images, labels):
+        columns = {name: labels[:, HEADS.index(name)] for name in names}
+        answers = {name: _answer(column, NUM_CLASSES[name]) for name, column in columns.items()}
+        known = {name: tf.cast(column != UNKNOWN, "float32") for name, column in columns.items()}
+        return images, answers, known
+
+    return served.map(by_head)
+
+
+def _answer(labels, choices):
+    if choices > 2:
+        return tf.one_hot(labels, choices)
+    return tf.cast(labels[:, None] == 1, "float32")
+
+
+def probabilities(network, images, batch_size=1000):
+    """Return what a network answers: {head: (n, 1) or (n, 12) float32, 0..1}.
+
+    Args:
+        network: a Keras model whose outputs are a dict by head.
+        images: (n, h, w, 3) array, 0..255.
+
+    Raises:
+        ValueError: the network's outputs are no dict by head.
+    """
+    found = network.predict(image_batches.batches(images, batch_size=batch_size), verbose=0)
+    if not isinstance(found, dict):
+        raise ValueError(
+            f"the outputs of {network.name!r} are a {type(found).__name__}; "
+            f"they must be a dict by head: {', '.join(HEADS)}"
+        )
+    return found
+
+
+def to_labels(probabilities):
+    """Turn probabilities by head into labels by head: {head: (n,) uint8}.
+
+    A sigmoid head says 1 when its probability is above one half.
+
+    Raises:
+        ValueError: an unknown head, or probabilities of another shape than a head's.
+    """
+    _check_probabilities(probabilities)
+    return {
+        name: (p[:, 0] > 0.5 if NUM_CLASSES[name] == 2 else p.argmax(axis=-1)).astype(np.uint8)
+        for name, p in probabilities.items()
+    }
+
+
+def predict(network, images):
+    """Return the answers of a network with all four heads as labels.
+
+    Args:
+        network: a Keras model whose outputs are a dict by head.
+        images: (n, h, w, 3) array, 0..255.
+
+    Returns:
+        (n, 4) uint8, columns as in `lines.HEADS`.
+
+    Raises:
+        ValueError: the network's outputs are no dict by head, or a head is missing.
+    """
+    decided = to_labels(probabilities(network, images))
+    missing = [name for name in HEADS if name not in decided]
+    if missing:
+        raise ValueError(f"the network has no head {', '.join(missing)}")
+    return np.stack([decided[name] for name in HEADS], axis=-1)
+
+
+def _check_probabilities(probabilities, count=None):
+    check_names(probabilities)
+    for name, p in probabilities.items():
+        wanted = (count or len(p), NUM_CLASSES[name] if NUM_CLASSES[name] > 2 else 1)
+        if np.shape(p) != wanted:
+            raise ValueError(f"{name} probabilities have shape {np.shape(p)}, not {wanted}")
+
+
+def cross_entropy(probabilities, labels):
+    """Return the mean cross-entropy, in nats, of each head: {head: float}.
+
+    Args:
+        probabilities: {head: (n, 1) or (n, 12)}, as from `probabilities`.
+        labels: (n, 4) integers, those of these heads all known.
+
+    Raises:
+        ValueError: an unknown head, probabilities of another shape than a head's, or an image
+            without a known label.
+    """
+    labels = check_labels(labels)
+    _check_probabilities(probabilities, len(labels))
+    losses = {}
+    for name, p in probabilities.items():
+        of_each = np.concatenate([1 - p, p], axis=1) if NUM_CLASSES[name] == 2 else p
+        column = labels[:, HEADS.index(name)]
+        if np.any(column == UNKNOWN):
+            raise ValueError(f"the {name} label {UNKNOWN} means unknown: it has no cross-entropy")
+        true = of_each[np.arange(len(labels)), column]
+        losses[name] = float(-np.log(np.maximum(true, 1e-7)).mean())
+    return losses
+
+
+def weighted_mean(accuracies, weights):
+    """Return the mean of the heads' accuracies, weighted: both {head: number}.
+
+    Raises:
+        ValueError: weights that are missing, negative, not finite, or all 0.
+    """
+    weights = check_weights(weights, tuple(accuracies))
+    return sum(weights[name] * accuracies[name] for name in weights) / sum(weights.values())

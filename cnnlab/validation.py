@@ -1,0 +1,80 @@
+"""Checks of arguments: each raises ValueError with the value and what is allowed."""
+
+import numpy as np
+
+FARTHEST, CLOSEST = 1e9, 1e-9  # black or white of a model from 0, and from each other
+
+
+def require(valid, values, name, allowed):
+    """Raise ValueError for the first of `values` that is not valid."""
+    if not np.all(valid):
+        wrong = np.asarray(values)[~np.asarray(valid)].ravel()[0]
+        raise ValueError(f"{name} {wrong} is not allowed: it must be {allowed}")
+
+
+def require_known(kind, names, allowed):
+    """Raise ValueError if there is no name, or for the first one that is not allowed."""
+    for name in names:
+        if name not in allowed:
+            raise ValueError(f"{kind} {name!r} is not known: it must be one of {list(allowed)}")
+    if not names:
+        raise ValueError(f"no {kind} to draw: there must be some of {list(allowed)}")
+
+
+def numbers(name, values, shape, top=1):
+    """Return `values` as float64 in 0..top; ValueError for another shape or number.
+
+    A word in `shape`, as in (7, "seeds"), stands for any length but 0. What float32 rounds above
+    the top is lowered to it.
+    """
+    values = np.asarray(values, float)
+    fits = values.ndim == len(shape) and values.size
+    for needed, found in zip(shape, values.shape, strict=False):
+        fits = fits and (isinstance(needed, str) or needed == found)
+    if not fits:
+        needed = str(tuple(shape)).replace("'", "")
+        raise ValueError(f"{name} has shape {values.shape}, but {needed} is needed")
+    require((values >= 0) & (values <= top * (1 + 1e-6)), values, f"{name}:", f"in 0..{top}")
+    return np.minimum(values, top)
+
+
+def ascending(name, values, low=0, high=np.inf):
+    """Return (n,) float64, n > 1; ValueError unless they ascend, are finite and in low..high."""
+    values = np.asarray(values, float)
+    listed = values.ndim == 1 and len(values) > 1 and np.isfinite(values).all()
+    if not listed or np.any(np.diff(values) <= 0) or values[0] < low or values[-1] > high:
+        needed = f"two or more ascending numbers in {low}..{high}"
+        raise ValueError(f"{name} must be {needed}, not {values.tolist()}")
+    return values
+
+
+def require_whole(name, value, least):
+    """Raise ValueError unless the value is a whole number of at least `least`."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise ValueError(f"{name} {value!r} is not allowed: it must be a whole number >= {least}")
+
+
+def checked_range(value_range, name="value_range") -> tuple[float, float]:
+    """Return (low, high), what black and white are for a model, as floats.
+
+    Args:
+        value_range: what a person has given.
+        name: what to call it in the message.
+
+    Raises:
+        ValueError: not two numbers, low < high, that float32 can tell apart and calculate with.
+    """
+    try:
+        ends = np.asarray(value_range)
+    except ValueError:  # a list of lists that differ in length
+        ends = np.empty(0)
+    are_two = ends.shape == (2,) and ends.dtype.kind in "iuf"
+    low, high = map(float, ends) if are_two else (np.nan, np.nan)
+    fits = -FARTHEST <= low < high <= FARTHEST
+    if not fits or np.float32(high) - np.float32(low) < CLOSEST:
+        raise ValueError(
+            f"{name} must be two numbers, low < high, from {-FARTHEST:g} to {FARTHEST:g} and not "
+            f"nearly the same, not {value_range!r}"
+        )
+    return low, high
