@@ -51,6 +51,7 @@ fused_batch_norm.switch_on()
 
 # %% tags=["recipe"]
 import json
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -63,7 +64,7 @@ from cnnlab.saving import uncompiled
 from cnnlab.tables import percent, percent_range, table
 from cnnlab.training.augment import RandomAppearance, RandomWarp
 from cnnlab.training.batches import batches
-from cnnlab.training.compiled_loop import train_in_one_loop
+from cnnlab.training.compiled_loop import Schedule, train_in_one_loop
 from cnnlab.training.workers import side_by_side
 
 # %% [markdown]
@@ -119,14 +120,14 @@ table(
 # %% tags=["recipe"]
 def mnist_pool():
     """All 70,000 digits (n, 28, 28, 1) and their classes; the official test images come last."""
-    (x_train, y_train), (x_test, y_test) = mnist.load()
-    return np.concatenate([x_train, x_test])[..., None], np.concatenate([y_train, y_test])
+    images, classes = mnist.pool()
+    return images[..., None], classes
 
 
 def mnist_split():
     """MNIST split 60 : 40, as the assignment asks."""
     images, classes = mnist_pool()
-    return smaller(splits.partition(images, classes, splits.stratified(classes, 0.4, seed=SEED)))
+    return smaller(splits.partition(images, classes, splits.held_out(classes)))
 
 
 def mnist_official():
@@ -139,7 +140,7 @@ def mnist_official():
 def mnist_for_choices():
     """The training and validation images of the 60 : 40 split that are in neither test set."""
     images, classes = mnist_pool()
-    train, validation, _ = splits.stratified(classes, 0.4, seed=SEED)
+    train, validation, _ = splits.held_out(classes)
     split = splits.Split(train[train < 60000], validation[validation < 60000], np.arange(0))
     return smaller(splits.partition(images, classes, split))
 
@@ -190,15 +191,11 @@ def line_pool():
     return lines.generate(per_class=30) if runtime.in_smoke() else lines.load()
 
 
-def line_split(classes):
-    return splits.stratified(classes, test=0.4, seed=SEED)
-
-
 def line_dataset():
     """The line dataset, split 60 : 40; classes 0..95."""
     drawn = line_pool()
     classes = lines.encode(drawn.labels)
-    return splits.partition(drawn.images, classes, line_split(classes))
+    return splits.partition(drawn.images, classes, splits.held_out(classes))
 
 
 # %%
@@ -277,7 +274,7 @@ def neighbor_accuracy(train, test, most=1000):
 
 def leak(images, classes):
     """How much of a dataset's test part is known from its training part."""
-    train, _, test = (splits.Part(images[part], classes[part]) for part in line_split(classes))
+    train, _, test = (splits.Part(images[part], classes[part]) for part in splits.held_out(classes))
     copies = len(splits.duplicates(test.images, train.images))
     return {
         "images": len(images),
@@ -570,11 +567,22 @@ def final_mnist_network():
 
 
 # %% tags=["recipe"]
-def train_final(network, changes, dataset, classes, epochs, learning_rate, weight_decay, seed):
-    """Train a network behind random changes of its images; returns the history.
+class Recipe(NamedTuple):
+    """How a final network is trained; `changes` are layers that change its images at random."""
+
+    classes: int
+    changes: list
+    epochs: int
+    learning_rate: float
+    weight_decay: float
+
+
+def train_final(network, dataset, recipe, seed):
+    """Train a network by a `Recipe`; returns the history.
 
     The learning rate rises for one epoch and then falls along a cosine to almost nothing.
     """
+    classes, changes, epochs, learning_rate, weight_decay = recipe
     steps = int(np.ceil(len(dataset.train.labels) / BATCH_SIZE))
     rate = keras.optimizers.schedules.CosineDecay(
         learning_rate / 10,
@@ -613,18 +621,8 @@ def digit_changes(seed):
 def train_final_mnist(dataset, seed):
     keras.utils.set_random_seed(seed)
     network = final_mnist_network()
-    changes = digit_changes(seed)
-    history = train_final(
-        network,
-        changes,
-        dataset,
-        10,
-        MNIST_EPOCHS,
-        MNIST_LEARNING_RATE,
-        weight_decay=1e-2,
-        seed=seed,
-    )
-    return network, history
+    recipe = Recipe(10, digit_changes(seed), MNIST_EPOCHS, MNIST_LEARNING_RATE, weight_decay=1e-2)
+    return network, train_final(network, dataset, recipe, seed)
 
 
 # %%
@@ -668,17 +666,10 @@ def line_changes(seed):
 def train_final_lines(dataset, seed):
     keras.utils.set_random_seed(seed)
     network = final_lines_network()
-    history = train_final(
-        network,
-        line_changes(seed),
-        dataset,
-        lines.CLASSES,
-        LINES_EPOCHS,
-        LINES_LEARNING_RATE,
-        weight_decay=1e-3,
-        seed=seed,
+    recipe = Recipe(
+        lines.CLASSES, line_changes(seed), LINES_EPOCHS, LINES_LEARNING_RATE, weight_decay=1e-3
     )
-    return network, history
+    return network, train_final(network, dataset, recipe, seed)
 
 
 # %%
@@ -1162,7 +1153,7 @@ if figure:
 def unseen_lines(every):
     """Every so many of the test lines."""
     drawn = line_pool()
-    chosen = line_split(lines.encode(drawn.labels)).test[::every]
+    chosen = splits.held_out(lines.encode(drawn.labels)).test[::every]
     return lines.Lines(*(column[chosen] for column in drawn))
 
 
@@ -1268,16 +1259,9 @@ def train_quick_mnist(dataset, seed):
     keras.utils.set_random_seed(seed)
     network = quick_network()
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.05)
-    steps = train_in_one_loop(
-        network,
-        dataset.train.images,
-        one_hot(dataset.train, 10),
-        loss,
-        QUICK_EXAMPLES,
-        batch_size=128,
-        learning_rate=0.4,
-        seed=seed,
-    )
+    targets = one_hot(dataset.train, 10)
+    schedule = Schedule(QUICK_EXAMPLES, batch_size=128, learning_rate=0.4, seed=seed)
+    steps = train_in_one_loop(network, dataset.train.images, targets, loss, schedule)
     return network, steps
 
 

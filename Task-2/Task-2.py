@@ -52,6 +52,7 @@ fused_batch_norm.switch_on()
 # %% tags=["recipe"]
 import functools
 import json
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -115,7 +116,7 @@ def line_parts():
     """The lines of each part: {"training": Lines, "validation": Lines, "test": Lines}."""
     drawn = lines.generate(per_class=30) if runtime.in_smoke() else lines.load()
     classes = lines.encode(drawn.labels)
-    split = splits.stratified(classes, test=0.4, seed=SEED)
+    split = splits.held_out(classes)
     splits.partition(drawn.images, classes, split)  # raises if a test image leaks
     return {
         name: lines.Lines(*(column[indices] for column in drawn))
@@ -224,11 +225,23 @@ def optimizer_for(images, epochs, learning_rate):
 
 
 # %% tags=["recipe"]
-def train(network, part, epochs, learning_rate, seed, weights="equal", changes=(), **fitting):
-    """Train all heads of a network; `weights` is a name in WEIGHTS, or "learned".
+class Recipe(NamedTuple):
+    """How a network is trained.
 
-    Returns Keras's history. `changes` are layers that change training images at random.
+    `weights` is a name in WEIGHTS, or "learned"; `changes` are layers that change training images
+    at random.
     """
+
+    epochs: int
+    learning_rate: float
+    seed: int
+    weights: str = "equal"
+    changes: tuple = ()
+
+
+def train(network, part, recipe, **fitting):
+    """Train all heads of a network by a `Recipe`; returns Keras's history."""
+    epochs, learning_rate, seed, weights, changes = recipe
     names = tuple(network.output)
     pixels = changed = keras.Input((28, 28, 3))
     for change in changes:
@@ -347,10 +360,8 @@ def train_plain(seed, callbacks=(), **fitting):
     keras.utils.set_random_seed(seed)
     network = build_network(**NETWORKS["final"])
     part = line_parts()["training"]
-    history = train(
-        network, part, PLAIN_EPOCHS, LEARNING_RATE, seed, callbacks=list(callbacks), **fitting
-    )
-    return network, history
+    recipe = Recipe(PLAIN_EPOCHS, LEARNING_RATE, seed)
+    return network, train(network, part, recipe, callbacks=list(callbacks), **fitting)
 
 
 # %%
@@ -438,12 +449,11 @@ table([{"on": "validation lines"} | {name: percent(value) for name, value in fou
 
 
 # %% tags=["recipe"]
-def train_comparison(network, names, weights, learning_rate, seed, part, epochs, callbacks=()):
+def train_comparison(network, names, part, recipe, callbacks=()):
     """One run of the comparison: a network with these heads; returns it and its history."""
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(recipe.seed)
     trained = build_network(**NETWORKS[network], names=names)
-    options = {"weights": weights, "callbacks": list(callbacks)}
-    return trained, train(trained, part, epochs, learning_rate, seed, **options)
+    return trained, train(trained, part, recipe, callbacks=list(callbacks))
 
 
 # %%
@@ -734,12 +744,6 @@ out.figure(figure, "drawn-otherwise")
 
 
 # %%
-def as_labels(probabilities):
-    """The most likely answers, (n, 4), columns as in `lines.HEADS`."""
-    decided = heads.to_labels(probabilities)
-    return np.stack([decided[name] for name in lines.HEADS], axis=-1)
-
-
 def otherwise_table(network, unchanged):
     """The accuracy of each head on the lines drawn otherwise; `unchanged` are its answers to test.
 
@@ -758,7 +762,7 @@ def otherwise_table(network, unchanged):
 
 # What the networks answer, {(network, lines): probabilities}: several sections look at it.
 asked = {("plain", "unseen lines"): heads.probabilities(plain, test.images)}
-unchanged = as_labels(asked["plain", "unseen lines"])
+unchanged = heads.label_columns(asked["plain", "unseen lines"])
 results["drawn otherwise, plain"] = otherwise_table(plain, unchanged)
 table(results["drawn otherwise, plain"])
 
@@ -917,7 +921,7 @@ def train_redrawn(seed, **redrawing):
     keras.utils.set_random_seed(seed)
     network = build_network(**NETWORKS["final"])
     part = varied(line_parts()["training"], seed, **redrawing)
-    train(network, part, PLAIN_EPOCHS, LEARNING_RATE, seed)
+    train(network, part, Recipe(PLAIN_EPOCHS, LEARNING_RATE, seed))
     return network
 
 
@@ -994,7 +998,8 @@ def train_final(seed, **fitting):
     network = build_network(**NETWORKS["final"])
     part = varied(line_parts()["training"], seed, SNAPPED, RECOLORED)
     changes = appearance_changes(seed)
-    history = train(network, part, FINAL_EPOCHS, LEARNING_RATE, seed, changes=changes, **fitting)
+    recipe = Recipe(FINAL_EPOCHS, LEARNING_RATE, seed, changes=tuple(changes))
+    history = train(network, part, recipe, **fitting)
     return network, history
 
 
@@ -1031,7 +1036,7 @@ out.figure(figure, "final-learning-curves")
 # %%
 with stopwatch.measure("final network: testing"):
     asked["final", "unseen lines"] = heads.probabilities(final, test.images)
-answered = as_labels(asked["final", "unseen lines"])
+answered = heads.label_columns(asked["final", "unseen lines"])
 reports = {
     name: metrics.class_report(
         test.labels[:, column].astype(int), answered[:, column].astype(int), count
@@ -1206,7 +1211,7 @@ with stopwatch.measure("other programs"):
         intact = float(np.mean(np.minimum(off, 180 - off) < 7.5))
         for name, network in (("plain", plain), ("final", final)):
             asked[name, program] = heads.probabilities(network, part.images)
-            found = accuracies(as_labels(asked[name, program]), part.labels)
+            found = accuracies(heads.label_columns(asked[name, program]), part.labels)
             count = len(part.images)
             low, high = metrics.wilson_interval(round(found["joint"] * count), count)
             results["other programs"][f"{program} / {name}"] = found | {
@@ -1232,7 +1237,7 @@ for name in ("plain", "final"):
         head: np.concatenate([asked[name, program][head] for program in drawings])
         for head in lines.HEADS
     }
-figure = mistakes_figure(as_labels(asked["final", "other programs"]), every)
+figure = mistakes_figure(heads.label_columns(asked["final", "other programs"]), every)
 if figure:
     out.figure(figure, "other-programs-mistakes")
 # %% [markdown]
@@ -1260,7 +1265,7 @@ if figure:
 # %%
 def confidence(probabilities, labels):
     """How sure each head is of its answers, 0..1, and whether they are right."""
-    right, found = as_labels(probabilities) == labels, {}
+    right, found = heads.label_columns(probabilities) == labels, {}
     for column, head in enumerate(lines.HEADS):
         p = probabilities[head]
         sure = p.max(axis=-1) if head == "angle" else np.maximum(p, 1 - p)[:, 0]

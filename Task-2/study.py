@@ -16,6 +16,7 @@ import sys
 import time
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -80,24 +81,26 @@ def drawn_otherwise_errors(network):
     }
 
 
-def train_method(network, method, learning_rate, seed, share=1, longer=1, callbacks=()):
+class Run(NamedTuple):
+    """One training of the comparison: a network, a way of weighting, a learning rate, a seed."""
+
+    network: str
+    method: str
+    learning_rate: float
+    seed: int
+
+
+def train_method(run, share=1, longer=1, callbacks=()):
     """Train a network by one way of weighting; about as many steps for every share."""
     part = recipe()["fraction_of"](recipe()["line_parts"]()["training"], share)
-    epochs = 1 if runtime.in_smoke() else round(EPOCHS[network] * longer / share)
-    return recipe()["train_comparison"](
-        network,
-        METHODS[method],
-        weights_of(method),
-        learning_rate,
-        seed,
-        part,
-        epochs,
-        callbacks,
-    )
+    epochs = 1 if runtime.in_smoke() else round(EPOCHS[run.network] * longer / share)
+    how = recipe()["Recipe"](epochs, run.learning_rate, run.seed, weights_of(run.method))
+    train = recipe()["train_comparison"]
+    return train(run.network, METHODS[run.method], part, how, callbacks)
 
 
 def do_choose(network, method, learning_rate, seed):
-    trained, _ = train_method(network, method, learning_rate, seed)
+    trained, _ = train_method(Run(network, method, learning_rate, seed))
     validation = recipe()["line_parts"]()["validation"]
     probabilities = recipe()["heads"].probabilities(trained, validation.images)
     return {
@@ -110,19 +113,19 @@ def do_compare(network, method, learning_rate, seed):
     """Train one way of weighting at its chosen learning rate, and test it."""
     watched = recipe()["watched_part"](recipe()["line_parts"]()["validation"])
     watch = recipe()["HeadWatch"](watched)
-    trained, history = train_method(network, method, learning_rate, seed, callbacks=[watch])
+    trained, history = train_method(Run(network, method, learning_rate, seed), callbacks=[watch])
     learned = {"learned weights": history["learned weights"]} if method == "learned" else {}
     return tested(trained) | {"first passed": watch.first_passed()} | learned
 
 
 def do_longer(method, learning_rate, seed):
     """Train the final network's layers three times as long, and test them."""
-    return tested(train_method("final", method, learning_rate, seed, longer=3)[0])
+    return tested(train_method(Run("final", method, learning_rate, seed), longer=3)[0])
 
 
 def do_size(share, method, learning_rate, seed):
     """Train the final network's layers on a share of the training images, and test it."""
-    return tested(train_method("final", method, learning_rate, seed, share)[0])
+    return tested(train_method(Run("final", method, learning_rate, seed), share)[0])
 
 
 def tested(network):

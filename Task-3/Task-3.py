@@ -132,17 +132,15 @@ models = {name: loading.load(file) for name, file in FILES.items()}
 
 def test_digits():
     """The digits of Task 1's test part, shuffled: images, classes."""
-    (x_train, y_train), (x_test, y_test) = mnist.load()
-    classes = np.concatenate([y_train, y_test])
-    test = splits.stratified(classes, test=0.4, seed=SEED).test
-    test = np.random.default_rng(SEED).permutation(test)
-    return np.concatenate([x_train, x_test])[test], classes[test]
+    images, classes = mnist.pool()
+    test = np.random.default_rng(SEED).permutation(splits.held_out(classes).test)
+    return images[test], classes[test]
 
 
 def test_lines():
     """The lines of the test part of Tasks 1 and 2, shuffled: images, labels, centers."""
     drawn = lines.generate(per_class=30) if runtime.in_smoke() else lines.load()
-    test = splits.stratified(lines.encode(drawn.labels), test=0.4, seed=SEED).test
+    test = splits.held_out(lines.encode(drawn.labels)).test
     test = np.random.default_rng(SEED).permutation(test)
     return lines.Lines(*(column[test] for column in drawn))
 

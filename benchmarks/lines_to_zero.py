@@ -110,7 +110,7 @@ def _trained(part, seed):
     import keras
     import tensorflow as tf
 
-    from cnnlab.training.compiled_loop import train_in_one_loop
+    from cnnlab.training.compiled_loop import Schedule, train_in_one_loop
 
     def loss(labels, logits):
         by_head = zip(
@@ -124,8 +124,8 @@ def _trained(part, seed):
     keras.utils.set_random_seed(seed)
     network = line_network()
     labels = part.labels.astype("int32")
-    options = {"batch_size": 96, "learning_rate": 0.2, "seed": seed}
-    train_in_one_loop(network, part.images, labels, loss, EXAMPLES, **options)
+    schedule = Schedule(EXAMPLES, batch_size=96, learning_rate=0.2, seed=seed)
+    train_in_one_loop(network, part.images, labels, loss, schedule)
     return network
 
 

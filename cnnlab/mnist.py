@@ -16,18 +16,9 @@ ARRAYS = {
         (60000, 28, 28),
         "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
     ),
-    "y_train": (
-        (60000,),
-        "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
-    ),
-    "x_test": (
-        (10000, 28, 28),
-        "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
-    ),
-    "y_test": (
-        (10000,),
-        "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
-    ),
+    "y_train": ((60000,), "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13"),
+    "x_test": ((10000, 28, 28), "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161"),
+    "y_test": ((10000,), "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5"),
 }
 
 
@@ -60,6 +51,12 @@ def load(path=None):
         arrays = _download()
     _verify(arrays, file.name)
     return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
+
+
+def pool():
+    """Return all 70,000 images (n, 28, 28) and classes (n,), uint8; official test images last."""
+    (x_train, y_train), (x_test, y_test) = load()
+    return np.concatenate([x_train, x_test]), np.concatenate([y_train, y_test])
 
 
 def _remedy():

@@ -1,4 +1,4 @@
-"""Stratified splits into training, validation and test, and a guard against leaks."""
+"""The one split of every dataset into training, validation and test, and a guard against leaks."""
 
 from typing import NamedTuple
 
@@ -12,6 +12,15 @@ class Split(NamedTuple):
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+
+
+def held_out(classes) -> Split:
+    """Return the split that all notebooks share: 54 % training, 6 % validation, 40 % test.
+
+    Args:
+        classes: (n,) integers, the class of each image of the whole dataset, in its own order.
+    """
+    return stratified(classes, test=0.4, validation=0.1, seed=0)
 
 
 def stratified(labels, test=0.4, validation=0.1, seed=0):
@@ -28,12 +37,9 @@ def stratified(labels, test=0.4, validation=0.1, seed=0):
         A `Split`; its test part is the same for any `validation`.
 
     Raises:
-        ValueError: labels are not one-dimensional, a share is not in [0, 1), or a class has too
-            few images to be in every part.
+        ValueError: a share is not in [0, 1), or a class has too few images to be in every part.
     """
     labels = np.asarray(labels)
-    if labels.ndim != 1:
-        raise ValueError(f"labels must have shape (n,), not {labels.shape}")
     for name, share in (("test", test), ("validation", validation)):
         if not 0 <= share < 1:
             raise ValueError(f"{name} must be a share in [0, 1), not {share}")
@@ -68,37 +74,27 @@ def duplicates(test_images, training_images):
     Raises:
         ValueError: dtypes or image shapes differ, so that equal images could not be seen.
     """
-    test_images, training_images = np.asarray(test_images), np.asarray(training_images)
-    for name in ("dtype", "shape"):
-        ours = getattr(test_images[:0], name), getattr(training_images[:0], name)
-        if ours[0] != ours[1]:
-            raise ValueError(f"test and training images differ in {name}: {ours[0]}, {ours[1]}")
+    kinds = [f"{part.dtype} {part.shape[1:]}" for part in (test_images, training_images)]
+    if kinds[0] != kinds[1]:
+        raise ValueError(f"test and training images differ: {kinds[0]}, {kinds[1]}")
     seen = {image.tobytes() for image in training_images}
     return np.flatnonzero([image.tobytes() in seen for image in test_images])
 
 
 def assert_no_leak(test_images, *training_parts):
-    """Raise if any test image occurs, byte for byte, in any of the training parts.
-
-    Args:
-        test_images: (n, ...) array.
-        training_parts: arrays of the same dtype and image shape: training, validation, ...
-
-    Returns:
-        The number of test images that were checked.
+    """Raise if any test image (n, ...) occurs, byte for byte, in any of the training parts.
 
     Raises:
         LeakError: with the number of such images and the first index.
         ValueError: dtypes or image shapes differ.
     """
     for part in training_parts:
-        found = duplicates(test_images, part)
-        if len(found):
+        leaked = duplicates(test_images, part)
+        if len(leaked):
             raise LeakError(
-                f"{len(found)} of {len(test_images)} test images occur in training, "
-                f"the first at test index {found[0]}"
+                f"{len(leaked)} of {len(test_images)} test images occur in training, "
+                f"the first at test index {leaked[0]}"
             )
-    return len(test_images)
 
 
 class Part(NamedTuple):

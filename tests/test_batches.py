@@ -36,10 +36,10 @@ def test_shuffled_anew_each_epoch_and_repeatably():
     for epoch in (first, second):
         seen = [image for images, _ in epoch for image in images]
         assert sorted(seen) == list(range(10))
-        assert all(answers == [10 * i for i in images] for images, answers in epoch)
+        assert all(targets == [10 * i for i in images] for images, targets in epoch)
 
 
-@pytest.mark.parametrize("answers", [None, np.zeros(9)])
-def test_refuses_nothing_and_mismatch(answers):
-    with pytest.raises(ValueError, match="one answer for each"):
-        batches(IMAGES[: 0 if answers is None else 10], answers)
+@pytest.mark.parametrize("targets", [None, np.zeros(9)])
+def test_refuses_nothing_and_mismatch(targets):
+    with pytest.raises(ValueError, match="one target for each"):
+        batches(IMAGES[: 0 if targets is None else 10], targets)

@@ -1,4 +1,4 @@
-"""Four heads: every head gets its own answers, unknown labels teach nothing, wrong use is named."""
+"""Four heads: every head gets its own targets, unknown labels teach nothing, wrong use is named."""
 
 import numpy as np
 import pytest
@@ -15,8 +15,8 @@ UNKNOWN = heads.UNKNOWN
 LABELS = np.array([[0, 1, 5, 1], [1, 0, 11, 0], [1, 1, 0, UNKNOWN]], np.uint8)
 IMAGES = np.arange(3 * 12, dtype=np.uint8).reshape(3, 2, 2, 3)
 EQUAL = dict.fromkeys(lines.HEADS, 1)
-# The same answers as three batches of one image would give, written out.
-ANSWERS = {
+# What three batches of one image would serve, written out.
+TARGETS = {
     "length": [[0], [1], [1]],
     "width": [[1], [0], [1]],
     "angle": [[0] * 5 + [1] + [0] * 6, [0] * 11 + [1], [1] + [0] * 11],
@@ -24,7 +24,7 @@ ANSWERS = {
 }
 
 
-def inspect_model(names):
+def build_network(names):
     """Two features of an image, with heads in this order."""
     pixels = keras.Input((2, 2, 3))
     features = keras.layers.Dense(2, name="features")(keras.layers.Flatten()(pixels))
@@ -49,31 +49,24 @@ class FixedNetwork:
         return self.probabilities
 
 
-# --- the answers that are served
+# --- the targets that are served
 
 
-def test_answers_and_weights_by_hand():
-    ((images, answers, weights),) = heads.batches(IMAGES, LABELS)
+def test_targets_and_weights_by_hand():
+    ((images, targets, weights),) = heads.batches(IMAGES, LABELS)
     assert np.array_equal(images, IMAGES) and images.dtype == "uint8"
-    assert set(answers) == set(weights) == set(lines.HEADS)
-    for name, expected in ANSWERS.items():
-        assert answers[name].dtype == weights[name].dtype == "float32"
-        assert np.array_equal(answers[name], expected), name
+    assert set(targets) == set(weights) == set(lines.HEADS)
+    for name, expected in TARGETS.items():
+        assert targets[name].dtype == weights[name].dtype == "float32"
+        assert np.array_equal(targets[name], expected), name
         assert np.array_equal(weights[name], [1, 1, 0 if name == "color" else 1]), name
-
-
-def test_an_unknown_angle_has_no_answer():
-    ((_, answers, weights),) = heads.batches(IMAGES[:1], [[0, 0, UNKNOWN, 0]], "angle")
-    assert list(answers) == list(weights) == ["angle"]
-    assert not np.any(answers["angle"])
-    assert np.array_equal(weights["angle"], [0])
 
 
 def test_only_the_heads_asked_for_in_batches_of_the_size_asked_for():
     served = list(heads.batches(IMAGES, LABELS, ("color", "length"), batch_size=2))
     assert [len(images) for images, _, _ in served] == [2, 1]
-    assert [set(answers) for _, answers, _ in served] == [{"color", "length"}] * 2
-    assert [answers["length"].numpy().tolist() for _, answers, _ in served] == [[[0], [1]], [[1]]]
+    assert [set(targets) for _, targets, _ in served] == [{"color", "length"}] * 2
+    assert [targets["length"].numpy().tolist() for _, targets, _ in served] == [[[0], [1]], [[1]]]
     assert [weights["color"].numpy().tolist() for _, _, weights in served] == [[1, 1], [0]]
 
 
@@ -88,9 +81,9 @@ def test_shuffling_is_complete_repeatable_and_keeps_pairs():
         return [[decoded(batch) for batch in dataset] for _ in range(2)]
 
     def decoded(batch):
-        pictures, answers, _ = batch
-        found = heads.to_labels({name: np.asarray(answers[name]) for name in lines.HEADS})
-        classes = lines.encode(np.stack([found[name] for name in lines.HEADS], axis=-1))
+        pictures, targets, _ = batch
+        columns = {name: np.asarray(targets[name]) for name in lines.HEADS}
+        classes = lines.encode(heads.label_columns(columns))
         assert np.array_equal(classes, pictures[:, 0, 0, 0])
         return classes.tolist()
 
@@ -103,8 +96,8 @@ def test_shuffling_is_complete_repeatable_and_keeps_pairs():
     assert sum(epochs(None)[0], []) == list(range(96))
 
 
-@pytest.mark.parametrize("names", [lines.HEADS, lines.HEADS[::-1], ("angle",), ("width", "angle")])
-def test_keras_gives_each_head_its_own_answers(names):
+@pytest.mark.parametrize("names", [lines.HEADS[::-1], ("width", "angle")])
+def test_keras_gives_each_head_its_own_targets(names):
     """Whatever the order of the outputs, and though Keras sorts them."""
     seen = {}
 
@@ -116,12 +109,12 @@ def test_keras_gives_each_head_its_own_answers(names):
 
         return loss
 
-    network = inspect_model(names)
+    network = build_network(names)
     network.compile("sgd", {name: recording(name) for name in names}, run_eagerly=True)
     network.fit(heads.batches(IMAGES, LABELS, names), shuffle=False, verbose=0)
     assert set(seen) == set(names)
     for name in names:
-        assert np.array_equal(seen[name], ANSWERS[name]), name
+        assert np.array_equal(seen[name], TARGETS[name]), name
 
 
 def test_unknown_labels_move_no_weight():
@@ -131,7 +124,7 @@ def test_unknown_labels_move_no_weight():
     after = {}
     for names in (lines.HEADS, lines.HEADS[:3]):
         runtime.start(seed=1)
-        network = inspect_model(lines.HEADS)
+        network = build_network(lines.HEADS)
         before = {layer.name: layer.get_weights() for layer in network.layers}
         trained = keras.Model(network.input, {name: network.output[name] for name in names})
         trained.compile(keras.optimizers.SGD(0.01), losses(names))
@@ -145,35 +138,16 @@ def test_unknown_labels_move_no_weight():
             assert np.array_equal(a, b), name
 
 
-def test_an_image_with_an_unknown_label_still_teaches_the_other_heads():
-    network = inspect_model(("length", "color"))
-    network.compile("sgd", losses(("length", "color")))
-    found = network.evaluate(
-        heads.batches(IMAGES, LABELS, ("length", "color")), verbose=0, return_dict=True
-    )
-    p = {name: values[:, 0] for name, values in heads.probabilities(network, IMAGES).items()}
-    length = -np.log(1 - p["length"][0]) - np.log(p["length"][1]) - np.log(p["length"][2])
-    color = -np.log(p["color"][0]) - np.log(1 - p["color"][1])  # nothing from the third
-    assert found["loss"] == pytest.approx((length + color) / 3, rel=1e-5)
-
-
 # --- labels and names that are wrong
 
 
-@pytest.mark.parametrize("kind", [np.uint8, np.uint64, np.int16, np.int64, np.ndarray.tolist])
-def test_labels_of_any_integer_type(kind):
-    labels = heads.check_labels(LABELS.astype(kind) if isinstance(kind, type) else kind(LABELS))
-    assert labels.dtype == np.uint8
-    assert np.array_equal(labels, LABELS)
-
-
-@pytest.mark.parametrize("column", range(4))
-@pytest.mark.parametrize("value", ["first too large", -1, 254, 256, 256 + UNKNOWN, 300])
+@pytest.mark.parametrize(("column", "value"), [(0, 2), (2, 12), (3, -1), (1, 256 + UNKNOWN)])
 def test_a_label_out_of_range_is_named(column, value):
-    head, count = lines.HEADS[column], tuple(lines.NUM_CLASSES.values())[column]
+    head = lines.HEADS[column]
     labels = LABELS.astype(np.int64)
-    labels[1, column] = value = count if value == "first too large" else value
-    with pytest.raises(ValueError, match=rf"{head} label {value} .* 0\.\.{count - 1}, or 255"):
+    labels[1, column] = value
+    allowed = rf"0\.\.{lines.NUM_CLASSES[head] - 1}, or 255"
+    with pytest.raises(ValueError, match=f"{head} label {value} .* {allowed}"):
         heads.check_labels(labels)
 
 
@@ -182,52 +156,25 @@ def test_a_label_out_of_range_is_named(column, value):
     [
         (LABELS[0], r"shape \(4,\).*'length', 'width', 'angle', 'color'"),
         (LABELS[:, :3], r"shape \(3, 3\)"),
-        (LABELS[None], r"shape \(1, 3, 4\)"),
         (LABELS[:0], r"shape \(0, 4\)"),
-        ([], r"shape \(0,\)"),
-        ("red", r"shape \(\)"),
         (LABELS.astype(float), "integers, not float64"),
-        (LABELS > 0, "integers, not bool"),
-        (LABELS.astype(object), "integers, not object"),
-        (LABELS.astype(str), "integers, not <U3"),
-        (LABELS.astype(np.int8), "color label -1"),  # int8 knows no 255
+        (LABELS.astype(np.int8), "color label -1"),  # int8 has no 255
     ],
 )
 def test_labels_of_the_wrong_kind(labels, message):
     with pytest.raises(ValueError, match=message):
-        heads.check_labels(labels)
-    with pytest.raises(ValueError, match=message):
         heads.batches(IMAGES, labels)
-    with pytest.raises(ValueError, match=message):
-        heads.cross_entropy({"length": np.full((3, 1), 0.5)}, labels)
-
-
-@pytest.mark.parametrize("labels", [LABELS[:2], np.repeat(LABELS, 2, axis=0)])
-def test_one_label_an_image(labels):
-    with pytest.raises(ValueError, match=f"3 images, {len(labels)} answers"):
-        heads.batches(IMAGES, labels)
-
-
-def test_names():
-    assert heads.check_names("angle") == ("angle",)
-    assert heads.check_names(["color", "length"]) == ("color", "length")
-    assert heads.NUM_CLASSES == {"length": 2, "width": 2, "angle": 12, "color": 2}
 
 
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ("joint", "no head 'joint'; the heads are length, width, angle, color"),
         (("length", "colour"), "no head 'colour'; the heads are length, width, angle, color"),
-        ("", "no head ''"),
-        ((3,), "no head 3"),
         (("angle", "angle"), r"different names.*\('angle', 'angle'\)"),
         ((), "at least one"),
     ],
 )
 def test_names_that_are_wrong(names, message):
-    with pytest.raises(ValueError, match=message):
-        heads.check_names(names)
     with pytest.raises(ValueError, match=message):
         heads.batches(IMAGES, LABELS, names)
 
@@ -244,29 +191,14 @@ def test_weights_come_back_as_floats_in_the_order_of_the_names():
 
 
 @pytest.mark.parametrize(
-    "value",
-    [
-        *(-1, -1e-9, float("nan"), float("inf"), np.float32("nan")),
-        *(True, np.True_, "1", None, 1j, np.complex64(1), [1], np.array([1.0])),
-    ],
-)
-def test_a_weight_that_is_no_number_is_named(value):
-    with pytest.raises(ValueError, match="the weight of angle is .* a finite number >= 0"):
-        heads.check_weights(EQUAL | {"angle": value})
-
-
-@pytest.mark.parametrize(
     ("weights", "message"),
     [
-        (EQUAL | {"joint": 1}, "'joint'; the heads are length, width, angle, color"),
-        ({"length": 1, "width": 1}, "no weight for angle, color"),
-        ({}, "no weight for length, width, angle, color"),
+        (EQUAL | {"joint": 1}, "joint; each of length, width, angle, color needs one"),
+        ({"length": 1, "width": 1}, "length, width; each of length, width, angle, color needs"),
         (dict.fromkeys(lines.HEADS, 0), "all weights are 0"),
-        ("equal", "a dict .*, not 'equal'"),
-        ([1, 1, 1, 1], r"a dict .*, not \[1, 1, 1, 1\]"),
-        (lines.HEADS, "a dict"),
-        (None, "a dict .*, not None"),
-        (1, "a dict .*, not 1"),
+        (EQUAL | {"angle": -1}, "the weight of angle is -1; it must be a finite number >= 0"),
+        (EQUAL | {"angle": float("nan")}, "the weight of angle is nan"),
+        (EQUAL | {"angle": "1"}, "the weight of angle is '1'"),
     ],
 )
 def test_weights_that_are_wrong(weights, message):
@@ -274,42 +206,35 @@ def test_weights_that_are_wrong(weights, message):
         heads.check_weights(weights)
 
 
-def test_a_weight_for_a_head_that_this_network_lacks():
-    with pytest.raises(ValueError, match="'color'; the heads are length, width"):
-        heads.check_weights({"length": 1, "width": 1, "color": 1}, ("length", "width"))
-    with pytest.raises(ValueError, match="no head 'size'"):
-        heads.check_weights({"size": 1}, ("size",))
-
-
 # --- from probabilities to labels
 
 
-def test_decide_by_hand():
+def test_to_labels_by_hand():
     angle = np.zeros((3, 12), np.float32)
     angle[0, 11] = angle[1, 4] = angle[2, 7] = 0.9
     above = np.nextafter(np.float32(0.5), np.float32(1))
-    decided = heads.to_labels(
+    predicted = heads.to_labels(
         {"angle": angle, "color": np.array([[0.5], [above], [0]], np.float32)}
     )
-    assert {name: labels.tolist() for name, labels in decided.items()} == {
+    assert {name: labels.tolist() for name, labels in predicted.items()} == {
         "angle": [11, 4, 7],
         "color": [0, 1, 0],  # one half is not above one half
     }
-    assert {labels.dtype.name for labels in decided.values()} == {"uint8"}
+    assert {labels.dtype.name for labels in predicted.values()} == {"uint8"}
 
 
 def test_predict_orders_columns_as_labels_are():
     labels = lines.decode(np.arange(96))
-    sure = {
+    certain = {
         name: np.eye(12)[column] if name == "angle" else column[:, None].astype(float)
         for name, column in zip(lines.HEADS, labels.T, strict=True)
     }
-    predicted = heads.predict(FixedNetwork(sure), np.zeros((96, 2, 2, 3), np.uint8))
+    predicted = heads.predict(FixedNetwork(certain), np.zeros((96, 2, 2, 3), np.uint8))
     assert np.array_equal(predicted, labels) and predicted.dtype == np.uint8
 
 
 def test_probabilities_are_what_the_network_says():
-    network = inspect_model(lines.HEADS)
+    network = build_network(lines.HEADS)
     found = heads.probabilities(network, IMAGES, batch_size=2)
     said = network(IMAGES.astype("float32"))
     assert {name: p.shape for name, p in found.items()} == {
@@ -357,12 +282,6 @@ def test_probabilities_of_no_head(probabilities, message):
         heads.cross_entropy(probabilities, LABELS)
 
 
-@pytest.mark.parametrize("count", [1, 2, 4])
-def test_cross_entropy_needs_one_label_for_each_probability(count):
-    with pytest.raises(ValueError, match=rf"shape \({count}, 1\), not \(3, 1\)"):
-        heads.cross_entropy({"length": np.full((count, 1), 0.5)}, LABELS)
-
-
 def test_cross_entropy_needs_known_labels():
     with pytest.raises(ValueError, match="color label 255 means unknown"):
         heads.cross_entropy({"color": np.full((3, 1), 0.5)}, LABELS)
@@ -376,20 +295,12 @@ def test_weighted_mean_by_hand():
     assert heads.weighted_mean({"color": 0.25, "angle": 1}, {"angle": 3, "color": 0}) == 1
 
 
-@pytest.mark.parametrize(
-    "weights", [{"length": 1}, {"length": 0, "angle": 0}, {"length": -1, "angle": 2}, EQUAL]
-)
-def test_weighted_mean_refuses(weights):
-    with pytest.raises(ValueError, match="weight"):
-        heads.weighted_mean({"length": 1.0, "angle": 0.5}, weights)
-
-
 def test_predict_refuses_a_network_without_all_heads_by_name():
     pixels = keras.Input((28, 28, 3))
     features = keras.layers.Flatten()(pixels)
     one = keras.layers.Dense(1, activation="sigmoid", name="length")(features)
     images = np.zeros((2, 28, 28, 3), np.uint8)
-    with pytest.raises(ValueError, match="no head width, angle, color"):
+    with pytest.raises(ValueError, match="of the head width, angle, color"):
         heads.predict(keras.Model(pixels, {"length": one}), images)
     with pytest.raises(ValueError, match="must be a dict by head"):
         heads.predict(keras.Model(pixels, one), images)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cnnlab import lines
 from cnnlab.lines import coverage
+from cnnlab.lines.dataset import _draw_centers, _draw_class
 
 # The 96,000 images of seed 0. Another value on another machine means other images.
 IMAGES_SHA256 = "a029525df3c28eb4b2fa3dcb90cb9afa1d085c491a9f58de5fc12006cd19a6a5"
@@ -92,9 +93,9 @@ def test_all_classes_have_their_geometry(dataset):
     too: 0.144 pixels, 0.54°), by an amount that depends on the center; so the mean over a class's
     1,000 centers tells more, and is held to a much smaller error.
     """
-    found = np.concatenate([measure(part) for part in np.split(dataset.images, 96)], axis=1)
+    measured = np.concatenate([measure(part) for part in np.split(dataset.images, 96)], axis=1)
     true = np.stack([*geometry(dataset.labels), *dataset.centers.T])
-    error = found - true
+    error = measured - true
     error[2] = (error[2] + 90) % 180 - 90
     worst = np.abs(error).max(1)
     worst_mean = np.abs(error.reshape(5, 96, 1000).mean(2)).max(1)
@@ -104,15 +105,6 @@ def test_all_classes_have_their_geometry(dataset):
         print(f"{name}: worst of 96,000 images {one:.4f}, worst of 96 class means {mean:.4f}")
     assert (worst < [0.15, 0.07, 0.56, 0.02, 0.02]).all()  # pixels, pixels, degrees, pixels, pixels
     assert (worst_mean < [0.005, 0.003, 0.02, 0.001, 0.001]).all()
-
-
-@pytest.mark.parametrize("length, limits", [(7, (0.15, 0.56)), (15, (0.075, 0.08))])
-def test_long_lines_are_measured_better(dataset, length, limits):
-    images = dataset.images[lines.LENGTHS.index(length) * 48_000 :][:48_000:10]
-    angle = geometry(dataset.labels)[2][:48_000:10]
-    found = measure(images)
-    assert np.abs(found[0] - length).max() < limits[0]
-    assert np.abs((found[2] - angle + 90) % 180 - 90).max() < limits[1]
 
 
 def test_colors_are_pure(dataset):
@@ -131,7 +123,7 @@ def test_every_line_is_whole(dataset):
     assert np.max(corners) < 28 + 1e-9
 
 
-@pytest.mark.parametrize("class_index", range(0, 96, 2))
+@pytest.mark.parametrize("class_index", [0, 22, 26, 94])
 def test_the_outermost_centers_are_inside(class_index):
     """The smallest and the largest fraction a stream can give, as float32 without any tolerance."""
 
@@ -140,16 +132,10 @@ def test_the_outermost_centers_are_inside(class_index):
             return np.array([0, 0, 2**64 - 1, 2**64 - 1], np.uint64)
 
     length, width, angle = geometry(lines.decode([class_index]))
-    centers = lines._draw_centers(Stream(), 2, length[0], width[0], angle[0]).astype(float)
+    centers = _draw_centers(Stream(), 2, length[0], width[0], angle[0]).astype(float)
     half = coverage.half_extent(length[0], width[0], *coverage.direction(angle[0]))
     assert (centers >= half).all()
     assert (centers <= 28 - np.array(half)).all()
-
-
-def test_sine_and_cosine_are_rounded():
-    assert [float(v) for v in coverage.direction(60.0)] == [0.5, 0.866025403784]
-    assert [float(v) for v in coverage.direction(90.0)] == [0, 1]
-    assert [float(v) for v in coverage.direction(179.99999999)] == [-1, 0]
 
 
 def test_centers_reach_all_positions(dataset):
@@ -177,14 +163,6 @@ def test_same_bytes_on_every_machine(dataset):
     assert hashlib.sha256(dataset.images).hexdigest() == IMAGES_SHA256
 
 
-def test_stored_centers_reproduce_the_images(dataset):
-    colors = np.array(list(lines.COLORS.values()))[dataset.labels[:, 3]]
-    some = slice(None, None, 7)
-    arguments = (*geometry(dataset.labels), dataset.centers, colors)
-    again = lines.render(*(argument[some] for argument in arguments))
-    assert np.array_equal(again, dataset.images[some])
-
-
 def test_small_datasets_are_the_start_of_large_ones(dataset):
     small = lines.generate(per_class=3)
     for part, whole in zip(small, dataset, strict=True):
@@ -192,15 +170,9 @@ def test_small_datasets_are_the_start_of_large_ones(dataset):
         assert np.array_equal(part.reshape(96, 3, *shape), whole.reshape(96, 1000, *shape)[:, :3])
 
 
-def test_seed_changes_every_image():
-    first, second = lines.generate(2, seed=1), lines.generate(2, seed=2)
-    assert (first.images != second.images).any((1, 2, 3)).all()
-
-
-@pytest.mark.parametrize("cores", [1, 7])
-def test_bytes_do_not_depend_on_threads(monkeypatch, cores):
+def test_bytes_do_not_depend_on_threads(monkeypatch):
     expected = lines.generate(5)
-    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
     assert np.array_equal(lines.generate(5).images, expected.images)
 
 
@@ -216,8 +188,8 @@ def test_repeated_images_are_drawn_again():
             part, self.raw = self.raw[:count], self.raw[count:]
             return part
 
-    images, centers = lines._draw_class(0, 6, Stream())
-    expected, expected_centers = lines._draw_class(0, 6, np.random.PCG64(5))
+    images, centers = _draw_class(0, 6, Stream())
+    expected, expected_centers = _draw_class(0, 6, np.random.PCG64(5))
     assert np.array_equal(images, expected)
     assert np.array_equal(centers, expected_centers)
 
@@ -248,15 +220,7 @@ def test_pixels_are_the_area_a_polygon_clipper_finds():
         assert np.abs(area - expected).max() < 1e-9, rectangle
 
 
-def test_the_window_changes_nothing():
-    """A small rectangle is drawn alike alone and beside one that needs the whole image."""
-    small = [[3, 1, angle, x, y] for angle in (0, 30, 90) for x in (2, 14, 26) for y in (2, 26)]
-    beside = areas_of([*small, [27, 1, 10, 14, 14]], 28)
-    # Where a rectangle covers nothing, the large window holds what rounding has left.
-    assert np.abs(areas_of(small, 28) - beside[:-1]).max() < 1e-12
-
-
-@pytest.mark.parametrize("angle", [0.0001, 0.01, 89.99, 89.99999, 90.0001, 179.9999, 179.99999999])
+@pytest.mark.parametrize("angle", [0.0001, 89.99999, 179.99999999])
 def test_next_to_an_axis_nothing_jumps(angle):
     """Where edges are almost upright or flat, images are those of the axis but for rounding."""
     near = lines.render(15, 3, angle, (13.3, 14.6))
@@ -289,19 +253,6 @@ def test_a_drawing_checked_by_hand():
     assert not image[..., 2].any()
 
 
-def test_a_diamond_checked_by_hand():
-    """A square of side √2 on its corner covers half of each of the four pixels around it."""
-    (area,) = areas_of([[2**0.5, 2**0.5, 45, 2, 2]], 4)
-    assert np.allclose(area[1:3, 1:3], 0.5, atol=1e-12)
-    assert abs(area.sum() - 2) < 1e-11  # sine and cosine have twelve decimals
-
-
-def test_angles_turn_anticlockwise_as_seen():
-    rising = lines.render(15, 1, 45, (14, 14))[0, ..., 0]
-    assert rising[9, 18] > 0  # above and to the right
-    assert rising[18, 18] == 0
-
-
 def test_render_broadcasts():
     centers = np.array([(12.0, 14), (14, 14), (16, 14)])
     images = lines.render(7, 1, [0, 30, 60], centers, [(255, 0, 0), (0, 0, 255), (0, 255, 0)])
@@ -315,15 +266,11 @@ def test_render_broadcasts():
     [
         ({"length": 0}, "length 0.0 is not allowed.*positive"),
         ({"length": float("nan")}, "length nan"),
-        ({"length": float("inf")}, "length inf"),
         ({"length": 40}, "length 40, width 1, angle 30° does not fit into 28 x 28"),
         ({"width": -1}, "width -1.0"),
         ({"width": [1, 2, -3]}, "width -3.0"),
         ({"angle": 180}, "angle 180.0.*less than 180"),
-        ({"angle": -15}, "angle -15.0"),
-        ({"angle": float("nan")}, "angle nan"),
         ({"center": (6, 14)}, r"center \(6, 14\).*for x in 6.74\d+..21.2\d+ and y in"),
-        ({"center": (14, 27)}, r"center \(14, 27\)"),
         ({"center": (14, float("nan"))}, r"center \(14, nan\)"),
         ({"center": 14}, "center has shape"),
         ({"color": (256, 0, 0)}, "color 256 is not allowed.*0..255"),
@@ -369,9 +316,9 @@ def test_encode_rejects(labels, message):
         lines.encode(labels)
 
 
-@pytest.mark.parametrize("classes", [96, -1, [5, 200], 1.5])
-def test_decode_rejects(classes):
-    with pytest.raises(ValueError, match="96 .*0..95|-1 .*0..95|200 .*0..95|integers"):
+@pytest.mark.parametrize(("classes", "message"), [([5, 200], "200 .*0..95"), (1.5, "integers")])
+def test_decode_rejects(classes, message):
+    with pytest.raises(ValueError, match=message):
         lines.decode(classes)
 
 
@@ -380,12 +327,12 @@ def test_class_name():
     assert len({lines.class_name(c) for c in range(96)}) == 96
 
 
-@pytest.mark.parametrize("arguments", [(0,), (-3,), (2.5,), (True,), (3, -1), (3, None), (3, 0.5)])
+@pytest.mark.parametrize("arguments", [(0,), (2.5,), (True,), (3, -1)])
 def test_generate_rejects(arguments):
     with pytest.raises(ValueError, match="is not allowed: it must be an integer"):
         lines.generate(*arguments)
 
 
 def test_no_tensorflow_is_imported():
-    code = "import sys; from cnnlab import cli, lines; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys; import cnnlab.__main__; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

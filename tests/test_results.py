@@ -25,19 +25,15 @@ def results(folder=FOLDER):
 @pytest.fixture(scope="module")
 def tested():
     """The test part of each dataset: images and classes."""
-    (x_train, y_train), (x_test, y_test) = mnist.load()
-    images, classes = (
-        np.concatenate([x_train, x_test])[..., None],
-        np.concatenate([y_train, y_test]),
-    )
-    digits = splits.partition(images, classes, splits.stratified(classes, 0.4, seed=0)).test
+    digits, digit_classes = mnist.pool()
     drawn = lines.load()
-    classes = lines.encode(drawn.labels)
+    parts = {
+        "mnist": (digits[..., None], digit_classes),
+        "lines": (drawn.images, lines.encode(drawn.labels)),
+    }
     return {
-        "mnist": digits,
-        "lines": splits.partition(
-            drawn.images, classes, splits.stratified(classes, 0.4, seed=0)
-        ).test,
+        name: splits.partition(images, classes, splits.held_out(classes)).test
+        for name, (images, classes) in parts.items()
     }
 
 
@@ -63,9 +59,9 @@ def test_four_headed_model_errs_as_reported():
     assert set(model.output) == set(lines.HEADS)
     assert model.count_params() <= 250_000
     drawn = lines.load()
-    split = splits.stratified(lines.encode(drawn.labels), 0.4, seed=0)
-    answered = heads.predict(model, drawn.images[split.test])
-    wrong = answered != drawn.labels[split.test]
+    split = splits.held_out(lines.encode(drawn.labels))
+    predicted = heads.predict(model, drawn.images[split.test])
+    wrong = predicted != drawn.labels[split.test]
     reported = results(FOUR_HEADS)
     # Another processor rounds differently, which can turn an undecided image.
     assert abs(int(wrong.any(axis=1).sum()) - reported["joint"]["errors"]) <= 2
@@ -77,7 +73,7 @@ def test_heat_lies_where_task_3_says():
     from cnnlab.interpret import checks, grad_cam
 
     drawn, shuffled = lines.load(), np.random.default_rng(0)
-    test = splits.stratified(lines.encode(drawn.labels), 0.4, seed=0).test
+    test = splits.held_out(lines.encode(drawn.labels)).test
     chosen = shuffled.permutation(test)[:960]
     some = lines.Lines(*(column[chosen] for column in drawn))
     model = keras.models.load_model(FOLDER / "models" / "part1-lines.keras")

@@ -88,11 +88,8 @@ def filter_tiles(counts=(3, 3, 4)):
 
 def unseen_digits():
     """Return (n, 28, 28) uint8 digits of Task 1's test part and their (n,) classes."""
-    (train_images, train_classes), (test_images, test_classes) = mnist.load()
-    images = np.concatenate([train_images, test_images])
-    classes = np.concatenate([train_classes, test_classes])
-    test = splits.stratified(classes, test=0.4, seed=0).test
-    test = np.random.default_rng(0).permutation(test)[:DIGITS]
+    images, classes = mnist.pool()
+    test = np.random.default_rng(0).permutation(splits.held_out(classes).test)[:DIGITS]
     return images[test], classes[test]
 
 

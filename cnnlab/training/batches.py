@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 
-def batches(images, answers=None, batch_size=128, shuffle_seed=None):
+def batches(images, targets=None, batch_size=128, shuffle_seed=None):
     """Serve arrays in batches.
 
     `fit` and `predict` take arrays as well, but then tf.data tunes itself while it runs, and at the
@@ -12,22 +12,22 @@ def batches(images, answers=None, batch_size=128, shuffle_seed=None):
 
     Args:
         images: (n, ...) array, served as it is.
-        answers: (n, ...) array that goes with it, or None.
+        targets: (n, ...) array that goes with it, or None.
         batch_size: images in a batch; the last one may be smaller.
         shuffle_seed: an integer shuffles all images anew before every epoch, repeatably; None
             keeps their order.
 
     Returns:
-        A `tf.data.Dataset` of image batches, or of pairs of them with the answers' batches.
+        A `tf.data.Dataset` of image batches, or of pairs of them with the targets' batches.
 
     Raises:
-        ValueError: there are no images, or not as many answers as images.
+        ValueError: there are no images, or not as many targets as images.
     """
     count = len(images)
-    if count == 0 or (answers is not None and len(answers) != count):
-        given = "no" if answers is None else len(answers)
-        raise ValueError(f"need images, and one answer for each: {count} images, {given} answers")
-    arrays = tf.constant(images) if answers is None else (tf.constant(images), tf.constant(answers))
+    if count == 0 or (targets is not None and len(targets) != count):
+        given = "no" if targets is None else len(targets)
+        raise ValueError(f"need images, and one target for each: {count} images, {given} targets")
+    arrays = tf.constant(images) if targets is None else (tf.constant(images), tf.constant(targets))
     indices = tf.data.Dataset.range(count)
     if shuffle_seed is not None:
         indices = indices.shuffle(count, seed=shuffle_seed)

@@ -4,14 +4,30 @@
 milliseconds that is a good part of the time.
 """
 
+from typing import NamedTuple
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 
-def train_in_one_loop(
-    network, images, answers, loss, examples, batch_size=128, learning_rate=0.4, seed=0
-):
+class Schedule(NamedTuple):
+    """How long, in which steps and how fast to train.
+
+    Attributes:
+        examples: how many images are shown in all; every image once before one comes again.
+        batch_size: at most the number of images.
+        learning_rate: at its highest.
+        seed: of the order of the images.
+    """
+
+    examples: int
+    batch_size: int = 128
+    learning_rate: float = 0.4
+    seed: int = 0
+
+
+def train_in_one_loop(network, images, targets, loss, schedule) -> int:
     """Train a network by stochastic gradient descent with Nesterov momentum; changes it in place.
 
     The learning rate rises for a quarter of the steps and then falls along a cosine to a fiftieth.
@@ -19,33 +35,31 @@ def train_in_one_loop(
     Args:
         network: a built `keras.Model`.
         images: (n, ...) array.
-        answers: (n, ...) array that goes with it.
-        loss: called with a batch of answers and of the network's outputs; returns a scalar.
-        examples: how many images are shown in all; every image once before one comes again.
-        batch_size: at most n.
-        learning_rate: at its highest.
-        seed: of the order of the images.
+        targets: (n, ...) array that goes with it.
+        loss: called with a batch of targets and of the network's outputs; returns a scalar.
+        schedule: a `Schedule`.
 
     Returns:
         The number of steps.
 
     Raises:
-        ValueError: there are fewer examples or images than a batch holds, or not one answer for
+        ValueError: there are fewer examples or images than a batch holds, or not one target for
             each image.
 
     Source: the schedule is the "1cycle" of Smith and Topin, "Super-convergence" (2019), with a
     cosine for its falling part.
     """
+    examples, batch_size, learning_rate, seed = schedule
     count, steps = len(images), examples // batch_size
-    if len(answers) != count or count < batch_size or steps < 1:
+    if len(targets) != count or count < batch_size or steps < 1:
         raise ValueError(
-            f"{count} images, {len(answers)} answers and {examples} examples do not suit batches "
-            f"of {batch_size}: there must be one answer for each image, and enough for a batch"
+            f"{count} images, {len(targets)} targets and {examples} examples do not suit batches "
+            f"of {batch_size}: there must be one target for each image, and enough for a batch"
         )
     optimizer = keras.optimizers.SGD(_rise_and_fall(learning_rate, steps), 0.9, nesterov=True)
     weights = network.trainable_variables
     optimizer.build(weights)
-    images, answers = tf.constant(images), tf.constant(answers)
+    images, targets = tf.constant(images), tf.constant(targets)
 
     @tf.function
     def loop(order):
@@ -53,7 +67,7 @@ def train_in_one_loop(
             chosen = order[step * batch_size : (step + 1) * batch_size]
             with tf.GradientTape() as tape:
                 outputs = network(tf.gather(images, chosen), training=True)
-                error = loss(tf.gather(answers, chosen), outputs)
+                error = loss(tf.gather(targets, chosen), outputs)
             optimizer.apply(tape.gradient(error, weights), weights)
 
     random = np.random.default_rng(seed)

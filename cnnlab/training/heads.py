@@ -1,4 +1,4 @@
-"""Four heads on one network: labels as answers for `fit`, probabilities as labels again.
+"""Four heads on one network: labels as targets for `fit`, probabilities as labels again.
 
 A head is always found by its name, never by its position: Keras orders a dict of outputs by
 sorted key, the columns of the labels are ordered as in `lines.HEADS`.
@@ -22,9 +22,8 @@ def check_names(names):
         ValueError: a name that is no head (the message lists them), the same name twice, or none.
     """
     names = (names,) if isinstance(names, str) else tuple(names)
-    for name in names:
-        if name not in HEADS:
-            raise ValueError(f"no head {name!r}; the heads are {', '.join(HEADS)}")
+    if unknown := [name for name in names if name not in HEADS]:
+        raise ValueError(f"no head {unknown[0]!r}; the heads are {', '.join(HEADS)}")
     if not names or len(set(names)) < len(names):
         raise ValueError(f"the heads must be different names, at least one, not {names}")
     return names
@@ -34,7 +33,7 @@ def check_labels(labels):
     """Return labels as a (n, 4) uint8 array, columns as in `lines.HEADS`.
 
     Raises:
-        ValueError: another shape, no integers, or a value that is neither a choice of its head nor
+        ValueError: another shape, no integers, or a value that is neither a class of its head nor
             UNKNOWN; the message names the head, the value and what is allowed.
     """
     labels = np.asarray(labels)
@@ -61,39 +60,31 @@ def check_weights(weights, names=HEADS):
         names: the heads of the network.
 
     Raises:
-        ValueError: no dict, a name that is no head of the network, a missing head, or a weight
-            that is no finite number >= 0; the message names it.
+        ValueError: another set of heads than `names`, or a weight that is not a finite number >= 0;
+            the message names it.
     """
     names = check_names(names)
-    if not isinstance(weights, dict):
-        raise ValueError(f"weights must be a dict {{head: number}}, not {weights!r}")
-    unknown = [name for name in weights if name not in names]
-    if unknown:
-        raise ValueError(f"a weight for {unknown[0]!r}; the heads are {', '.join(names)}")
-    missing = [name for name in names if name not in weights]
-    if missing:
-        raise ValueError(f"no weight for {', '.join(missing)}; each head needs one")
-    for name in names:
-        value = weights[name]
-        number = isinstance(value, int | float | np.integer | np.floating)
-        if not number or isinstance(value, bool) or not math.isfinite(value) or value < 0:
+    if set(weights) != set(names):
+        raise ValueError(f"weights for {', '.join(weights)}; each of {', '.join(names)} needs one")
+    for name, value in weights.items():
+        if isinstance(value, bool | str) or not math.isfinite(value) or value < 0:
             raise ValueError(f"the weight of {name} is {value!r}; it must be a finite number >= 0")
-    if not any(weights[name] > 0 for name in names):
+    if not any(weights.values()):
         raise ValueError("all weights are 0, so there is nothing to learn; one must be > 0")
     return {name: float(weights[name]) for name in names}
 
 
 def batches(images, labels, names=HEADS, batch_size=128, shuffle_seed=None):
-    """Serve images with an answer for each head, for `fit` and `evaluate`.
+    """Serve images with a target for each head, for `fit` and `evaluate`.
 
     Args:
         images: (n, h, w, 3) array.
-        labels: (n, 4) integers, columns as in `lines.HEADS`; UNKNOWN where there is no answer.
+        labels: (n, 4) integers, columns as in `lines.HEADS`; UNKNOWN where there is none.
         names: the heads that the network has.
         batch_size, shuffle_seed: as in `cnnlab.training.batches`.
 
     Returns:
-        A `tf.data.Dataset` of (images, answers, weights), the latter two dicts by head: answers
+        A `tf.data.Dataset` of (images, targets, weights), the latter two dicts by head: targets
         float32, (batch, 1) of 0 and 1, or (batch, 12) one-hot; weights (batch,) float32, 0 for an
         unknown label, else 1.
 
@@ -105,21 +96,21 @@ def batches(images, labels, names=HEADS, batch_size=128, shuffle_seed=None):
 
     def by_head(images, labels):
         columns = {name: labels[:, HEADS.index(name)] for name in names}
-        answers = {name: _answer(column, NUM_CLASSES[name]) for name, column in columns.items()}
+        targets = {name: _target(column, NUM_CLASSES[name]) for name, column in columns.items()}
         known = {name: tf.cast(column != UNKNOWN, "float32") for name, column in columns.items()}
-        return images, answers, known
+        return images, targets, known
 
     return served.map(by_head)
 
 
-def _answer(labels, choices):
-    if choices > 2:
-        return tf.one_hot(labels, choices)
+def _target(labels, classes):
+    if classes > 2:
+        return tf.one_hot(labels, classes)
     return tf.cast(labels[:, None] == 1, "float32")
 
 
 def probabilities(network, images, batch_size=1000):
-    """Return what a network answers: {head: (n, 1) or (n, 12) float32, 0..1}.
+    """Return what a network predicts: {head: (n, 1) or (n, 12) float32, 0..1}.
 
     Args:
         network: a Keras model whose outputs are a dict by head.
@@ -128,13 +119,13 @@ def probabilities(network, images, batch_size=1000):
     Raises:
         ValueError: the network's outputs are no dict by head.
     """
-    found = network.predict(image_batches.batches(images, batch_size=batch_size), verbose=0)
-    if not isinstance(found, dict):
+    predicted = network.predict(image_batches.batches(images, batch_size=batch_size), verbose=0)
+    if not isinstance(predicted, dict):
         raise ValueError(
-            f"the outputs of {network.name!r} are a {type(found).__name__}; "
+            f"the outputs of {network.name!r} are a {type(predicted).__name__}; "
             f"they must be a dict by head: {', '.join(HEADS)}"
         )
-    return found
+    return predicted
 
 
 def to_labels(probabilities):
@@ -152,24 +143,29 @@ def to_labels(probabilities):
     }
 
 
+def label_columns(probabilities):
+    """Turn the probabilities of all four heads into labels (n, 4) uint8, columns as `lines.HEADS`.
+
+    Raises:
+        ValueError: a head is missing or unknown, or probabilities of another shape than a head's.
+    """
+    if missing := [name for name in HEADS if name not in probabilities]:
+        raise ValueError(f"there are no probabilities of the head {', '.join(missing)}")
+    labels = to_labels(probabilities)
+    return np.stack([labels[name] for name in HEADS], axis=-1)
+
+
 def predict(network, images):
-    """Return the answers of a network with all four heads as labels.
+    """Return the labels (n, 4) uint8 that a network with all four heads predicts.
 
     Args:
         network: a Keras model whose outputs are a dict by head.
         images: (n, h, w, 3) array, 0..255.
 
-    Returns:
-        (n, 4) uint8, columns as in `lines.HEADS`.
-
     Raises:
         ValueError: the network's outputs are no dict by head, or a head is missing.
     """
-    decided = to_labels(probabilities(network, images))
-    missing = [name for name in HEADS if name not in decided]
-    if missing:
-        raise ValueError(f"the network has no head {', '.join(missing)}")
-    return np.stack([decided[name] for name in HEADS], axis=-1)
+    return label_columns(probabilities(network, images))
 
 
 def _check_probabilities(probabilities, count=None):

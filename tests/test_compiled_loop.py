@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from cnnlab.training import compiled_loop
+from cnnlab.training.compiled_loop import Schedule, train_in_one_loop
 
 
 def network():
@@ -13,8 +14,8 @@ def network():
     return keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
 
 
-def squared(answers, outputs):
-    return tf.reduce_mean((answers - outputs) ** 2)
+def squared(targets, outputs):
+    return tf.reduce_mean((targets - outputs) ** 2)
 
 
 def problem(count=64):
@@ -25,7 +26,8 @@ def problem(count=64):
 def trained(seed=0, **options):
     model = network()
     options = {"examples": 640, "batch_size": 16, "learning_rate": 0.1} | options
-    steps = compiled_loop.train_in_one_loop(model, *problem(), squared, seed=seed, **options)
+    schedule = Schedule(seed=seed, **options)
+    steps = train_in_one_loop(model, *problem(), squared, schedule)
     return model.get_weights(), steps
 
 
@@ -45,12 +47,12 @@ def test_same_seed_same_bits():
 def test_every_image_once_before_one_comes_again():
     seen = []
 
-    def loss(answers, outputs):
-        tf.py_function(lambda batch: seen.extend(batch.numpy().ravel().tolist()), [answers], [])
+    def loss(targets, outputs):
+        tf.py_function(lambda batch: seen.extend(batch.numpy().ravel().tolist()), [targets], [])
         return tf.reduce_mean(outputs**2)
 
     numbers = np.arange(20, dtype="float32")[:, None]
-    compiled_loop.train_in_one_loop(network(), np.ones((20, 4), "float32"), numbers, loss, 50, 5)
+    train_in_one_loop(network(), np.ones((20, 4), "float32"), numbers, loss, Schedule(50, 5))
     assert len(seen) == 50
     assert sorted(seen[:20]) == sorted(seen[20:40]) == list(range(20))
     assert len(set(seen[40:])) == 10
@@ -69,11 +71,11 @@ def test_the_rate_rises_for_a_quarter_and_falls():
 
 
 @pytest.mark.parametrize(
-    ("options", "answers"),
+    ("options", "targets"),
     [({"examples": 15}, 64), ({"batch_size": 65}, 64), ({}, 63)],
 )
-def test_what_cannot_be_trained_is_an_error(options, answers):
+def test_what_cannot_be_trained_is_an_error(options, targets):
     images, values = problem()
     options = {"examples": 640, "batch_size": 16} | options
-    with pytest.raises(ValueError, match=f"64 images, {answers} answers and"):
-        compiled_loop.train_in_one_loop(network(), images, values[:answers], squared, **options)
+    with pytest.raises(ValueError, match=f"64 images, {targets} targets and"):
+        train_in_one_loop(network(), images, values[:targets], squared, Schedule(**options))

@@ -95,10 +95,13 @@ def test_second_call_changes_nothing():
     assert keras.layers.BatchNormalization.call is before
 
 
-def test_start_fuses(monkeypatch):
+def test_only_who_switches_it_on_has_it_and_says_so(monkeypatch, capsys):
     monkeypatch.setattr(keras.layers.BatchNormalization, "call", ORIGINAL)
     runtime.start(seed=0)
+    assert keras.layers.BatchNormalization.call is ORIGINAL
+    fused_batch_norm.switch_on()
     assert keras.layers.BatchNormalization.call is not ORIGINAL
+    assert "Batch normalization" in capsys.readouterr().out
 
 
 def test_saved_models_need_nothing_of_ours(tmp_path):
@@ -113,8 +116,8 @@ def test_saved_models_need_nothing_of_ours(tmp_path):
         "import keras, numpy as np, sys\n"
         f"model = keras.models.load_model({str(path)!r})\n"
         f"images = np.load({str(tmp_path / 'images.npy')!r})\n"
-        f"np.save({str(tmp_path / 'answers.npy')!r}, model(images))\n"
+        f"np.save({str(tmp_path / 'output.npy')!r}, model(images))\n"
         "assert 'cnnlab' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, capture_output=True)
-    np.testing.assert_allclose(np.load(tmp_path / "answers.npy"), model(images), rtol=1e-5)
+    np.testing.assert_allclose(np.load(tmp_path / "output.npy"), model(images), rtol=1e-5)
