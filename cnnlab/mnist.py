@@ -97,7 +97,7 @@ def _verify(arrays, source):
     for name, (shape, checksum) in ARRAYS.items():
         array = arrays[name]
         if array.shape != shape or array.dtype != np.uint8:
-            found = f"{array.dtype} {array.shape}"
-            raise DataError(f"{name} in {source} is {found}, not uint8 {shape}; {_remedy()}")
+            given = f"{array.dtype} {array.shape}"
+            raise DataError(f"{name} in {source} is {given}, not uint8 {shape}; {_remedy()}")
         if hashlib.sha256(np.ascontiguousarray(array)).hexdigest() != checksum:
             raise DataError(f"{name} in {source} is not MNIST (sha256 differs); {_remedy()}")

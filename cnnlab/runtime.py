@@ -184,13 +184,13 @@ def _silent_file_descriptor(number: int) -> Iterator[None]:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that shape the results."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            installed[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            installed[package] = "not installed"
+    return installed
 
 
 def machine() -> dict[str, str | int]:
@@ -199,8 +199,14 @@ def machine() -> dict[str, str | int]:
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor_name(),
         "cores": _cores(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "memory_gib": _memory_gib(),
     }
+
+
+def _memory_gib() -> int | str:
+    if not hasattr(os, "sysconf"):  # Windows
+        return "unknown"
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
 
 
 def _cores() -> int:

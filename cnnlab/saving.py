@@ -33,7 +33,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     temporary = path.with_name(f".{os.getpid()}-{uuid.uuid4().hex[:12]}-{path.name}")
     try:
         yield temporary
-        with open(temporary, "rb") as file:
+        with open(temporary, "r+b") as file:  # Windows syncs only what can be written
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:

@@ -78,3 +78,11 @@ def checked_range(value_range, name="value_range") -> tuple[float, float]:
             f"nearly the same, not {value_range!r}"
         )
     return low, high
+
+
+def require_integers(name, values) -> np.ndarray:
+    """Return an array of integers; ValueError for values of another type."""
+    values = np.asarray(values)
+    if not np.issubdtype(values.dtype, np.integer):
+        raise ValueError(f"{name} must be integers, not {values.dtype}: {values.ravel()[:4]}")
+    return values

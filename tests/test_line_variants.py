@@ -58,8 +58,8 @@ def test_each_image_gets_its_own_color():
 @pytest.mark.parametrize(
     ("colors", "message"),
     [
-        ((256, 0, 0), "integers 0..255, not .256"),
-        ((1.0, 0.0, 0.0), "integers 0..255"),
+        ((256, 0, 0), "color 256 .* in 0..255"),
+        ((1.0, 0.0, 0.0), "colors must be integers"),
         ([(255, 0, 0)] * 3, r"shape \(3, 3\); \(3,\) or \(2, 3\)"),
     ],
 )

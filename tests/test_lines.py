@@ -276,7 +276,7 @@ def test_render_broadcasts():
         ({"color": (256, 0, 0)}, "color 256 is not allowed.*0..255"),
         ({"color": (1.0, 0, 0)}, "color must be integers"),
         ({"color": (255, 0)}, "color has shape"),
-        ({"size": 0}, "size 0"),
+        ({"size": 0}, "size 0 .* whole number >= 1"),
         ({"length": [7, 7], "angle": [0, 1, 2]}, "differ in number"),
     ],
 )
@@ -329,7 +329,7 @@ def test_class_name():
 
 @pytest.mark.parametrize("arguments", [(0,), (2.5,), (True,), (3, -1)])
 def test_generate_rejects(arguments):
-    with pytest.raises(ValueError, match="is not allowed: it must be an integer"):
+    with pytest.raises(ValueError, match="is not allowed: it must be a whole number"):
         lines.generate(*arguments)
 
 

@@ -11,6 +11,7 @@ from cnnlab import runtime
 from cnnlab.lines import files as line_files
 from cnnlab.lines.labels import CLASSES, PER_CLASS, SIZE, Lines, decode, geometry
 from cnnlab.lines.render import center_limits, render
+from cnnlab.validation import require_whole
 
 _VERSION = 1  # to be raised whenever one byte of generate() changes
 
@@ -22,9 +23,8 @@ def generate(per_class=PER_CLASS, seed=0):
     and the first k images of a class are the same whatever `per_class` is.
     Raises ValueError unless per_class is a positive and seed a non-negative integer.
     """
-    for name, value, least in (("per_class", per_class, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"{name} {value!r} is not allowed: it must be an integer >= {least}")
+    require_whole("per_class", per_class, 1)
+    require_whole("seed", seed, 0)
     images = np.empty((CLASSES, per_class, SIZE, SIZE, 3), np.uint8)
     centers = np.empty((CLASSES, per_class, 2), np.float32)
     streams = np.random.SeedSequence(seed).spawn(CLASSES)
@@ -79,13 +79,13 @@ def _labels(per_class):
 def _draw_class(class_index, per_class, stream):
     """Return images and centers of one class; a repeated image is dropped and one more drawn."""
     *shape, color = geometry(decode(class_index))
-    found = {}  # image bytes -> center; a dict keeps the first of equals, in the order drawn
-    while len(found) < per_class:
-        centers = _draw_centers(stream, per_class - len(found), *shape)
+    centers_by_image = {}  # image bytes -> center; a dict keeps the first of equals, in the order drawn
+    while len(centers_by_image) < per_class:
+        centers = _draw_centers(stream, per_class - len(centers_by_image), *shape)
         for image, center in zip(render(*shape, centers, color), centers, strict=True):
-            found.setdefault(image.tobytes(), center)
-    images = np.frombuffer(b"".join(found), np.uint8).reshape(-1, SIZE, SIZE, 3)
-    return images, np.stack(list(found.values()))
+            centers_by_image.setdefault(image.tobytes(), center)
+    images = np.frombuffer(b"".join(centers_by_image), np.uint8).reshape(-1, SIZE, SIZE, 3)
+    return images, np.stack(list(centers_by_image.values()))
 
 
 def _draw_centers(stream, count, length, width, angle):

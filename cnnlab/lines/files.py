@@ -59,8 +59,8 @@ def _check(path, lines):
     ):
         array = getattr(lines, name)
         if array.shape != shape or array.dtype != dtype:
-            found, needed = f"{array.dtype} {array.shape}", f"{np.dtype(dtype)} {shape}"
-            raise ValueError(f"{path} is not a line dataset: {name} are {found}, not {needed}")
+            given, needed = f"{array.dtype} {array.shape}", f"{np.dtype(dtype)} {shape}"
+            raise ValueError(f"{path} is not a line dataset: {name} are {given}, not {needed}")
     try:
         line_data.encode(lines.labels)
     except ValueError as error:
@@ -166,7 +166,7 @@ def write_folder(folder, lines, file_format, recipe):
             write_npz(folder / "lines.npz", lines, recipe)
         else:
             _write_images(folder, lines, file_format, written)
-    except BaseException:  # also when the person stops it
+    except BaseException:  # also when the user stops it
         for path in (*written, mark):
             path.unlink(missing_ok=True)
         raise

@@ -1,15 +1,15 @@
-"""What the classes of lines are: their numbers, their names, and the codes of both."""
+"""The classes of lines: their geometry, their names, and labels as class numbers and back."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from cnnlab.validation import require
+from cnnlab.validation import require, require_integers
 
 SIZE = 28
 LENGTHS = (7, 15)  # pixel sides, Euclidean
 WIDTHS = (1, 3)
-ANGLES = tuple(range(0, 180, 15))  # degrees, anticlockwise as a person sees it
+ANGLES = tuple(range(0, 180, 15))  # degrees, anticlockwise as seen
 COLORS = {"red": (255, 0, 0), "blue": (0, 0, 255)}
 HEADS = ("length", "width", "angle", "color")  # the order of the label's four columns
 CLASS_NAMES = {
@@ -37,7 +37,7 @@ def encode(labels):
     The class is ((length * 2 + width) * 12 + angle) * 2 + color, so classes sort like labels.
     Raises ValueError for anything but integers in range.
     """
-    labels = _integers("labels", labels)
+    labels = require_integers("labels", labels)
     if labels.shape[-1:] != (4,):
         raise ValueError(f"labels have shape {labels.shape}, but (n, 4) is needed: {HEADS}")
     classes = np.zeros(labels.shape[:-1], np.int64)
@@ -53,7 +53,7 @@ def decode(classes):
 
     Raises ValueError for anything but integers in range.
     """
-    classes = _integers("classes", classes)
+    classes = require_integers("classes", classes)
     require((classes >= 0) & (classes < CLASSES), classes, "class", f"in 0..{CLASSES - 1}")
     columns = np.unravel_index(classes.astype(np.int64), tuple(NUM_CLASSES.values()))
     return np.stack(columns, -1).astype(np.uint8)
@@ -66,14 +66,7 @@ def geometry(label):
 
 
 def class_name(class_index):
-    """Return a class as a person says it: 'long thick 135° red'."""
+    """Return a class in words: 'long thick 135° red'."""
     length, width, angle, color = decode(class_index)
     sizes = f"{('short', 'long')[length]} {('thin', 'thick')[width]}"
     return f"{sizes} {ANGLES[angle]}° {list(COLORS)[color]}"
-
-
-def _integers(name, values):
-    values = np.asarray(values)
-    if not np.issubdtype(values.dtype, np.integer):
-        raise ValueError(f"{name} must be integers, not {values.dtype}: {values.ravel()[:4]}")
-    return values

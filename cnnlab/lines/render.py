@@ -3,8 +3,8 @@
 import numpy as np
 
 from cnnlab.lines import coverage
-from cnnlab.lines.labels import SIZE, _integers
-from cnnlab.validation import require
+from cnnlab.lines.labels import SIZE
+from cnnlab.validation import require, require_integers, require_whole
 
 _CHUNK = 100_000  # pixels rendered at a time, so that the work stays in the processor's cache
 
@@ -30,8 +30,7 @@ def render(length, width, angle, center, color=(255, 0, 0), size=SIZE):
     pixel is a sum over its edges, in closed form (anti-aliasing by exact area: Catmull 1978).
     Raises ValueError, saying what is allowed, for a value out of range or a line that is cut.
     """
-    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-        raise ValueError(f"size {size!r} is not allowed: it must be a positive integer")
+    require_whole("size", size, 1)
     shape, color = _broadcast(length, width, angle, center, color)
     coverage.check(shape, size)
     images = np.zeros((len(color), size, size, 3), np.uint8)
@@ -49,9 +48,9 @@ def render(length, width, angle, center, color=(255, 0, 0), size=SIZE):
 
 
 def _broadcast(length, width, angle, center, color):
-    """Bring the arguments of `render` to rectangles (n, 5) float64 and colors (n, 3)."""
+    """Convert the arguments of `render` to rectangles (n, 5) float64 and colors (n, 3)."""
     numbers = [np.asarray(v, np.float64) for v in (length, width, angle, center)]
-    color = _integers("color", color)
+    color = require_integers("color", color)
     require((color >= 0) & (color <= 255), color, "color", "in 0..255")
     for name, array, last in (("center", numbers[3], (2,)), ("color", color, (3,))):
         if array.shape[-1:] != last:

@@ -5,6 +5,7 @@ import numpy as np
 from cnnlab.lines import coverage
 from cnnlab.lines import labels as lines
 from cnnlab.lines.render import center_limits, render
+from cnnlab.validation import require, require_integers
 
 
 def recolored(images, colors):
@@ -21,11 +22,10 @@ def recolored(images, colors):
         ValueError: images of another shape or type, a color out of range, or another number of
             colors than of images.
     """
-    images, colors = _check_images(images), np.asarray(colors)
+    images, colors = _check_images(images), require_integers("colors", colors)
     if colors.shape not in ((3,), (len(images), 3)):
         raise ValueError(f"colors have shape {colors.shape}; (3,) or ({len(images)}, 3) is needed")
-    if not np.issubdtype(colors.dtype, np.integer) or np.any((colors < 0) | (colors > 255)):
-        raise ValueError(f"colors must be integers 0..255, not {colors.ravel()[:3]}")
+    require((colors >= 0) & (colors <= 255), colors, "color", "in 0..255")
     colors = np.broadcast_to(colors, (len(images), 3)).astype(np.float32)
     covered = images.max(axis=-1, keepdims=True) / np.float32(255)
     return np.rint(covered * colors[:, None, None, :]).astype(np.uint8)
@@ -52,8 +52,8 @@ def dimmed(images, brightness):
 def snapped(labels, centers):
     """Draw lines whose two ends are moved to the middle of the pixel that they are in.
 
-    Programs that know only whole coordinates do this. The line's angle, length and place change by
-    what the rounding makes of them; a line that would then be cut by the border stays exact.
+    Programs that know only whole coordinates do this. The line's angle, length and position change
+    by what the rounding makes of them; a line that would then be cut by the border stays exact.
 
     Args:
         labels: (n, 4) integers, columns as in `lines.HEADS`.

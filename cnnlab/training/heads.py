@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from cnnlab.lines import HEADS, NUM_CLASSES
 from cnnlab.training import batches as image_batches
+from cnnlab.validation import require_integers
 
 UNKNOWN = 255  # a label that is not known: the head learns nothing from that image
 
@@ -36,11 +37,9 @@ def check_labels(labels):
         ValueError: another shape, no integers, or a value that is neither a class of its head nor
             UNKNOWN; the message names the head, the value and what is allowed.
     """
-    labels = np.asarray(labels)
+    labels = require_integers("labels", labels)
     if labels.ndim != 2 or labels.shape[1] != len(HEADS) or len(labels) == 0:
         raise ValueError(f"labels have shape {labels.shape}, but (n, 4) is needed: {HEADS}")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"labels must be integers, not {labels.dtype}: {labels.ravel()[:4]}")
     for column, (head, count) in enumerate(NUM_CLASSES.items()):
         values = labels[:, column]
         wrong = values[((values < 0) | (values >= count)) & (values != UNKNOWN)]
