@@ -79,7 +79,7 @@ def _labels(per_class):
 def _draw_class(class_index, per_class, stream):
     """Return images and centers of one class; a repeated image is dropped and one more drawn."""
     *shape, color = geometry(decode(class_index))
-    centers_by_image = {}  # image bytes -> center; a dict keeps the first of equals, in the order drawn
+    centers_by_image = {}  # a dict keeps the first of equals, in the order drawn
     while len(centers_by_image) < per_class:
         centers = _draw_centers(stream, per_class - len(centers_by_image), *shape)
         for image, center in zip(render(*shape, centers, color), centers, strict=True):
