@@ -58,10 +58,10 @@ import numpy as np
 from keras import layers
 from sklearn.metrics import pairwise_distances_argmin
 
-from cnnlab import lines, metrics, mnist, plots, progress, runtime, splits
+from cnnlab import lines, metrics, mnist, notebook, plots, runtime, splits
 from cnnlab.lines import other_programs
+from cnnlab.notebook import percent, percent_range, table
 from cnnlab.saving import uncompiled
-from cnnlab.tables import percent, percent_range, table
 from cnnlab.training.augment import RandomAppearance, RandomWarp
 from cnnlab.training.batches import batches
 from cnnlab.training.compiled_loop import Schedule, train_in_one_loop
@@ -97,8 +97,8 @@ if runtime.in_smoke():
 QUICK_EXAMPLES = 1000 if runtime.in_smoke() else 90000
 
 # %%
-out = runtime.outputs("Task-1")
-stopwatch = progress.Stopwatch()
+out = notebook.outputs("Task-1")
+stopwatch = notebook.Stopwatch()
 results = {"seed": SEED, "versions": runtime.versions(), "machine": runtime.machine()}
 table(
     [
@@ -372,7 +372,7 @@ def train_part1(dataset, classes, epochs, learning_rate, memory, seed):
         validation_data=validation_of(dataset, classes),
         epochs=epochs,
         verbose=0,
-        callbacks=[progress.epoch_lines()],
+        callbacks=[notebook.epoch_lines()],
     )
     return network, history.history
 
@@ -608,7 +608,7 @@ def train_final(network, dataset, recipe, seed):
         validation_data=validation_of(dataset, classes),
         epochs=epochs,
         verbose=0,
-        callbacks=[progress.epoch_lines()],
+        callbacks=[notebook.epoch_lines()],
     )
     return history.history
 

@@ -59,10 +59,10 @@ import numpy as np
 from IPython.display import display
 from keras import layers, ops
 
-from cnnlab import lines, metrics, plots, progress, runtime, splits
+from cnnlab import lines, metrics, notebook, plots, runtime, splits
 from cnnlab.lines import other_programs, variants
+from cnnlab.notebook import percent, percent_range, table
 from cnnlab.plots import network_graph
-from cnnlab.tables import percent, percent_range, table
 from cnnlab.training import heads
 from cnnlab.training.augment import RandomAppearance
 from cnnlab.training.batches import batches
@@ -92,8 +92,8 @@ if runtime.in_smoke():
     STEPS_BETWEEN_CHECKS, PER_STEP = 4, 4
 
 # %%
-out = runtime.outputs("Task-2")
-stopwatch = progress.Stopwatch()
+out = notebook.outputs("Task-2")
+stopwatch = notebook.Stopwatch()
 results = {"seed": SEED, "versions": runtime.versions(), "machine": runtime.machine()}
 table(
     [
@@ -370,7 +370,7 @@ watch = HeadWatch(watched_part(validation))
 with stopwatch.measure("plain network: training"):
     plain, plain_history = train_plain(
         SEED,
-        callbacks=[watch, progress.epoch_lines(names=SHOWN)],
+        callbacks=[watch, notebook.epoch_lines(names=SHOWN)],
         validation_data=heads.batches(validation.images, validation.labels, batch_size=1000),
     )
 
@@ -1019,7 +1019,7 @@ out.figure(figure, "varied-lines")
 with stopwatch.measure("final network: training"):
     final, final_history = train_final(
         SEED,
-        callbacks=[progress.epoch_lines(names=SHOWN)],
+        callbacks=[notebook.epoch_lines(names=SHOWN)],
         validation_data=heads.batches(validation.images, validation.labels, batch_size=1000),
     )
 

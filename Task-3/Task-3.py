@@ -47,7 +47,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Code, Image
 
-from cnnlab import lines, mnist, plots, progress, splits
+from cnnlab import lines, mnist, notebook, plots, pretrained, splits
 from cnnlab.interpret import (
     activations,
     ascent,
@@ -68,8 +68,8 @@ from cnnlab.interpret.figures.sheet import Sheet
 from cnnlab.interpret.model import graph, loading
 from cnnlab.interpret.model.network import inspect_model
 from cnnlab.lines import other_programs
+from cnnlab.notebook import percent, table
 from cnnlab.saving import save_figure, save_small
-from cnnlab.tables import percent, table
 from cnnlab.training import heads
 
 # %% tags=["parameters"]
@@ -86,8 +86,8 @@ if runtime.in_smoke():
     TESTED, PROBED, CHECKED, POINTED, COMPARED, STEPS = 300, 200, 24, 96, 50, 3
 
 # %%
-out = runtime.outputs("Task-3")
-stopwatch = progress.Stopwatch()
+out = notebook.outputs("Task-3")
+stopwatch = notebook.Stopwatch()
 results = {"seed": SEED, "versions": runtime.versions(), "machine": runtime.machine()}
 table(
     [
@@ -116,7 +116,9 @@ def show_chart(figure, name):
 #
 # Part 1's network for both datasets, our own for both, and the four-headed one. `loading.load`
 # takes a short name or any `.keras` or `.h5` file, never runs code that a file brings along, and
-# says which notebook makes a model that is missing.
+# says which notebook makes a model that is missing. The models are the committed ones, except under
+# `make run`, which opens those that Tasks 1 and 2 have just trained; the line below names their
+# folders.
 
 # %%
 FILES = {
@@ -127,7 +129,8 @@ FILES = {
     "four heads, lines": "task2",
 }
 TRAINED_IN = {name: "Task-2" if "heads" in name else "Task-1" for name in FILES}
-models = {name: loading.load(file) for name, file in FILES.items()}
+files = notebook.model_files(map(pretrained.find, FILES.values()))
+models = {name: loading.load(file) for name, file in zip(FILES, files, strict=True)}
 
 
 def test_digits():

@@ -44,7 +44,7 @@ def find(name_or_path) -> Path:
         path = repository_root() / MODELS[name]
         task = path.parents[1].name
         if not path.is_file():
-            made = f"{task}.ipynb makes it: make run TASKS={task}"
+            made = f"{task}.ipynb makes it: make notebooks TASKS={task}"
             raise FileNotFoundError(f"the model {name} is not there yet ({path}); {made}")
     if os.path.isdir(path):
         raise ValueError(f"{path} is a folder; a model is one file, and {ENDS}")

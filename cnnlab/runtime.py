@@ -1,4 +1,4 @@
-"""How a notebook starts, what it says about itself while it runs, and where its results go.
+"""How a notebook starts, what budget it has, and what it says about itself.
 
 Importing this module does not import TensorFlow; `start` does.
 """
@@ -15,19 +15,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cnnlab.progress import Stopwatch, epoch_lines
 from cnnlab.saving import atomic_path, save_figure, save_json, save_model
 
 __all__ = [
-    "Outputs",
-    "Stopwatch",
     "atomic_path",
     "budget",
     "data_folder",
-    "epoch_lines",
     "in_smoke",
     "machine",
-    "outputs",
     "repository_root",
     "save_figure",
     "save_json",
@@ -221,51 +216,3 @@ def _processor_name() -> str:
             if line.startswith("model name"):
                 return " ".join(line.partition(":")[2].split())
     return platform.processor() or platform.machine()
-
-
-class Outputs:
-    """Where a task's results go: `figures/`, `models/` and JSON files below one folder.
-
-    Attributes:
-        folder: the task's folder in the repository, or a temporary one.
-        temporary: True when nothing goes into the repository.
-    """
-
-    def __init__(self, folder: Path, temporary: bool) -> None:
-        self.folder = folder
-        self.temporary = temporary
-
-    def figure(self, figure, name: str) -> None:
-        """Save a Matplotlib figure as `figures/NAME.png`; a notebook shows that file."""
-        from cnnlab import plots
-
-        plots.show_saved(figure, save_figure(figure, self.folder / "figures" / f"{name}.png"))
-
-    def model(self, model, name: str) -> Path:
-        """Save the network of a Keras model as `models/NAME.keras`; see `save_model`."""
-        return save_model(model, self.folder / "models" / f"{name}.keras")
-
-    def json(self, data, name: str = "results.json") -> Path:
-        """Save `data` as JSON; see `save_json`."""
-        return save_json(data, self.folder / name)
-
-
-def outputs(task: str) -> Outputs:
-    """Return where the results of `task` (say, "Task-1") go.
-
-    A full run writes into the task's folder of the repository. A smoke run writes into a temporary
-    folder that goes away with the process, and so do results of a checkout that cannot be written,
-    except that their folder stays and its name is printed.
-    """
-    folder = repository_root() / task
-    if in_smoke():
-        keeper = tempfile.TemporaryDirectory(prefix=f"cnnlab-{task}-")
-        result = Outputs(Path(keeper.name), temporary=True)
-        result.keeper = keeper  # removed with it, at the latest when Python ends
-        return result
-    nearest = folder if folder.is_dir() else folder.parent
-    if os.access(nearest, os.W_OK | os.X_OK):
-        return Outputs(folder, temporary=False)
-    elsewhere = Path(tempfile.mkdtemp(prefix=f"cnnlab-{task}-"))
-    print(f"This copy of the repository cannot be written: the results go to {elsewhere}.")
-    return Outputs(elsewhere, temporary=True)

@@ -7,9 +7,9 @@ import sys
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from cnnlab.tables import percent, percent_range, table
 
 from cnnlab import plots
-from cnnlab.tables import percent, percent_range, table
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cnnlab.tables import percent_range
+from cnnlab.notebook import percent_range
 from tools.markdown import prose_lines, without_code
 
 BEGIN = re.compile(r"<!-- fill: (\S+) -->")

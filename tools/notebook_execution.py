@@ -25,8 +25,13 @@ class NotebookError(Exception):
     """A notebook that could not be executed or brought up to date; the message says where."""
 
 
-def execute(notebook, folder: Path, smoke: bool = False) -> None:
+def execute(notebook, folder: Path, variables: dict[str, str]) -> None:
     """Execute the notebook's cells in `folder`, in place, and print where it is.
+
+    Args:
+        notebook: an nbformat notebook, which gets the outputs.
+        folder: of the task.
+        variables: are added to the environment.
 
     Raises:
         NotebookError: a cell failed, or the kernel died or did not start.
@@ -46,10 +51,9 @@ def execute(notebook, folder: Path, smoke: bool = False) -> None:
         extra_arguments=["--log-level=ERROR"],
     )
     environment = {name: os.environ[name] for name in os.environ if name != "MPLBACKEND"}
-    environment["CNNLAB_BUDGET"] = "smoke" if smoke else "full"
     environment["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # silences a debugger nobody uses here
     try:
-        client.execute(env=environment)
+        client.execute(env=environment | variables)
     except CellExecutionError as error:
         print(re.sub(r"\x1b\[[0-9;]*m", "", error.traceback), file=sys.stderr)
         raise NotebookError(f"{progress.place()} failed: {error.ename}: {error.evalue}") from None
@@ -61,7 +65,7 @@ def execute(notebook, folder: Path, smoke: bool = False) -> None:
             raise
         raise NotebookError(f"{folder.name}: its Python process did not start: {error}") from None
     notebook.metadata["language_info"] = nbformat.from_dict(LANGUAGE)
-    progress.end()
+    progress.say("done")
 
 
 def _require_loopback() -> None:
@@ -86,15 +90,11 @@ class Progress:
         """Called by nbclient before each cell."""
         self.index = cell_index
         if cell.cell_type != "code":
-            found = re.search(r"^#+ +(.+)", cell.source, re.MULTILINE)
-            self.heading = found.group(1) if found else self.heading
+            heading = re.search(r"^#+ +(.+)", cell.source, re.MULTILINE)
+            self.heading = heading[1] if heading else self.heading
         elif self.heading:
             self.say(f"cell {cell_index + 1:2} of {len(self.cells)}  {self.heading}")
             self.heading = ""
-
-    def end(self) -> None:
-        """Say that the notebook is done."""
-        self.say("done")
 
     def say(self, text: str) -> None:
         """Print a line: the task, the seconds since the beginning, the text."""

@@ -1,16 +1,17 @@
 """Build, execute and check the notebooks. Run from the repository's root:
 
-python -m tools.notebooks run [Task-1 ...]     execute Task-N.py, write Task-N.ipynb
+python -m tools.notebooks run [Task-1 ...]     execute Task-N.py into run/Task-N
+python -m tools.notebooks renew [Task-1 ...]   the same, and replace what is committed in Task-N
 python -m tools.notebooks sync [Task-1 ...]    bring changed prose and comments over; outputs stay
 python -m tools.notebooks check [Task-1 ...]   say what is wrong with the committed notebooks
-python -m tools.notebooks table                print the results of all tasks
 """
 
 import argparse
 import contextlib
 import hashlib
 import json
-import os
+import re
+import shutil
 import sys
 import time
 from collections import Counter
@@ -20,6 +21,7 @@ import jupytext
 import nbformat
 
 from cnnlab.command_line import console
+from cnnlab.notebook import OF_RUN, RUN, can_be_made
 from cnnlab.runtime import atomic_path, machine, repository_root, save_json
 from tools import notebook_checks, provenance
 from tools.memory import PeakMemory
@@ -38,18 +40,18 @@ def task_folders(root: Path, names: list[str]) -> list[Path]:
     Raises:
         NotebookError: one of `names` is no such folder.
     """
-    found = {
+    folders = {
         folder.name: folder
         for folder in sorted(root.glob("Task-*"), key=lambda path: (len(path.name), path.name))
         if any((folder / f"{folder.name}{suffix}").is_file() for suffix in (".py", ".ipynb"))
     }
-    names = [name.strip("/") for name in names] or list(found)
-    unknown = [name for name in names if name not in found]
+    names = [name.strip("/") for name in names] or list(folders)
+    unknown = [name for name in names if name not in folders]
     if unknown:
         raise NotebookError(
-            f"{unknown[0]}: no such task; there are: {', '.join(found) or 'none yet'}"
+            f"{unknown[0]}: no such task; there are: {', '.join(folders) or 'none yet'}"
         )
-    return [found[name] for name in names]
+    return [folders[name] for name in names]
 
 
 def build(script: Path):
@@ -68,43 +70,114 @@ def build(script: Path):
     return notebook
 
 
-def run(root: Path, names: list[str], smoke: bool = False, output: Path | None = None) -> None:
-    """Execute tasks in order; each notebook is replaced when its execution has succeeded.
+def run(root: Path, names: list[str], renew: bool = False, smoke: Path | None = None) -> None:
+    """Execute tasks in order, each into `run/Task-N`, and compare their headline results.
 
-    What it took goes into `execution.json` beside it.
+    A task opens the models of those before it, as this run has made them. The committed files stay
+    as they are, also when a notebook fails.
 
     Args:
         root: the repository.
         names: folders such as "Task-1"; none means all that have a script.
-        smoke: lower all budgets, to see whether everything works.
-        output: write the notebooks there, leave the committed ones alone.
+        renew: put what a task has made in place of what is committed, as soon as it is done.
+        smoke: lower all budgets, to see whether everything works, and only write the notebooks,
+            into this folder.
 
     Raises:
-        NotebookError: a notebook failed, or its folder cannot be written; said before the work.
+        NotebookError: a notebook failed, or a folder cannot be written; said before the work.
     """
-    for folder in task_folders(root, names):
-        _require_writable(output or folder)
-        script = folder / f"{folder.name}.py"
-        notebook = build(script)
-        sources = provenance.digests(notebook, folder, root)
-        begin = time.monotonic()
-        with PeakMemory() as memory:
-            execute(notebook, folder, smoke)
-        seconds = time.monotonic() - begin
-        budget = "smoke" if smoke else "full"
-        notebook.metadata["cnnlab"] = {"budget": budget, "provenance": sources}
-        write(notebook, (output or folder) / f"{folder.name}.ipynb")
-        print(f"{folder.name}  {seconds:.0f} s, at most {memory.mebibytes:,.0f} MiB", flush=True)
-        if not output:
-            cost = {"seconds": round(seconds, 1), "peak_mebibytes": round(memory.mebibytes)}
-            save_json(cost | {"machine": machine()}, folder / "execution.json")
-    print(results_table(root))
+    folders = task_folders(root, names)
+    before = {folder.name: _headline(folder) for folder in folders}
+    done: list[str] = []
+    for folder in folders:
+        made = smoke or root / RUN / folder.name
+        for needed in [made, folder] if renew else [made]:
+            if not can_be_made(needed.absolute()):
+                raise NotebookError(f"{needed} cannot be written, so the notebook was not executed")
+        if not smoke and made.exists():
+            shutil.rmtree(made)
+        notebook, cost = _executed(folder, root, done, "smoke" if smoke else "full")
+        write(notebook, made / f"{folder.name}.ipynb")
+        if smoke:
+            continue
+        save_json(cost, made / "execution.json")
+        done.append(folder.name)
+        if renew:
+            replace(made, folder)
+    if not smoke:
+        print(comparison(before, {task: _headline(root / RUN / task) for task in done}))
+        print("What is committed was replaced." if renew else f"All of this run is in {RUN}/.")
 
 
-def _require_writable(folder: Path) -> None:
-    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise NotebookError(f"{nearest} cannot be written, so the notebook was not executed")
+def _executed(folder: Path, root: Path, done: list[str], budget: str) -> tuple:
+    """Execute a task; return its notebook, and what it cost."""
+    notebook = build(folder / f"{folder.name}.py")
+    sources = provenance.digests(notebook, folder, root)
+    for name in sources:  # models of other tasks are those that this run has made
+        made = root / RUN / name
+        if name.split("/")[0] in done and made.is_file():
+            sources[name] = provenance.digest(made.read_bytes())
+    begin = time.monotonic()
+    with PeakMemory() as memory:
+        execute(notebook, folder, {"CNNLAB_BUDGET": budget, OF_RUN: " ".join(done)})
+    seconds = time.monotonic() - begin
+    notebook.metadata["cnnlab"] = {"budget": budget, "provenance": sources}
+    print(f"{folder.name}  {seconds:.0f} s, at most {memory.mebibytes:,.0f} MiB", flush=True)
+    cost = {"seconds": round(seconds, 1), "peak_mebibytes": round(memory.mebibytes)}
+    return notebook, cost | {"machine": machine()}
+
+
+def replace(made: Path, folder: Path) -> None:
+    """Put the files of a run in place of the committed ones, the notebook last.
+
+    Committed figures and models that the run has not made go.
+    """
+    for part in ("figures", "models"):
+        for old in (folder / part).glob("*"):
+            if not (made / part / old.name).exists():
+                old.unlink()
+    files = [file for file in made.rglob("*") if file.is_file()]
+    for file in sorted(files, key=lambda file: file.suffix == ".ipynb"):
+        with atomic_path(folder / file.relative_to(made)) as temporary:
+            shutil.copyfile(file, temporary)
+
+
+def _headline(folder: Path) -> list[dict[str, str]]:
+    """Return the main results in a folder; none where there are no results."""
+    path = folder / "results.json"
+    return json.loads(path.read_text(encoding="utf-8")).get("headline", []) if path.exists() else []
+
+
+def comparison(before: dict[str, list], after: dict[str, list]) -> str:
+    """Return the headline results of a run next to the committed ones, as aligned text.
+
+    Args:
+        before, after: {task: rows} with "what", "value" and "conditions".
+    """
+    rows = [["task", "result", "committed", "this run", ""]]
+    for task, headline in after.items():
+        old, new = ({row["what"]: row for row in part} for part in (before[task], headline))
+        for what in new | old:
+            pair = [part.get(what, {"value": "–"}) for part in (old, new)]
+            rows.append([task, what, *(row["value"] for row in pair), _difference(*pair)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    return "\n".join(["", *lines, "", "The interval is Wilson's, of 95 %, of what is committed."])
+
+
+def _difference(old: dict, new: dict) -> str:
+    """Say in a word how far two results are apart."""
+    if old["value"] == new["value"]:
+        return "same"
+    try:
+        share, other = (float(row["value"].removesuffix("%")) / 100 for row in (old, new))
+        n = int(re.search(r"([\d,]+) unseen", old["conditions"])[1].replace(",", ""))
+    except (KeyError, TypeError, ValueError):  # not a share of unseen images
+        return "differs"
+    from cnnlab.metrics import wilson_interval  # takes seconds, and only a run needs it
+
+    low, high = wilson_interval(round(share * n), n)
+    return "within the interval" if low <= other <= high else "differs"
 
 
 def sync(root: Path, names: list[str]) -> None:
@@ -116,19 +189,18 @@ def sync(root: Path, names: list[str]) -> None:
     for folder in task_folders(root, names):
         path = folder / f"{folder.name}.ipynb"
         old, new = nbformat.read(path, as_version=4), build(path.with_suffix(".py"))
-        old_code, new_code = ([c for c in nb.cells if c.cell_type == "code"] for nb in (old, new))
-        if _meanings(old_code) != _meanings(new_code):
-            raise NotebookError(
-                f"{folder.name}: code has changed; run `make run TASKS={folder.name}`"
-            )
-        for cell, executed in zip(new_code, old_code, strict=True):
-            cell.outputs, cell.execution_count = executed.outputs, executed.execution_count
+        executed, changed = ([c for c in nb.cells if c.cell_type == "code"] for nb in (old, new))
+        if list(map(_meaning, executed)) != list(map(_meaning, changed)):
+            again = f"make notebooks TASKS={folder.name}"
+            raise NotebookError(f"{folder.name}: code has changed; run `{again}`")
+        for cell, before in zip(changed, executed, strict=True):
+            cell.outputs, cell.execution_count = before.outputs, before.execution_count
         new.metadata["cnnlab"] = old.metadata.get("cnnlab", {})
         write(new, path)
 
 
-def _meanings(cells) -> list[str]:
-    return [provenance.meaning(provenance.python_code(c.source), documented=False) for c in cells]
+def _meaning(cell) -> str:
+    return provenance.meaning(provenance.python_code(cell.source), documented=False)
 
 
 def write(notebook, path: Path) -> None:
@@ -145,9 +217,9 @@ def problems(root: Path, names: list[str]) -> list[str]:
         path = folder / f"{folder.name}.ipynb"
         place = f"{folder.name}/{path.name}"
         if not path.is_file():
-            lines.append(f"{place}: has not been executed yet: make run TASKS={folder.name}")
+            lines.append(f"{place}: has not been executed yet: make notebooks TASKS={folder.name}")
         elif not path.with_suffix(".py").is_file():
-            lines.append(f"{place}: has no script {folder.name}.py beside it")
+            lines.append(f"{place}: has no script {folder.name}.py next to it")
         else:
             notebook, script = nbformat.read(path, as_version=4), build(path.with_suffix(".py"))
             for cell, problem in notebook_checks.all_problems(notebook, script, folder, root):
@@ -155,56 +227,34 @@ def problems(root: Path, names: list[str]) -> list[str]:
     return lines
 
 
-def results_table(root: Path) -> str:
-    """Return the headline results of all tasks as aligned text."""
-    rows = []
-    for path in sorted(root.glob("Task-*/results.json")):
-        headline = json.loads(path.read_text(encoding="utf-8")).get("headline", [])
-        rows += [[path.parent.name, *map(str, _columns(row))] for row in headline]
-    if not rows:
-        return "No task has results yet."
-    rows.insert(0, ["task", "result", "value", "conditions"])
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = ["  ".join([*map(str.ljust, row[:3], widths), row[3]]).rstrip() for row in rows]
-    return "\n".join(["", *lines])
-
-
-def _columns(row: dict) -> tuple:
-    return row["what"], row["value"], row.get("conditions", "")
-
-
 def main(arguments: list[str] | None = None, root: Path | None = None) -> int:
     """Run a command; returns the exit status, 1 when something is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tools.notebooks", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("command", choices=["run", "sync", "check", "table"])
+    parser.add_argument("command", choices=["run", "renew", "sync", "check"])
     parser.add_argument("tasks", nargs="*", help="such as Task-1; all when left out")
-    parser.add_argument("--smoke", action="store_true", help="a quick run, needs --output")
-    parser.add_argument("--output", type=Path, help="folder for the notebooks of a quick run")
+    parser.add_argument(
+        "--smoke", type=Path, metavar="FOLDER", help="run quickly, write the notebooks there"
+    )
     options = parser.parse_args(arguments)
-    if options.smoke != bool(options.output):
-        parser.error("--smoke and --output belong together: a quick run is not to be committed")
     root = (root or repository_root()).resolve()
     try:
-        if options.command == "run":
-            run(root, options.tasks, options.smoke, options.output)
-        elif options.command == "sync":
+        if options.command == "sync":
             sync(root, options.tasks)
-        elif options.command == "table":
-            print(results_table(root))
+        elif options.command == "check":
+            wrong = problems(root, options.tasks)
+            print("\n".join(wrong) or "notebooks: nothing wrong")
+            return bool(wrong)
         else:
-            found = problems(root, options.tasks)
-            print("\n".join(found) or "notebooks: nothing wrong")
-            return bool(found)
+            run(root, options.tasks, options.command == "renew", options.smoke)
         console.flush()
-    except NotebookError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except OSError as error:
+    except (NotebookError, OSError) as error:
         with contextlib.suppress(OSError):
             console.flush()
-        place = error.filename or "not everything was written"
-        print(f"{place}: {error.strerror or error}", file=sys.stderr)
+        if isinstance(error, OSError):
+            place = error.filename or "not everything was written"
+            error = f"{place}: {error.strerror or error}"
+        print(error, file=sys.stderr)
         return 1
     return 0
 

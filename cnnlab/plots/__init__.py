@@ -15,7 +15,6 @@ from cnnlab.plots.classifier import (  # noqa: E402  (the style comes first)
     factor_effects,
     image_grid,
     learning_curves,
-    show_saved,
 )
 from cnnlab.plots.experiments import dose, learning_speed, method_errors, training_size  # noqa: E402
 from cnnlab.plots.heads import channel_weights, head_confusions, learning_progress  # noqa: E402

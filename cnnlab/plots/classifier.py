@@ -4,7 +4,6 @@ import math
 
 import matplotlib.pyplot as plt
 import numpy as np
-import PIL.Image
 from matplotlib.colors import LogNorm
 
 TITLE_LINE = 0.13  # inches, the height of a line over an image
@@ -204,19 +203,3 @@ def factor_effects(rows, title="", unit="validation error, %"):
     axis.xaxis.set_minor_formatter(plt.FuncFormatter(lambda value, _: f"{value:g}"))
     axis.grid(axis="y", visible=False)
     return figure
-
-
-def show_saved(figure, path):
-    """Show the PNG that a figure was saved as, in the figure's own size, if this is a notebook.
-
-    The figure is closed: Jupyter would draw it a second time at the end of the cell.
-    """
-    from IPython import get_ipython
-    from IPython.display import Image, display
-
-    plt.close(figure)
-    if get_ipython() is None:
-        return
-    with PIL.Image.open(path) as picture:
-        inches = picture.width / picture.info["dpi"][0]
-    display(Image(path, width=round(inches * figure.dpi)))

@@ -1,0 +1,210 @@
+"""What the notebooks share: tables, lines while training, times, and where results go.
+
+Importing this module does not import TensorFlow.
+"""
+
+import contextlib
+import filecmp
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from cnnlab.runtime import in_smoke, repository_root
+from cnnlab.saving import save_figure, save_json, save_model
+
+RUN = "run"  # the folder of the results, below the root; git ignores it
+OF_RUN = "CNNLAB_MODELS_OF_RUN"  # tasks whose models are those of the run: "Task-1 Task-2"
+
+
+class Outputs:
+    """Where a task's results go: `figures/`, `models/` and JSON files below one folder.
+
+    Attributes:
+        folder: `run/Task-N` in the repository, or a temporary folder.
+    """
+
+    def __init__(self, folder: Path, keeper: tempfile.TemporaryDirectory | None = None) -> None:
+        self.folder = folder
+        self._keeper = keeper  # removes a temporary folder when this object goes away
+
+    def figure(self, figure, name: str) -> None:
+        """Save a Matplotlib figure as `figures/NAME.png`; a notebook shows that file."""
+        show_saved(figure, save_figure(figure, self.folder / "figures" / f"{name}.png"))
+
+    def model(self, model, name: str) -> Path:
+        """Save the network of a Keras model as `models/NAME.keras`; see `save_model`."""
+        return save_model(model, self.folder / "models" / f"{name}.keras")
+
+    def json(self, data, name: str = "results.json") -> Path:
+        """Save `data` as JSON; see `save_json`."""
+        return save_json(data, self.folder / name)
+
+
+def outputs(task: str) -> Outputs:
+    """Return where the results of `task` (say, "Task-1") go: `run/Task-1` in the repository.
+
+    The committed results stay as they are; `make notebooks` replaces them by those of its run.
+
+    A smoke run writes into a temporary folder that goes away with the process. So do results of a
+    checkout that cannot be written, except that their folder stays and its name is printed.
+    """
+    if in_smoke():
+        keeper = tempfile.TemporaryDirectory(prefix=f"cnnlab-{task}-")
+        return Outputs(Path(keeper.name), keeper)
+    folder = repository_root() / RUN / task
+    if can_be_made(folder):
+        return Outputs(folder)
+    elsewhere = Path(tempfile.mkdtemp(prefix=f"cnnlab-{task}-"))
+    print(f"This copy of the repository cannot be written: the results go to {elsewhere}.")
+    return Outputs(elsewhere)
+
+
+def can_be_made(folder: Path) -> bool:
+    """Say whether files can be written into a folder, which may not be there yet."""
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    return os.access(nearest, os.W_OK | os.X_OK)
+
+
+def model_files(committed: Iterable[Path]) -> list[Path]:
+    """Return the files of models that other notebooks have trained, and print their folders.
+
+    These are the committed models. Only where the variable CNNLAB_MODELS_OF_RUN names their task
+    are they those in `run/`; `make run` sets it to the tasks that it has just executed, so nothing
+    that an earlier run has left is opened. A model of the run with the same bytes as the committed
+    one counts as the committed one: on one machine, `make run` prints what `make notebooks` prints.
+
+    Args:
+        committed: paths in the repository, such as `Task-1/models/final-mnist.keras` below its
+            root.
+    """
+    root, tasks = repository_root(), os.environ.get(OF_RUN, "").split()
+    files = []
+    for file in committed:
+        name = file.relative_to(root)
+        made = root / RUN / name if name.parts[0] in tasks else file
+        is_same = file.is_file() and made.is_file() and filecmp.cmp(made, file, shallow=False)
+        files.append(file if is_same else made)
+    folders = dict.fromkeys(file.parent.relative_to(root).as_posix() for file in files)
+    print("models:", ", ".join(folders))
+    return files
+
+
+def show_saved(figure, path) -> None:
+    """Show the PNG that a figure was saved as, in the figure's own size, if this is a notebook.
+
+    The figure is closed: Jupyter would draw it a second time at the end of the cell.
+    """
+    import matplotlib.pyplot as plt
+    import PIL.Image
+    from IPython import get_ipython
+    from IPython.display import Image, display
+
+    plt.close(figure)
+    if get_ipython() is None:
+        return
+    with PIL.Image.open(path) as picture:
+        inches = picture.width / picture.info["dpi"][0]
+    display(Image(path, width=round(inches * figure.dpi)))
+
+
+def table(rows):
+    """Turn rows into a table that Jupyter draws.
+
+    Args:
+        rows: non-empty list of dicts with the same keys, in the order of the columns; values are
+            shown with `str`.
+
+    Returns:
+        An `IPython.display.Markdown`, to stand at the end of a cell.
+
+    Raises:
+        ValueError: no rows, or rows with different keys.
+    """
+    from IPython.display import Markdown
+
+    if not rows or any(list(row) != list(rows[0]) for row in rows):
+        raise ValueError("a table needs at least one row, and all rows the same keys")
+    head = [_line(rows[0]), _line("---" for _ in rows[0])]
+    return Markdown("\n".join(head + [_line(row.values()) for row in rows]))
+
+
+def _line(values):
+    cells = (str(value).replace("|", "\\|") for value in values)
+    return "| " + " | ".join(cells) + " |"
+
+
+def percent(share, decimals=2):
+    """Write a share 0..1 as percent: 0.9971 -> '99.71 %'."""
+    return f"{100 * share:.{decimals}f} %"
+
+
+def percent_range(low, high, decimals=2):
+    """Write an interval of shares as percent: '99.60–99.80 %'."""
+    return f"{100 * low:.{decimals}f}–{100 * high:.{decimals}f} %"
+
+
+def epoch_lines(every: int = 1, names: tuple[str, ...] | None = None):
+    """Return a Keras callback that prints one line for an epoch, to be used with `verbose=0`.
+
+    It prints no times, so that two runs of a notebook print the same text:
+    `epoch  3/12  loss 0.0312  accuracy 0.9904  val_loss 0.0290  val_accuracy 0.9911`
+
+    Args:
+        every: print each so many epochs, and the last one.
+        names: the numbers to print, in this order; left out, every loss and metric.
+    """
+    import keras
+
+    class EpochLines(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.last = self.line(epoch + 1, logs or {})
+            if (epoch + 1) % every == 0:
+                self.flush()
+
+        def on_train_end(self, logs=None):
+            self.flush()
+
+        def flush(self):
+            if self.last:
+                print(self.last)
+            self.last = None
+
+        def line(self, epoch, logs):
+            total = self.params["epochs"]
+            shown = names or sorted(logs, key=_training_first)
+            numbers = [f"{name} {logs[name]:.4f}" for name in shown if name in logs]
+            return "  ".join([f"epoch {epoch:{len(str(total))}}/{total}", *numbers])
+
+    return EpochLines()
+
+
+def _training_first(name: str) -> tuple[bool, bool, str]:
+    """Sort training before validation, and the loss before the metrics."""
+    return name.startswith("val_"), name.removeprefix("val_") != "loss", name
+
+
+class Stopwatch:
+    """Collect seconds by name, for the one table of times at the end of a notebook.
+
+    ```
+    stopwatch = Stopwatch()
+    with stopwatch.measure("final network, training"):
+        model.fit(...)
+    stopwatch.seconds  # {"final network, training": 41.3}
+    ```
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def measure(self, name: str) -> Iterator[None]:
+        """Add the time that the block takes to `name`, also when it fails."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            elapsed = time.perf_counter() - begin
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + elapsed, 1)
