@@ -16,10 +16,12 @@ help:  ## Show this list
 
 setup: $(INSTALLED)  ## Make .venv with everything in requirements.txt and requirements-test.txt; every other target does it by itself
 
-run: $(INSTALLED)  ## Execute the notebooks in order, print the table of results (TASKS="Task-1 ..." for some)
+run: $(INSTALLED)  ## Execute the notebooks into run/, compare their results with the committed ones (TASKS="Task-1 ..." for some)
 	@$(VENV_PYTHON) -m tools.notebooks run $(TASKS)
 
-notebooks: run  ## The same as run
+notebooks: $(INSTALLED)  ## For a change of the work: execute the notebooks, replace all that is committed of them, fill documents and report
+	@$(VENV_PYTHON) -m tools.notebooks renew $(TASKS)
+	@$(MAKE) --no-print-directory figures documents report
 
 sync: $(INSTALLED)  ## Bring changed text from Task-N.py into Task-N.ipynb, without executing it
 	@$(VENV_PYTHON) -m tools.notebooks sync $(TASKS)

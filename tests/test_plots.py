@@ -7,7 +7,6 @@ import sys
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from cnnlab.tables import percent, percent_range, table
 
 from cnnlab import plots
 
@@ -81,32 +80,3 @@ def test_factor_effects_are_in_percent():
     axis = plots.factor_effects(rows).axes[0]
     means = [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "o"]
     assert means == pytest.approx([3, 1])
-
-
-def test_table():
-    text = table([{"a": 1, "b": "x|y"}, {"a": 2, "b": "z"}]).data
-    assert text.splitlines() == ["| a | b |", "| --- | --- |", "| 1 | x\\|y |", "| 2 | z |"]
-    with pytest.raises(ValueError, match="same keys"):
-        table([{"a": 1}, {"b": 2}])
-    with pytest.raises(ValueError, match="at least one row"):
-        table([])
-
-
-def test_percent():
-    assert percent(0.99712) == "99.71 %"
-    assert percent_range(0.996, 0.99801, 1) == "99.6–99.8 %"
-
-
-@pytest.mark.parametrize("in_notebook", [True, False])
-def test_what_was_saved_is_shown_once_in_the_size_of_the_figure(tmp_path, monkeypatch, in_notebook):
-    shown = []
-    monkeypatch.setattr("IPython.get_ipython", lambda: object() if in_notebook else None)
-    monkeypatch.setattr("IPython.display.display", shown.append)
-    figure, axis = plt.subplots(figsize=(3, 2), dpi=100)
-    axis.plot([1, 2])
-    with plt.rc_context({"savefig.bbox": "standard"}):  # the style would cut the margins off
-        figure.savefig(tmp_path / "a.png", dpi=150)
-    plots.show_saved(figure, tmp_path / "a.png")
-    assert not plt.fignum_exists(figure.number)
-    assert [picture.width for picture in shown] == [300] * in_notebook
-    assert all(picture.data == (tmp_path / "a.png").read_bytes() for picture in shown)

@@ -22,20 +22,20 @@ WIDGET = "application/vnd.jupyter.widget"
 Problems = Iterator[tuple[int | None, str]]
 
 
-def all_problems(notebook, script, folder: Path, root: Path) -> Problems:
+def all_problems(notebook, script, sources: dict[str, str], root: Path) -> Problems:
     """Run every check.
 
     Args:
         notebook: the committed notebook.
         script: the notebook as built from its script, not executed.
-        folder: where both lie.
-        root: the repository.
+        sources: the digests of its sources as they are now, from `provenance.digests`.
+        root: of the repository that it was executed in.
     """
     yield from form(notebook)
     yield from pairing(notebook, script)
     yield from execution(notebook)
     yield from outputs(notebook, root)
-    yield from origin(notebook, provenance.digests(script, folder, root))
+    yield from origin(notebook, sources)
 
 
 def form(notebook) -> Problems:
@@ -67,7 +67,7 @@ def pairing(notebook, script) -> Problems:
     for number, pair in enumerate(zip(notebook.cells, script.cells, strict=True), 1):
         for name, part in parts.items():
             if part(pair[0]) != part(pair[1]):
-                yield number, f"has another {name} than in the script"
+                yield number, f"has not the {name} of the script"
 
 
 def execution(notebook) -> Problems:

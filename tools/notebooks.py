@@ -222,7 +222,8 @@ def problems(root: Path, names: list[str]) -> list[str]:
             lines.append(f"{place}: has no script {folder.name}.py next to it")
         else:
             notebook, script = nbformat.read(path, as_version=4), build(path.with_suffix(".py"))
-            for cell, problem in notebook_checks.all_problems(notebook, script, folder, root):
+            sources = provenance.digests(script, folder, root)
+            for cell, problem in notebook_checks.all_problems(notebook, script, sources, root):
                 lines.append(f"{place}: {f'cell {cell} ' if cell else ''}{problem}")
     return lines
 
