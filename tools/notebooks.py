@@ -9,21 +9,21 @@ python -m tools.notebooks check [Task-1 ...]   say what is wrong with the commit
 import argparse
 import contextlib
 import hashlib
-import json
-import re
 import shutil
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import jupytext
 import nbformat
 
 from cnnlab.command_line import console
+from cnnlab.command_line.options import sentence
 from cnnlab.notebook import OF_RUN, RUN, can_be_made
 from cnnlab.runtime import atomic_path, machine, repository_root, save_json
-from tools import notebook_checks, provenance
+from tools import headlines, notebook_checks, provenance
 from tools.memory import PeakMemory
 from tools.notebook_execution import LANGUAGE, NotebookError, execute
 
@@ -40,17 +40,12 @@ def task_folders(root: Path, names: list[str]) -> list[Path]:
     Raises:
         NotebookError: one of `names` is no such folder.
     """
-    folders = {
-        folder.name: folder
-        for folder in sorted(root.glob("Task-*"), key=lambda path: (len(path.name), path.name))
-        if any((folder / f"{folder.name}{suffix}").is_file() for suffix in (".py", ".ipynb"))
-    }
+    files = sorted([*root.glob("Task-*/Task-*.py"), *root.glob("Task-*/Task-*.ipynb")])
+    folders = {file.parent.name: file.parent for file in files if file.stem == file.parent.name}
     names = [name.strip("/") for name in names] or list(folders)
-    unknown = [name for name in names if name not in folders]
-    if unknown:
-        raise NotebookError(
-            f"{unknown[0]}: no such task; there are: {', '.join(folders) or 'none yet'}"
-        )
+    if unknown := [name for name in names if name not in folders]:
+        there = ", ".join(folders) or "none yet"
+        raise NotebookError(f"{unknown[0]}: no such task; there are: {there}")
     return [folders[name] for name in names]
 
 
@@ -70,47 +65,54 @@ def build(script: Path):
     return notebook
 
 
-def run(root: Path, names: list[str], renew: bool = False, smoke: Path | None = None) -> None:
+def run(root: Path, names: list[str], renew: bool = False) -> None:
     """Execute tasks in order, each into `run/Task-N`, and compare their headline results.
 
-    A task opens the models of those before it, as this run has made them. The committed files stay
-    as they are, also when a notebook fails.
+    A task opens the models of those before it, as this run has made them.
 
     Args:
         root: the repository.
         names: folders such as "Task-1"; none means all that have a script.
         renew: put what a task has made in place of what is committed, as soon as it is done.
-        smoke: lower all budgets, to see whether everything works, and only write the notebooks,
-            into this folder.
+            Otherwise, and when a notebook fails, that stays as it is.
 
     Raises:
         NotebookError: a notebook failed, or a folder cannot be written; said before the work.
     """
     folders = task_folders(root, names)
-    before = {folder.name: _headline(folder) for folder in folders}
+    _require_writable([root / RUN, *(folders if renew else [])])
+    before = {folder.name: headlines.of(folder) for folder in folders}
     done: list[str] = []
     for folder in folders:
-        made = smoke or root / RUN / folder.name
-        for needed in [made, folder] if renew else [made]:
-            if not can_be_made(needed.absolute()):
-                raise NotebookError(f"{needed} cannot be written, so the notebook was not executed")
-        if not smoke and made.exists():
-            shutil.rmtree(made)
-        notebook, cost = _executed(folder, root, done, "smoke" if smoke else "full")
+        made, begin = root / RUN / folder.name, time.time()
+        notebook, cost = _executed(folder, root, "full", done)
         write(notebook, made / f"{folder.name}.ipynb")
-        if smoke:
-            continue
         save_json(cost, made / "execution.json")
+        for file in filter(Path.is_file, made.rglob("*")):
+            if file.stat().st_mtime < begin:  # an earlier run has left it
+                file.unlink()
         done.append(folder.name)
         if renew:
             replace(made, folder)
-    if not smoke:
-        print(comparison(before, {task: _headline(root / RUN / task) for task in done}))
-        print("What is committed was replaced." if renew else f"All of this run is in {RUN}/.")
+    print(headlines.comparison(before, {task: headlines.of(root / RUN / task) for task in done}))
+    print("What is committed was replaced." if renew else f"All of this run is in {RUN}/.")
 
 
-def _executed(folder: Path, root: Path, done: list[str], budget: str) -> tuple:
-    """Execute a task; return its notebook, and what it cost."""
+def run_quickly(root: Path, names: list[str], target: Path) -> None:
+    """Execute tasks with all budgets lowered; only their notebooks are written, into `target`."""
+    _require_writable([target.absolute()])
+    for folder in task_folders(root, names):
+        write(_executed(folder, root, "smoke")[0], target / f"{folder.name}.ipynb")
+
+
+def _require_writable(folders: list[Path]) -> None:
+    for folder in folders:
+        if not can_be_made(folder):
+            raise NotebookError(f"{folder} cannot be written, so no notebook was executed")
+
+
+def _executed(folder: Path, root: Path, budget: str, done: Sequence[str] = ()) -> tuple:
+    """Execute a task, with the models of the tasks `done`; return its notebook and its cost."""
     notebook = build(folder / f"{folder.name}.py")
     sources = provenance.digests(notebook, folder, root)
     for name in sources:  # models of other tasks are those that this run has made
@@ -140,44 +142,6 @@ def replace(made: Path, folder: Path) -> None:
     for file in sorted(files, key=lambda file: file.suffix == ".ipynb"):
         with atomic_path(folder / file.relative_to(made)) as temporary:
             shutil.copyfile(file, temporary)
-
-
-def _headline(folder: Path) -> list[dict[str, str]]:
-    """Return the main results in a folder; none where there are no results."""
-    path = folder / "results.json"
-    return json.loads(path.read_text(encoding="utf-8")).get("headline", []) if path.exists() else []
-
-
-def comparison(before: dict[str, list], after: dict[str, list]) -> str:
-    """Return the headline results of a run next to the committed ones, as aligned text.
-
-    Args:
-        before, after: {task: rows} with "what", "value" and "conditions".
-    """
-    rows = [["task", "result", "committed", "this run", ""]]
-    for task, headline in after.items():
-        old, new = ({row["what"]: row for row in part} for part in (before[task], headline))
-        for what in new | old:
-            pair = [part.get(what, {"value": "–"}) for part in (old, new)]
-            rows.append([task, what, *(row["value"] for row in pair), _difference(*pair)])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    return "\n".join(["", *lines, "", "The interval is Wilson's, of 95 %, of what is committed."])
-
-
-def _difference(old: dict, new: dict) -> str:
-    """Say in a word how far two results are apart."""
-    if old["value"] == new["value"]:
-        return "same"
-    try:
-        share, other = (float(row["value"].removesuffix("%")) / 100 for row in (old, new))
-        n = int(re.search(r"([\d,]+) unseen", old["conditions"])[1].replace(",", ""))
-    except (KeyError, TypeError, ValueError):  # not a share of unseen images
-        return "differs"
-    from cnnlab.metrics import wilson_interval  # takes seconds, and only a run needs it
-
-    low, high = wilson_interval(round(share * n), n)
-    return "within the interval" if low <= other <= high else "differs"
 
 
 def sync(root: Path, names: list[str]) -> None:
@@ -234,28 +198,25 @@ def main(arguments: list[str] | None = None, root: Path | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("command", choices=["run", "renew", "sync", "check"])
     parser.add_argument("tasks", nargs="*", help="such as Task-1; all when left out")
-    parser.add_argument(
-        "--smoke", type=Path, metavar="FOLDER", help="run quickly, write the notebooks there"
-    )
+    parser.add_argument("--smoke", type=Path, metavar="FOLDER", help="run quickly, into a folder")
     options = parser.parse_args(arguments)
     root = (root or repository_root()).resolve()
     try:
-        if options.command == "sync":
+        if options.smoke:
+            run_quickly(root, options.tasks, options.smoke)
+        elif options.command == "sync":
             sync(root, options.tasks)
         elif options.command == "check":
             wrong = problems(root, options.tasks)
             print("\n".join(wrong) or "notebooks: nothing wrong")
             return bool(wrong)
         else:
-            run(root, options.tasks, options.command == "renew", options.smoke)
+            run(root, options.tasks, renew=options.command == "renew")
         console.flush()
     except (NotebookError, OSError) as error:
         with contextlib.suppress(OSError):
             console.flush()
-        if isinstance(error, OSError):
-            place = error.filename or "not everything was written"
-            error = f"{place}: {error.strerror or error}"
-        print(error, file=sys.stderr)
+        print(sentence(error), file=sys.stderr)
         return 1
     return 0
 

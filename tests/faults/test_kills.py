@@ -269,7 +269,7 @@ import sys
 from pathlib import Path
 from tools import notebooks
 print("begin", flush=True)
-sys.exit(notebooks.main(["run"], Path(sys.argv[1])))
+sys.exit(notebooks.main(["renew"], Path(sys.argv[1])))
 """
 
 
@@ -295,7 +295,7 @@ def test_a_notebook_is_the_old_or_the_new_one(tmp_path, executed_notebook, capsy
     before = path.read_bytes()
     left = kill_after(start(EXECUTION, tmp_path, root), moment(kill, seconds))
     assert path.read_bytes() in (before, expected)
-    assert notebooks.main(["run"], root) == 0
+    assert notebooks.main(["renew"], root) == 0
     assert path.read_bytes() == expected
     assert notebooks.main(["check"], root) == 0, capsys.readouterr().out
     assert_ended(left)

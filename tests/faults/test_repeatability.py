@@ -73,7 +73,7 @@ def smoke_run(folder: Path, task: str, seed: int = 0) -> Path:
     text = script.read_text(encoding="utf-8")
     assert text.count("\nSEED = 0\n") == 1
     script.write_text(text.replace("\nSEED = 0\n", f"\nSEED = {seed}\n"), encoding="utf-8")
-    command = [sys.executable, "-m", "tools.notebooks", "run", task, "--smoke", "--output", "out"]
+    command = [sys.executable, "-m", "tools.notebooks", "run", task, "--smoke", "out"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder / "out" / f"{task}.ipynb"

@@ -33,9 +33,9 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path.cwd().parent))
-from cnnlab import lines, runtime
+from cnnlab import lines, notebook
 
-out = runtime.outputs("Task-1")
+out = notebook.outputs("Task-1")
 images = lines.generate(per_class=1).images
 out.json({"headline": [{"what": "größe", "value": f"{images.mean():.3f}"}]})
 print("größe", images.shape)
@@ -164,8 +164,8 @@ def written(folder: Path, name: str):
         return lines.load(folder / "größe").images.tobytes()
     if name == "explain":
         return np.asarray(Image.open(folder / "größe.png")).tobytes()
-    text = (folder / "Task-1" / "Task-1.ipynb").read_bytes()
-    return text, (folder / "Task-1" / "results.json").read_bytes()
+    text = (folder / "run" / "Task-1" / "Task-1.ipynb").read_bytes()
+    return text, (folder / "run" / "Task-1" / "results.json").read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -306,15 +306,15 @@ def test_a_read_only_copy_writes_elsewhere(checkout, read_only, tmp_path, expect
 @pytest.mark.fault
 def test_a_read_only_copy_says_so_before_the_work(checkout, read_only):
     done = run(checkout, "notebook", read_only)
-    assert_one_sentence(done, 1, "Task-1 cannot be written, so the notebook was not executed")
+    assert_one_sentence(done, 1, "run cannot be written, so no notebook was executed")
     assert done.stdout == b""
 
 
 @pytest.mark.fault
 def test_results_of_a_read_only_copy_are_kept(checkout, read_only, tmp_path, monkeypatch):
     """As in a notebook that somebody else executes: the dataset is made, the results are stored."""
-    code = "from cnnlab import lines, runtime; lines.PER_CLASS = 1; lines.load(); "
-    code += "print(runtime.outputs('Task-1').json({'a': 1}))"
+    code = "from cnnlab import lines, notebook; lines.PER_CLASS = 1; lines.load(); "
+    code += "print(notebook.outputs('Task-1').json({'a': 1}))"
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setitem(COMMANDS, "code", ["-c", code.replace("{", "{{").replace("}", "}}")])
     done = run(checkout, "code", read_only)
@@ -423,7 +423,7 @@ def test_a_smoke_run(tmp_path, monkeypatch, task, situation):
     copy = tmp_path / "a copy for Zoë"
     ignored = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "lines.npz")
     shutil.copytree(ROOT, copy, ignore=ignored)
-    command = ["-m", "tools.notebooks", "run", task, "--smoke", "--output", "{out}"]
+    command = ["-m", "tools.notebooks", "run", task, "--smoke", "{out}"]
     monkeypatch.setitem(COMMANDS, "smoke", command)
     monkeypatch.setattr(sys.modules[__name__], "SECONDS", 600)
     done = run(copy, "smoke", situation, out=tmp_path / "out")
