@@ -9,7 +9,7 @@ from cnnlab.runtime import repository_root
 
 
 def measure() -> dict[str, dict]:
-    """Return {task: {"seconds", "peak_mebibytes", "machine"}}, as `make notebooks` wrote them down."""
+    """Return {task: {"seconds", "peak_mebibytes", "machine"}}, as `make notebooks` left them."""
     return {
         path.parent.name: json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(repository_root().glob("Task-*/execution.json"))

@@ -77,7 +77,7 @@ from cnnlab import notebook
 """
 TRAINS = """\
 out, errors = notebook.outputs("Task-1"), int(os.environ.get("ERRORS", 20))
-(out.folder / "models").mkdir(parents=True)
+(out.folder / "models").mkdir(parents=True, exist_ok=True)
 (out.folder / "models" / "net.keras").write_text(f"{errors} errors")
 rows = []
 for what, wrong, n in (("lines", errors, 1000), ("digits", 10 + (errors > 20), 100)):

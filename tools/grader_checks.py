@@ -27,9 +27,7 @@ def notebook_problems(given, executed) -> Problems:
     yield from same_code(given, executed)
     yield from notebook_checks.execution(executed)
     yield from times(executed)
-    yield from notebook_checks.errors(executed)
-    yield from notebook_checks.stderr(executed)
-    yield from notebook_checks.start_lines(executed)
+    yield from notebook_checks.outputs(executed)
 
 
 def same_code(given, executed) -> Problems:
