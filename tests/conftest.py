@@ -13,6 +13,7 @@ os.environ["MPLBACKEND"] = "Agg"
 def full_budget(monkeypatch):
     """Tests say themselves when they want a smoke run, whatever the caller's environment says."""
     monkeypatch.delenv("CNNLAB_BUDGET", raising=False)
+    monkeypatch.delenv("CNNLAB_MODELS_OF_RUN", raising=False)
 
 
 @pytest.fixture

@@ -1,15 +1,12 @@
 """A repository in miniature, for the tests of the tools."""
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import nbformat
 
 from tools import notebooks, provenance
 
-ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = """\
 # %% [markdown]
 # # A small task
@@ -62,56 +59,6 @@ def add_notebook(root: Path) -> Path:
     second.outputs = [nbformat.v4.new_output("execute_result", {"text/plain": "8"})]
     notebooks.write(notebook, folder / "Task-1.ipynb")
     return root
-
-
-START = """\
-# %%
-import os
-import sys
-from pathlib import Path
-
-root = next(folder for folder in Path.cwd().parents if (folder / "cnnlab").is_dir())
-sys.path.insert(0, str(root))
-from cnnlab import notebook
-
-"""
-TRAINS = """\
-out, errors = notebook.outputs("Task-1"), int(os.environ.get("ERRORS", 20))
-(out.folder / "models").mkdir(parents=True, exist_ok=True)
-(out.folder / "models" / "net.keras").write_text(f"{errors} errors")
-rows = []
-for what, wrong, n in (("lines", errors, 1000), ("digits", 10 + (errors > 20), 100)):
-    value = f"{100 - 100 * wrong / n:.3f} %"
-    rows.append({"what": what, "value": value, "conditions": f"{wrong} errors in {n:,} unseen"})
-out.json({"headline": rows})
-print(rows)
-"""
-OPENS = """\
-row = {"what": "parameters", "value": "1,234"}
-notebook.outputs("Task-2").json({"headline": [row]})
-(file,) = notebook.model_files([root / "Task-1" / "models" / "net.keras"])
-print(file.read_text())
-"""
-
-
-def add_results(root: Path) -> Path:
-    """Make two tasks of it: one that trains a model, and one that opens it."""
-    shutil.copy(ROOT / ".gitignore", root)
-    for file in provenance.import_closure("import cnnlab.notebook", [ROOT]):
-        copy = root / file.relative_to(ROOT)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file, copy)
-    (root / "Task-2").mkdir()
-    (root / "Task-1" / "Task-1.py").write_text(START + TRAINS)
-    (root / "Task-2" / "Task-2.py").write_text(START + OPENS)
-    return root
-
-
-def commit(root: Path) -> None:
-    """Commit everything that git does not ignore."""
-    who = ["-c", "user.name=A Reader", "-c", "user.email=reader@example.org"]
-    for command in (["init", "-q"], ["add", "."], [*who, "commit", "-q", "-m", "All"]):
-        subprocess.run(["git", "-C", str(root), *command], check=True)
 
 
 DOCUMENTED = {
