@@ -1,4 +1,4 @@
-"""What the last `make notebooks` took: seconds and memory of each notebook. From the root:
+"""What the last `make run` took: seconds and memory of each notebook. From the root:
 
 .venv/bin/python -m benchmarks.notebooks
 """
@@ -9,7 +9,7 @@ from cnnlab.runtime import repository_root
 
 
 def measure() -> dict[str, dict]:
-    """Return {task: {"seconds", "peak_mebibytes", "machine"}}, as `make notebooks` left them."""
+    """Return {task: {"seconds", "peak_mebibytes", "machine"}}, as `make run` wrote them down."""
     return {
         path.parent.name: json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(repository_root().glob("Task-*/execution.json"))
@@ -18,7 +18,7 @@ def measure() -> dict[str, dict]:
 
 def table(found: dict[str, dict]) -> str:
     """Return what `measure` found as text."""
-    lines = [f"{'notebooks, as last executed and committed':44}{'seconds':>9}{'MiB':>8}"]
+    lines = [f"{'notebooks, as make run executed them last':44}{'seconds':>9}{'MiB':>8}"]
     for task, cost in found.items():
         lines.append(f"{task:44}{cost['seconds']:9.0f}{cost['peak_mebibytes']:8,}")
     together = sum(cost["seconds"] for cost in found.values())
