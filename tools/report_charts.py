@@ -54,15 +54,16 @@ def task_1(results: dict) -> dict:
     """Return {name: figure} of Task 1."""
     histories = results["histories"]
 
-    def some(part, rows):
-        return {name: row for name, row in rows.items() if name.startswith(part)}
+    def some(part):
+        return {name: row for name, row in histories.items() if name.startswith(part)}
 
+    digits, drawn = (("Part 1, MNIST", "final, MNIST"), ("Part 1, lines", "final, lines"))
     return {
-        "part1-learning-curves": plots.learning_curves(some("Part 1", histories)),
-        "final-learning-curves": plots.learning_curves(some("final", histories)),
+        "part1-learning-curves": plots.learning_curves(some("Part 1")),
+        "final-learning-curves": plots.learning_curves(some("final")),
         "scores": scores(results),
-        "digits-confusion": digit_confusions(results),
-        "lines-confusion": line_confusions(results),
+        "digits-confusion": confusions(results, digits, range(10)),
+        "lines-confusion": confusions(results, drawn, LINE_GROUPS, group=CLASSES // 4),
     }
 
 
@@ -76,20 +77,18 @@ def scores(results: dict):
     return plots.class_scores(reports, names=None)
 
 
-def digit_confusions(results: dict):
-    """Return the figure of both networks' confusion matrices on digits."""
-    figure, axes = plt.subplots(1, 2, figsize=(9, 4.2))
-    for axis, name in zip(axes, ("Part 1, MNIST", "final, MNIST"), strict=True):
-        plots.confusion(confusion_matrix(results, name), range(10), axis)
-        axis.set_title(name, loc="center")
-    return figure
+def confusions(results: dict, networks: tuple[str, str], classes, group: int | None = None):
+    """Return the figure of two networks' confusion matrices, side by side.
 
-
-def line_confusions(results: dict):
-    """Return the figure of both networks' confusion matrices on lines, 96 classes each."""
+    Args:
+        results: of Task 1.
+        networks: their names in the results.
+        classes: names of the classes, or of groups of `group` classes.
+        group: see `plots.confusion`.
+    """
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.2))
-    for axis, name in zip(axes, ("Part 1, lines", "final, lines"), strict=True):
-        plots.confusion(confusion_matrix(results, name), LINE_GROUPS, axis, group=CLASSES // 4)
+    for axis, name in zip(axes, networks, strict=True):
+        plots.confusion(confusion_matrix(results, name), classes, axis, group=group)
         axis.set_title(name, loc="center")
     return figure
 
