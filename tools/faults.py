@@ -65,4 +65,4 @@ if __name__ == "__main__":
     root = runtime.repository_root()
     counts = run(root, [f"{FOLDER}/test_{name}.py" for name in sys.argv[1:]] or [FOLDER])
     store(root, counts)
-    sys.exit(any(count["failed"] for count in counts.values()))
+    sys.exit(int(any(count["failed"] for count in counts.values())))
