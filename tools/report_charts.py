@@ -22,59 +22,51 @@ RECOLORED = {  # share of the training lines with a random color: the name of th
 LINE_GROUPS = ("short thin", "short thick", "long thin", "long thick")
 
 
-def draw_all(root: Path, folder: Path) -> list[Path]:
-    """Draw every chart of the report as SVG into `folder`; returns the files.
+def draw_all(root: Path, folder: Path) -> None:
+    """Draw every chart of the report as SVG into `folder`.
 
     Args:
         root: the repository, whose `Task-*/results.json` and `Task-2/study.json` are read.
         folder: where the charts go; it is made.
     """
-    digits_and_lines, four_heads = (
-        json.loads((root / task / "results.json").read_text(encoding="utf-8"))
-        for task in ("Task-1", "Task-2")
+    digits_and_lines, four_heads, study = (
+        json.loads((root / file).read_text(encoding="utf-8"))
+        for file in ("Task-1/results.json", "Task-2/results.json", "Task-2/study.json")
     )
-    study = json.loads((root / "Task-2" / "study.json").read_text(encoding="utf-8"))["runs"]
-    charts = task_1(digits_and_lines) | task_2(four_heads) | {"recolored-share": recolored(study)}
+    charts = task_1(digits_and_lines) | task_2(four_heads)
+    charts["recolored-share"] = recolored(study["runs"])
     folder.mkdir(parents=True, exist_ok=True)
-    return [save(figure, folder / f"{name}.svg") for name, figure in charts.items()]
+    for name, figure in charts.items():
+        save(figure, folder / f"{name}.svg")
 
 
-def save(figure, path: Path) -> Path:
-    """Write a figure without a date inside, and close it; returns the path.
+def save(figure, path: Path) -> None:
+    """Write a figure without a date inside, and close it.
 
     Cropping it tightly, as the notebooks do, would draw everything twice.
     """
     with matplotlib.rc_context({"svg.hashsalt": path.stem, "savefig.bbox": "standard"}):
         figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
-    return path
 
 
 def task_1(results: dict) -> dict:
     """Return {name: figure} of Task 1."""
     histories = results["histories"]
-
-    def some(part):
-        return {name: row for name, row in histories.items() if name.startswith(part)}
-
-    digits, drawn = (("Part 1, MNIST", "final, MNIST"), ("Part 1, lines", "final, lines"))
+    part_1 = {name: histories[name] for name in histories if name.startswith("Part 1")}
+    final = {name: histories[name] for name in histories if name.startswith("final")}
+    reports = {  # without the final line network, always 100 %
+        name: {key: np.array(values) for key, values in results["reports"][name].items()}
+        for name in ("Part 1, MNIST", "final, MNIST", "Part 1, lines")
+    }
+    digits, drawn = ("Part 1, MNIST", "final, MNIST"), ("Part 1, lines", "final, lines")
     return {
-        "part1-learning-curves": plots.learning_curves(some("Part 1")),
-        "final-learning-curves": plots.learning_curves(some("final")),
-        "scores": scores(results),
+        "part1-learning-curves": plots.learning_curves(part_1),
+        "final-learning-curves": plots.learning_curves(final),
+        "scores": plots.class_scores(reports, names=None),
         "digits-confusion": confusions(results, digits, range(10)),
         "lines-confusion": confusions(results, drawn, LINE_GROUPS, group=CLASSES // 4),
     }
-
-
-def scores(results: dict):
-    """Return the figure of each class's scores; without the final line network, always 100 %."""
-    shown = ("Part 1, MNIST", "final, MNIST", "Part 1, lines")
-    reports = {
-        name: {key: np.array(values) for key, values in results["reports"][name].items()}
-        for name in shown
-    }
-    return plots.class_scores(reports, names=None)
 
 
 def confusions(results: dict, networks: tuple[str, str], classes, group: int | None = None):
@@ -109,18 +101,23 @@ def confusion_matrix(results: dict, name: str) -> np.ndarray:
 
 def task_2(results: dict) -> dict:
     """Return {name: figure} of Task 2."""
-    weights, speed, size = (results[key] for key in ("weights", "learning speed", "training size"))
-    n = results["study"]["n"]
-    charts = {
-        f"weights-{name}": plots.method_errors(weights[name], n, title)
-        for name, title in {"small": "small network", "final": "final network's layers"}.items()
+    weights, size, n = results["weights"], results["training size"], results["study"]["n"]
+    sizes = {part: size[part] for part in ("together", "alone")}
+    history = results["histories"]["final"]
+    by_head = {
+        head: {
+            f"{part}{key}": history[f"{part}{head}_{key}"]
+            for part in ("", "val_")
+            for key in ("accuracy", "loss")
+        }
+        for head in HEADS
     }
-    return charts | {
-        "speed-small": plots.learning_speed(speed["small"]),
-        "training-size": plots.training_size(
-            {part: size[part] for part in ("together", "alone")}, size["images"]
-        ),
-        "heads-learning-curves": plots.learning_curves(by_head(results["histories"]["final"])),
+    return {
+        "weights-small": plots.method_errors(weights["small"], n, "small network"),
+        "weights-final": plots.method_errors(weights["final"], n, "final network's layers"),
+        "speed-small": plots.learning_speed(results["learning speed"]["small"]),
+        "training-size": plots.training_size(sizes, size["images"]),
+        "heads-learning-curves": plots.learning_curves(by_head),
     }
 
 
@@ -139,15 +136,3 @@ def recolored(runs: dict):
         if head != "color"
     }
     return plots.dose(list(RECOLORED), accuracies)
-
-
-def by_head(history: dict) -> dict:
-    """Return {head: its own history} of the history of a network with four heads."""
-    return {
-        head: {
-            f"{part}{key}": history[f"{part}{head}_{key}"]
-            for part in ("", "val_")
-            for key in ("accuracy", "loss")
-        }
-        for head in HEADS
-    }
