@@ -33,7 +33,7 @@ def studies(results: dict) -> dict[str, dict]:
     """
     summaries = results.get("study", {})
     if "errors" in summaries:  # Task 2 has only one
-        summaries = {"final": summaries}
+        summaries = {"final": summaries | {"longest seconds": max(summaries["seconds"])}}
     titled = {TITLES[key]: summary for key, summary in summaries.items()}
     return {title: titled[title] for title in TITLES.values() if title in titled}
 
@@ -48,7 +48,7 @@ def main_results() -> str:
             "errors by seed": ", ".join(map(str, summary["errors"])),
             "unseen images": f"{summary['n']:,}",
             "weights": f"{summary['parameters']:,}",
-            "training": f"≤ {_longest(summary):.0f} s",
+            "training": f"≤ {summary['longest seconds']:.0f} s",
         }
         for results in _tasks().values()
         for title, summary in studies(results).items()
@@ -78,18 +78,18 @@ def versions() -> str:
     tasks: dict[str, list[str]] = {}
     for task, results in _tasks().items():
         made_with = "Python {python}, TensorFlow {tensorflow}, Keras {keras}"
-        tasks.setdefault(made_with.format(**results["versions"]), []).append(_spoken(task))
+        tasks.setdefault(made_with.format(**results["versions"]), []).append(task.replace("-", " "))
     if len(tasks) == 1:
         return f"Versions: {next(iter(tasks))}; all others in `constraints.txt`."
-    lines = [f"* {', '.join(names)}: {made_with}" for made_with, names in tasks.items()]
-    return "\n".join(["Versions (all others in `constraints.txt`):", "", *lines])
+    lines = "".join(f"\n* {', '.join(names)}: {made_with}" for made_with, names in tasks.items())
+    return f"Versions (all others in `constraints.txt`):\n{lines}"
 
 
 def seconds() -> str:
     """Write how long each notebook took, and on what machine."""
     rows = [
         {
-            "notebook": _spoken(task),
+            "notebook": task.replace("-", " "),
             # Rounded as in the report, halves upwards.
             "seconds": f"{math.floor(_read(f'{task}/times.json')['everything above'] + 0.5):,}",
             "processor": results["machine"]["processor"],
@@ -114,8 +114,7 @@ def benchmarks() -> str:
         for row in measured["rows"]
     ]
     machine = measured["machine"]
-    speeds = [each["peak GFLOP/s"] for each in measured["benchmarks"].values()]
-    speeds = [speed for speed in speeds if speed]
+    speeds = [*filter(None, (each["peak GFLOP/s"] for each in measured["benchmarks"].values()))]
     return (
         f"{machine['processor']}, {machine['cores']} cores; a matrix product ran at "
         f"{min(speeds):.0f} to {max(speeds):.0f} GFLOP/s before the benchmarks.\n\n"
@@ -156,16 +155,7 @@ def _read(file) -> dict:
     return json.loads(Path(file).read_text(encoding="utf-8"))
 
 
-def _longest(summary: dict) -> float:
-    """Return the seconds of the longest training of a study."""
-    return summary["longest seconds"] if "longest seconds" in summary else max(summary["seconds"])
-
-
 def _interval(summary: dict) -> str:
     """Write the interval of the accuracy on another test set, at the median of the errors."""
     low, high = summary["interval of the errors"]
     return percent_range(1 - high, 1 - low, 3)
-
-
-def _spoken(task: str) -> str:
-    return task.replace("-", " ")

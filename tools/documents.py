@@ -51,9 +51,7 @@ def problems(root: Path) -> Iterator[str]:
     yield from unmade_figures(root)
     yield from versions(root)
     if (root / ".git").exists():  # a copy without it commits nothing
-        files = tracked_files(root)
-        yield from machine_paths(root, files)
-        yield from sizes(root, files)
+        yield from tracked_problems(root)
 
 
 def unmade_figures(root: Path) -> Iterator[str]:
@@ -76,21 +74,19 @@ def versions(root: Path) -> Iterator[str]:
             yield f"{file}: the version is {version}, that of the package {package}"
 
 
-def machine_paths(root: Path, files: list[str]) -> Iterator[str]:
-    """No text names a folder of somebody's machine. (Notebooks have a check of their own.)"""
-    for file in files:
+def tracked_problems(root: Path) -> Iterator[str]:
+    """No file is too large to be cloned quickly; no text names a folder of somebody's machine.
+
+    (Notebooks have a check of their own.)
+    """
+    for file in tracked_files(root):
+        size = (root / file).stat().st_size
+        if size > MOST_BYTES:
+            yield f"{file}: has {size / 1e6:.1f} MB, more than {MOST_BYTES / 1e6:.0f} MB"
         if not file.endswith(".ipynb") and file != PLANTING:
             for number, line in enumerate(_text(root / file).splitlines(), 1):
                 if path := MACHINE_PATHS.search(line):
                     yield f"{file}:{number}: names a folder of somebody's machine ({path.group()})"
-
-
-def sizes(root: Path, files: list[str]) -> Iterator[str]:
-    """No file is too large to be cloned quickly."""
-    for file in files:
-        size = (root / file).stat().st_size
-        if size > MOST_BYTES:
-            yield f"{file}: has {size / 1e6:.1f} MB, more than {MOST_BYTES / 1e6:.0f} MB"
 
 
 def _text(path: Path) -> str:

@@ -28,9 +28,9 @@ class PeakMemory(threading.Thread):
 
     def run(self):
         """Look, for the last time when the block has ended."""
-        this, last = psutil.Process(), False
-        while not last:
-            last = self._ended.wait(self._seconds if self.mebibytes else 0)
+        this, ended = psutil.Process(), False
+        while not ended:
+            ended = self._ended.wait(self._seconds if self.mebibytes else 0)
             used = sum(map(_bytes, [this, *this.children(recursive=True)]))
             self.mebibytes = max(self.mebibytes, used / 2**20)
 

@@ -28,7 +28,7 @@ SOURCES = (
     "Task-*/times.json",
     "Task-*/study.json",
     "Task-*/figures/*",
-    "cnnlab/*.mplstyle",
+    "cnnlab/**/*.mplstyle",
 )
 
 
