@@ -60,6 +60,7 @@ def test_another_source_makes_the_report_old_but_no_comment(copied):
         ("report/data.typ", "Lines.", "Straight lines."),
         ("cnnlab/plots/classifier.py", "figsize=(9, 3.2)", "figsize=(9, 3.3)"),
         ("tools/report_charts.py", "figsize=(9, 4.2)", "figsize=(9, 4.3)"),
+        ("cnnlab/plots/style.mplstyle", "font.size: 10", "font.size: 11"),
     ):
         edit(copied / file, old, new)
         digests.append(report.digest(copied))
