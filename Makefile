@@ -35,7 +35,7 @@ test: lint check  ## Everything that must hold: lint, check, tests
 test-faults: $(INSTALLED)  ## All tests of faults, the slow ones too (kills, scarce memory, ...): see README
 	@$(VENV_PYTHON) -m tools.faults
 
-lint: $(INSTALLED)  ## Look for mistakes in the code and for odd formatting
+lint: $(INSTALLED)  ## Look for mistakes in the code and its docstrings, and for odd formatting
 	@$(VENV_PYTHON) -m ruff check .
 	@$(VENV_PYTHON) -m ruff format --check .
 
@@ -51,10 +51,10 @@ graders: $(INSTALLED)  ## Run the notebooks as graders do, each in an environmen
 bench: $(INSTALLED)  ## Measure speed beside other programs: a quarter of an hour, with nothing else running
 	@$(VENV_PYTHON) -m benchmarks
 
-documents: $(INSTALLED)  ## Write the results into the Markdown files, between their fill and end lines
+documents: $(INSTALLED)  ## Write the results into the Markdown files, in the blocks that cog fills
 	@$(VENV_PYTHON) -m tools.documents fill
 
-check: $(INSTALLED)  ## Check that no notebook or document is older than its sources, and that links and docstrings are right
+check: $(INSTALLED)  ## Check that no notebook, document or report is older than its sources, and that links lead somewhere
 	@$(VENV_PYTHON) -m tools.notebooks check $(TASKS)
 	@$(VENV_PYTHON) -m tools.documents check
 	@$(VENV_PYTHON) -m tools.report check

@@ -116,6 +116,7 @@ def before(root: Path, computer: dict) -> dict:
 
 
 def main() -> None:
+    """Measure all, or those of `--only`, and write results.json."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(

@@ -189,6 +189,11 @@ def expected_calibration_error(confidence, right, bins=15):
 
 
 def check_confidence(name, confidence, right):
+    """Return (n,) confidence, float64 in 0..1, and (n,) bool, whether each is right.
+
+    Raises:
+        ValueError: another shape, or a number out of range.
+    """
     confidence = numbers(f"{name}, confidence", confidence, ("n",))
     right = numbers(f"{name}, right", right, confidence.shape)
     require(np.isin(right, (0, 1)), right, f"{name}, right:", "a boolean")

@@ -22,10 +22,13 @@ def require_known(kind, names, allowed):
 
 
 def numbers(name, values, shape, top=1):
-    """Return `values` as float64 in 0..top; ValueError for another shape or number.
+    """Return `values` as float64 in 0..top.
 
     A word in `shape`, as in (7, "seeds"), stands for any length but 0. What float32 rounds above
     the top is lowered to it.
+
+    Raises:
+        ValueError: another shape, or a number out of range.
     """
     values = np.asarray(values, float)
     fits = values.ndim == len(shape) and values.size

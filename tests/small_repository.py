@@ -63,77 +63,51 @@ def add_notebook(root: Path) -> Path:
 
 DOCUMENTED = {
     "cnnlab/__init__.py": '"""Package."""\n\n__version__ = "1.2.0"\n',
-    "cnnlab/parts.py": '''\
-"""Parts."""
-
-from . import helper
-
-
-def double(images):
-    """Return the images (n, h, w), twice as bright.
-
-    Raises:
-        ValueError: no images.
-    """
-    if not len(images):
-        raise ValueError("no images")
-    return helper.FACTOR * images
-
-
-class Part:
-    """A part."""
-
-    def whole(self):
-        """Return it whole."""
-        return self
-''',
-    "cnnlab/helper.py": '"""A factor."""\n\nFACTOR = 2\n',
-    "cnnlab/unused.py": '"""Not used."""\n',
-    "tools/program.py": '"""A program."""\n',
+    "pyproject.toml": '[tool.rumdl]\ndisable = ["MD013"]\n',
     "CITATION.cff": "cff-version: 1.2.0\nversion: 1.2.0\n",
     "CHANGELOG.md": "# Changes\n\n## 1.2.0 – unreleased\n\n* All of it.\n",
     "Task-1/figures/curve.png": "",
-    "Task-1/README.md": "# Task 1\n\n<!-- fill: results-task-1 -->\n<!-- end -->\n",
-    "report/report.typ": '#image("/Task-1/figures/curve.png")\n#shown("Task-1", "curve")\n',
+    "Task-1/README.md": """\
+# Task 1
+
+<!-- [[[cog print(blocks.task_results("Task-1")) ]]] -->
+<!-- [[[end]]] -->
+""",
     "README.md": """\
 # A repository
 
 [Below](#the-results), [the task](Task-1/README.md#task-1), [a folder](Task-1/figures/), ![a
 curve](Task-1/figures/curve.png), [elsewhere](https://example.org/none.md), `[code](none.md)`
 
-```
-[code](none.md)
-<!-- fill: nothing -->
-```
+## The *results*
 
-## The *results*!
+<!-- [[[cog print(blocks.main_results()) ]]] -->
+<!-- [[[end]]] -->
 
-<!-- fill: results -->
-<!-- end -->
+<!-- [[[cog print(blocks.versions()) ]]] -->
+<!-- [[[end]]] -->
 
-<!-- fill: versions -->
-<!-- end -->
-
-<!-- fill: seconds -->
-<!-- end -->
+<!-- [[[cog print(blocks.seconds()) ]]] -->
+<!-- [[[end]]] -->
 """,
 }
 RESULTS = {
     "headline": [
         {
-            "what": "lines",
+            "what": "final, lines 60 : 40",
             "value": "99.500 %",
             "conditions": "mean of 2 seeds; errors 4, 6 in 1,000 unseen images",
         },
-        {"what": "lines, this run", "value": "99.600 %", "conditions": "seed 0"},
+        {"what": "final, lines 60 : 40, this run", "value": "99.600 %", "conditions": "seed 0"},
     ],
     "study": {
-        "lines": {
+        "final-lines": {
+            "mean accuracy": 0.995,
             "errors": [4, 6],
             "n": 1000,
             "parameters": 1234,
             "interval of the errors": [0.002, 0.012],
-            "seconds": [7.4, 8.6],
+            "longest seconds": 8.6,
         }
     },
     "versions": {"python": "3.11.7", "tensorflow": "2.21.0", "keras": "3.15.1"},
@@ -143,7 +117,7 @@ TIMES = {"training": 12.0, "everything above": 1233.7}
 
 
 def add_documents(root: Path) -> Path:
-    """Add documents, a figure, docstrings and results; the blocks are not filled yet."""
+    """Add documents, a figure and results; the blocks are not filled yet."""
     for name, text in DOCUMENTED.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text, encoding="utf-8")

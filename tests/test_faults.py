@@ -1,12 +1,10 @@
 """How the cases of faults are counted."""
 
-import ast
 import json
-import subprocess
-import sys
+from collections import Counter
 from pathlib import Path
 
-from tools import blocks, faults
+from tools import faults
 
 ROOT = Path(__file__).resolve().parents[1]
 CASES = """
@@ -27,24 +25,13 @@ def broken():
 
 def test_that_ends_badly(broken): pass
 """
-COUNT = """
-import sys
-import pytest
-from tools.faults import Counter
-
-counter = Counter()
-pytest.main([sys.argv[1], "-m", "fault or not fault", "-p", "no:cacheprovider"], plugins=[counter])
-print(counter.files)
-"""
 
 
 def test_every_case_is_counted_once(tmp_path):
     (tmp_path / "test_cases.py").write_text(CASES)
-    command = [sys.executable, "-c", COUNT, str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    found = ast.literal_eval(done.stdout.splitlines()[-1])["test_cases.py"]
-    assert found.pop("seconds") >= 0
-    assert found == {"quick": 4, "slow": 3, "passed": 4, "skipped": 1, "failed": 2}
+    count = faults.run(ROOT, [str(tmp_path)])["test_cases.py"]
+    assert count.pop("seconds") >= 0
+    assert count == {"quick": 4, "slow": 3, "passed": 4, "skipped": 1, "failed": 2}
 
 
 def test_files_that_were_not_run_keep_their_outcomes(tmp_path):
@@ -52,18 +39,14 @@ def test_files_that_were_not_run_keep_their_outcomes(tmp_path):
     folder.mkdir(parents=True)
     for name in ("data", "kills", "gone"):
         (folder / f"test_{name}.py").write_text(f'"""Faults of {name}.\n\nMore."""')
-    row = {"quick": 2, "slow": 1, "passed": 3, "skipped": 0, "failed": 0, "seconds": 4.0}
-    faults.store(tmp_path, {"test_data.py": row, "test_gone.py": row})
+    count = Counter(quick=2, slow=1, passed=3, seconds=4.04)
+    faults.store(tmp_path, {"test_data.py": count, "test_gone.py": count})
     (folder / "test_gone.py").unlink()
-    faults.store(tmp_path, {"test_kills.py": row | {"quick": 7}})
-    stored = json.loads((tmp_path / faults.OUTCOMES).read_text(encoding="utf-8"))
-    assert {name: each["quick"] for name, each in stored["files"].items()} == {
-        "test_data.py": 2,
-        "test_kills.py": 7,
-    }
-    table = blocks.faults(stored).splitlines()
-    assert table[2].startswith("| Faults of data | 2 | 1 | 3 |")
-    assert table[-1].startswith("| together | 9 | 2 | 6 |")
+    faults.store(tmp_path, {"test_kills.py": count + Counter(quick=5, failed=5)})
+    stored = json.loads((tmp_path / faults.OUTCOMES).read_text(encoding="utf-8"))["files"]
+    row = dict(count) | {"seconds": 4.0, "skipped": 0, "failed": 0, "topic": "Faults of data"}
+    assert stored["test_data.py"] == row
+    assert stored["test_kills.py"]["quick"] == 7 and len(stored) == 2
 
 
 def test_the_readme_tells_of_all_files():

@@ -4,30 +4,24 @@ import subprocess
 import sys
 import time
 
-import numpy as np
-
 from tools.memory import PeakMemory
 
-
-def test_memory_that_is_given_back_still_counts():
-    with PeakMemory(seconds_between=0.02) as before:
-        time.sleep(0.1)
-    with PeakMemory(seconds_between=0.02) as memory:
-        block = np.ones(25_000_000)  # 191 MiB
-        time.sleep(0.2)
-        del block
-    assert 150 < memory.mebibytes - before.mebibytes < 300
+CHILD = "block = b'1' * (200 * 2**20); print('there', flush=True); input()"
 
 
-def test_children_count():
-    code = "block = bytearray(200 * 2**20); block[::4096] = b'1' * len(block[::4096]); input()"
-    with PeakMemory(seconds_between=0.05) as before:
-        time.sleep(0.1)
-    with PeakMemory(seconds_between=0.05) as memory:
-        child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
-        time.sleep(1.5)
+def test_memory_of_children_counts_and_still_does_when_it_is_given_back():
+    with PeakMemory(seconds_between=0.01) as before:
+        pass
+    with PeakMemory(seconds_between=0.01) as memory:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        child = subprocess.Popen([sys.executable, "-c", CHILD], **pipes)
+        child.stdout.readline()
+        for _ in range(1000):  # until it was looked at
+            if memory.mebibytes > before.mebibytes + 200:
+                break
+            time.sleep(0.01)
         child.communicate(b"\n")
-    assert 150 < memory.mebibytes - before.mebibytes < 400
+    assert 200 < memory.mebibytes - before.mebibytes < 300
 
 
 def test_a_child_that_ends_meanwhile_is_no_error():

@@ -43,7 +43,7 @@ def results(scheduler: str, calls: dict[str, Callable[[], Any]]) -> Iterator[Any
         ClusterError: distributed is not installed, the scheduler does not answer or is lost, a
             worker lacks what a call needs.
         RuntimeError: a call raised one, its process died, or its workers died again and again.
-    """
+    """  # noqa: DOC501 (_failure returns one of these)
     distributed = _distributed()
     with _client(distributed, scheduler) as client:
         done = distributed.as_completed([], loop=client.loop)

@@ -1,51 +1,115 @@
 """Fill the documents from the results, and check them. Run from the repository's root:
 
 python -m tools.documents fill      write the blocks of all Markdown files from the results
-python -m tools.documents check     say what is wrong with documents, docstrings and files
+python -m tools.documents check     say what is wrong with documents and committed files
+
+A block stands between the lines `[[[cog print(blocks.NAME()) ]]]` and `[[[end]]]`, both in comments
+of HTML: cog writes what the function NAME of `tools.blocks` returns. rumdl looks for dead links.
 """
 
 import argparse
+import re
+import subprocess
 import sys
+import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 
-from cnnlab.runtime import atomic_path, repository_root
-from tools import blocks, document_checks
-from tools.tracked import read_text, tracked_files
+from cnnlab.runtime import repository_root
+from tools.notebook_checks import MACHINE_PATHS
+from tools.tracked import tracked_files
+
+RUMDL = Path(sysconfig.get_path("scripts"), "rumdl")  # `python -m rumdl` is not for installed ones
+MOST_BYTES = 20_000_000
+PLANTING = "tests/test_notebook_checks.py"  # plants folders of a machine, to see them noticed
+VERSION_LINES = {
+    "cnnlab/__init__.py": re.compile(r'^__version__ = "(.+)"$', re.MULTILINE),
+    "CITATION.cff": re.compile(r"^version: (\S+)$", re.MULTILINE),
+    "CHANGELOG.md": re.compile(r"^## \[?(\d[^\]\s]*)", re.MULTILINE),
+}
 
 
-class DocumentError(Exception):
-    """A document that cannot be filled; the message says where."""
+def fill(root: Path) -> bool:
+    """Fill the blocks of all Markdown files; returns whether all went well. cog says what it did.
 
-
-def fill(root: Path) -> list[str]:
-    """Fill the blocks of all tracked Markdown files; returns the files that changed.
-
-    Nothing is written before everything is known.
-
-    Raises:
-        DocumentError: a block that cannot be filled; then no file has changed.
+    A file with a wrong block stays as it was.
     """
-    results, changed = blocks.load(root), {}
-    for file in (name for name in tracked_files(root) if name.endswith(".md")):
-        text = read_text(root / file) or ""
-        try:
-            new = blocks.filled(text, results)
-        except blocks.BlockError as error:
-            raise DocumentError(f"{file}:{error.line}: {error.problem}") from error
-        if new != text:
-            changed[file] = new
-    for file, new in changed.items():
-        with atomic_path(root / file) as temporary:
-            temporary.write_bytes(new.encode())
-    return list(changed)
+    return _cog(root, "-r")
 
 
-def problems(root: Path) -> list[str]:
-    """Return what is wrong: file, line, what."""
-    return [
-        f"{file}:{line}: {problem}" if line else f"{file}: {problem}"
-        for file, line, problem in document_checks.all_problems(root)
-    ]
+def check(root: Path) -> bool:
+    """Say what is wrong with the documents and committed files; returns whether nothing is."""
+    wrong = list(problems(root))
+    print("".join(f"{problem}\n" for problem in wrong), end="", flush=True)
+    filled = _cog(root, "--check", "--diff", "--check-fail-msg=run make documents")
+    linked = _run(root, [str(RUMDL), "check", "--quiet", "--no-cache"])
+    return filled and linked and not wrong
+
+
+def problems(root: Path) -> Iterator[str]:
+    """Yield what is wrong with figures, versions and committed files: file, line, what."""
+    yield from unmade_figures(root)
+    yield from versions(root)
+    if (root / ".git").exists():  # a copy without it commits nothing
+        yield from tracked_problems(root)
+
+
+def unmade_figures(root: Path) -> Iterator[str]:
+    """Every figure of a task is made by its script, which names it at the end of a call."""
+    for figure in sorted(root.glob("Task-*/figures/*")):
+        task = figure.parent.parent
+        if f'"{figure.stem}")' not in _text(task / f"{task.name}.py"):
+            yield f"{task.name}/figures/{figure.name}: is not made by {task.name}/{task.name}.py"
+
+
+def versions(root: Path) -> Iterator[str]:
+    """The citation and the newest entry of the changelog name the package's version."""
+    named = {}
+    for file, pattern in VERSION_LINES.items():
+        line = pattern.search(_text(root / file))
+        named[file] = line[1] if line else "none"
+    package = named["cnnlab/__init__.py"]
+    for file, version in named.items():
+        if version != package:
+            yield f"{file}: the version is {version}, that of the package {package}"
+
+
+def tracked_problems(root: Path) -> Iterator[str]:
+    """No file is too large to be cloned quickly; no text names a folder of somebody's machine.
+
+    (Notebooks have a check of their own.)
+    """
+    for file in tracked_files(root):
+        size = (root / file).stat().st_size
+        if size > MOST_BYTES:
+            yield f"{file}: has {size / 1e6:.1f} MB, more than {MOST_BYTES / 1e6:.0f} MB"
+        if not file.endswith(".ipynb") and file != PLANTING:
+            for number, line in enumerate(_text(root / file).splitlines(), 1):
+                if path := MACHINE_PATHS.search(line):
+                    yield f"{file}:{number}: names a folder of somebody's machine ({path.group()})"
+
+
+def _text(path: Path) -> str:
+    """Return the text of a file; "" where it holds something else."""
+    content = path.read_bytes()
+    try:
+        return "" if b"\0" in content else content.decode()
+    except UnicodeDecodeError:
+        return ""
+
+
+def _cog(root: Path, *options: str) -> bool:
+    """Run cog on the documents; the blocks read the results in `root`."""
+    tools = str(Path(__file__).resolve().parents[1])
+    command = [sys.executable, "-P", "-m", "cogapp", "--verbosity=1", "-P", "-I", tools]
+    return _run(root, [*command, "-p", "from tools import blocks", *options])
+
+
+def _run(root: Path, command: list[str]) -> bool:
+    """Run a command on all Markdown files of a repository; returns whether it ends well."""
+    files = sorted([*root.glob("*.md"), *root.glob("[!.]*/*.md")])
+    command = [*command, *(str(file.relative_to(root)) for file in files)]
+    return subprocess.run(command, cwd=root).returncode == 0
 
 
 def main(arguments: list[str] | None = None, root: Path | None = None) -> int:
@@ -53,19 +117,9 @@ def main(arguments: list[str] | None = None, root: Path | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.documents", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("command", choices=["fill", "check"])
-    options = parser.parse_args(arguments)
     root = (root or repository_root()).resolve()
-    if options.command == "check":
-        found = problems(root)
-        print("\n".join(found) or "documents: nothing wrong")
-        return int(bool(found))
-    try:
-        changed = fill(root)
-    except DocumentError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print("\n".join(f"filled {file}" for file in changed) or "documents: nothing to fill")
-    return 0
+    well = {"fill": fill, "check": check}[parser.parse_args(arguments).command](root)
+    return 0 if well else 1
 
 
 if __name__ == "__main__":

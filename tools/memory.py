@@ -5,14 +5,8 @@ import threading
 import psutil
 
 
-class PeakMemory:
-    """Looks at this process and its children until the block ends.
-
-    ```
-    with PeakMemory() as memory:
-        ...
-    memory.mebibytes
-    ```
+class PeakMemory(threading.Thread):
+    """Looks at this process and its children until the `with` block ends.
 
     Attributes:
         mebibytes: the most that all had together. Memory that several share is counted once where
@@ -20,30 +14,30 @@ class PeakMemory:
     """
 
     def __init__(self, seconds_between: float = 1.0) -> None:
+        super().__init__(daemon=True)
         self.mebibytes = 0.0
         self._seconds, self._ended = seconds_between, threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
 
     def __enter__(self):
-        self._thread.start()
+        self.start()
         return self
 
     def __exit__(self, *error):
         self._ended.set()
-        self._thread.join()
+        self.join()
 
-    def _look(self):
-        this = psutil.Process()
-        while True:
+    def run(self):
+        """Look, for the last time when the block has ended."""
+        this, ended = psutil.Process(), False
+        while not ended:
+            ended = self._ended.wait(self._seconds if self.mebibytes else 0)
             used = sum(map(_bytes, [this, *this.children(recursive=True)]))
             self.mebibytes = max(self.mebibytes, used / 2**20)
-            if self._ended.wait(self._seconds):
-                return
 
 
-def _bytes(process) -> int:
+def _bytes(process: psutil.Process) -> int:
     try:
-        found = process.memory_full_info()
-        return getattr(found, "pss", found.rss)
+        memory = process.memory_full_info()
+        return getattr(memory, "pss", memory.rss)
     except psutil.Error:  # it has ended meanwhile
         return 0

@@ -59,10 +59,11 @@ def execute(notebook, folder: Path, variables: dict[str, str]) -> None:
         raise NotebookError(f"{progress.place()} failed: {error.ename}: {error.evalue}") from None
     except DeadKernelError:
         raise NotebookError(f"{progress.place()} failed: its Python process died") from None
-    except (OSError, RuntimeError) as error:
+    except OSError:
         atexit.unregister(client._cleanup_kernel)  # without a kernel it fails, on many lines
-        if isinstance(error, OSError):
-            raise
+        raise
+    except RuntimeError as error:
+        atexit.unregister(client._cleanup_kernel)
         raise NotebookError(f"{folder.name}: its Python process did not start: {error}") from None
     notebook.metadata["language_info"] = nbformat.from_dict(LANGUAGE)
     progress.say("done")

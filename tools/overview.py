@@ -1,4 +1,7 @@
-"""Draw overview.png, the README's picture, from the committed models: python -m tools.overview"""
+"""Draw overview.png, the README's picture, from the committed models.
+
+python -m tools.overview
+"""
 
 import numpy as np
 
@@ -6,35 +9,29 @@ from cnnlab import runtime
 
 runtime.start(seed=0)
 
-from cnnlab import (  # noqa: E402
-    lines,
-    mnist,
-    pretrained,
-    splits,
-)
+from cnnlab import lines, mnist, pretrained, splits  # noqa: E402
 from cnnlab.interpret import grad_cam, load, maximize_filters  # noqa: E402
 from cnnlab.interpret.figures.pictures import overlay  # noqa: E402
 from cnnlab.interpret.figures.sheet import Sheet, Tile, as_colors  # noqa: E402
 from cnnlab.interpret.model.network import inspect_model  # noqa: E402
 from cnnlab.saving import save_small  # noqa: E402
 
-COLUMNS = 10
-DIGITS = 1000  # among which the mistakes are looked for
-
 
 def draw(root):
     """Write overview.png; returns its path. The images are ones that no network was trained on."""
+    sections = {
+        "One network, four questions, and where in the image each answer comes from": line_tiles,
+        "Digits never seen before, and what spoke for the answer; the last two are mistakes": (
+            digit_tiles
+        ),
+        "What filters look for: three of the first layer, three of the middle, four of the last": (
+            filter_tiles
+        ),
+    }
     sheet = Sheet()
-    sheet.heading("One network, four questions, and where in the image each answer comes from")
-    sheet.tiles(line_tiles(), columns=COLUMNS)
-    sheet.heading(
-        "Digits never seen before, and what spoke for the answer; the last two are mistakes"
-    )
-    sheet.tiles(digit_tiles(), columns=COLUMNS)
-    sheet.heading(
-        "What filters look for: three of the first layer, three of the middle, four of the last"
-    )
-    sheet.tiles(filter_tiles(), columns=COLUMNS)
+    for heading, tiles in sections.items():
+        sheet.heading(heading)
+        sheet.tiles(tiles(), columns=10)
     return save_small(sheet.figure(), root / "overview.png")
 
 
@@ -42,35 +39,37 @@ def line_tiles(count=2):
     """Return tiles of lines, each followed by its overlay for each of the four heads."""
     model = load("task2")
     drawn = lines.generate(per_class=1, seed=pretrained.SEED)
-    chosen = np.random.default_rng(0).permutation(lines.CLASSES)[:count]
-    images = drawn.images[chosen]
-    found = {head: grad_cam(model, images, head) for head in lines.HEADS}
-    names = pretrained.class_names("task2", list(inspect_model(model).heads))
+    images = drawn.images[np.random.default_rng(0).permutation(lines.CLASSES)[:count]]
+    heatmaps = {head: grad_cam(model, images, head) for head in lines.HEADS}
+    names = pretrained.class_names("task2", lines.HEADS)
     tiles = []
     for index, image in enumerate(images / 255):
         tiles.append(Tile(image, "line"))
-        for head, maps in found.items():
-            answer = f"{head}:\n{names[head][maps.targets[index]]}"
-            tiles.append(Tile(overlay(image, maps.maps[index]), answer))
+        for head, maps in heatmaps.items():
+            predicted = f"{head}:\n{names[head][maps.targets[index]]}"
+            tiles.append(Tile(overlay(image, maps.maps[index]), predicted))
     return tiles
 
 
 def digit_tiles(right=3, wrong=2):
     """Return tiles of digits, each followed by its overlay: first ones, and first mistakes."""
     model = load("task1-mnist")
-    images, classes = unseen_digits()
-    answers = model.predict(images, batch_size=500, verbose=0).argmax(axis=1)
-    is_right = answers == classes
+    images, labels = unseen_digits()
+    predictions = model.predict(images, batch_size=500, verbose=0).argmax(axis=1)
+    is_right = predictions == labels
     chosen = np.concatenate([np.flatnonzero(is_right)[:right], np.flatnonzero(~is_right)[:wrong]])
-    third = rectifiers(model)[2]
-    found = grad_cam(model, images[chosen], layer=third, method="layercam")
+    calls = inspect_model(model).layers.values()
+    rectifiers = [
+        call.name
+        for call in calls
+        if type(call.operation).__name__ == "ReLU" and len(call.shape) == 3  # of feature maps
+    ]
+    heatmaps = grad_cam(model, images[chosen], layer=rectifiers[2], method="layercam")
     tiles = []
-    for digit, heat in zip(chosen, found.maps, strict=True):
+    for digit, heat in zip(chosen, heatmaps.maps, strict=True):
         image = as_colors(images[digit] / 255)
-        tiles += [
-            Tile(image, f"true {classes[digit]}"),
-            Tile(overlay(image, heat), f"read as {answers[digit]}"),
-        ]
+        tiles.append(Tile(image, f"true {labels[digit]}"))
+        tiles.append(Tile(overlay(image, heat), f"read as {predictions[digit]}"))
     return tiles
 
 
@@ -80,23 +79,17 @@ def filter_tiles(counts=(3, 3, 4)):
     layers = inspect_model(model).convolutions()
     tiles = []
     for layer, count in zip((layers[0], layers[len(layers) // 2], layers[-1]), counts, strict=True):
-        found = maximize_filters(model, layer)
-        clear = [index for index, note in enumerate(found.note) if not note][:count]
-        tiles += [Tile(as_colors(found.images[index]), f"filter {index}") for index in clear]
+        filters = maximize_filters(model, layer)
+        clear = [index for index, note in enumerate(filters.note) if not note][:count]
+        tiles += [Tile(as_colors(filters.images[index]), f"filter {index}") for index in clear]
     return tiles
 
 
-def unseen_digits():
-    """Return (n, 28, 28) uint8 digits of Task 1's test part and their (n,) classes."""
-    images, classes = mnist.pool()
-    test = np.random.default_rng(0).permutation(splits.held_out(classes).test)[:DIGITS]
-    return images[test], classes[test]
-
-
-def rectifiers(model):
-    """Return the names of a model's rectifiers of feature maps, from first to last."""
-    calls = inspect_model(model).layers.values()
-    return [c.name for c in calls if type(c.operation).__name__ == "ReLU" and len(c.shape) == 3]
+def unseen_digits(count=1000):
+    """Return (count, 28, 28) uint8 digits of Task 1's test part and their (count,) labels."""
+    images, labels = mnist.pool()
+    test = np.random.default_rng(0).permutation(splits.held_out(labels).test)[:count]
+    return images[test], labels[test]
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import typst
 
 from cnnlab.runtime import atomic_path, repository_root
 from tools import provenance
+from tools.blocks import studies
 
 CHARTS = "report/charts"  # made for each build, not committed
 SOURCES = (
@@ -27,7 +28,7 @@ SOURCES = (
     "Task-*/times.json",
     "Task-*/study.json",
     "Task-*/figures/*",
-    "cnnlab/*.mplstyle",
+    "cnnlab/**/*.mplstyle",
 )
 
 
@@ -57,13 +58,13 @@ def digest(root: Path) -> str:
     """Return the digest of everything that the report is made from; code counts by its meaning."""
     charts = root / "tools" / "report_charts.py"
     modules = provenance.import_closure(charts.read_text(encoding="utf-8"), [root])
-    found = {
+    sources = {
         module.relative_to(root).as_posix(): provenance.meaning(module.read_text(encoding="utf-8"))
         for module in (charts, *modules)
     }
     for file in sorted(file for pattern in SOURCES for file in root.glob(pattern)):
-        found[file.relative_to(root).as_posix()] = provenance.digest(file.read_bytes())
-    return provenance.digest(json.dumps(found, sort_keys=True))
+        sources[file.relative_to(root).as_posix()] = provenance.digest(file.read_bytes())
+    return provenance.digest(json.dumps(sources, sort_keys=True))
 
 
 def problems(root: Path) -> Iterator[str]:
@@ -83,12 +84,15 @@ def problems(root: Path) -> Iterator[str]:
 
 
 def headlines(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield (value, what it is) of the results that the report must hold: those of several seeds,
-    and those of Task 3, which has one network of each kind."""
+    """Yield (value, what it is) of the results that the report must hold.
+
+    These are the means of several seeds, and all of Task 3, which has one network of each kind.
+    """
     for path in sorted(root.glob("Task-*/results.json")):
-        for row in json.loads(path.read_text(encoding="utf-8"))["headline"]:
-            if "this run" not in row["what"]:
-                yield row["value"], f"{path.parent.name}, {row['what']}"
+        results = json.loads(path.read_text(encoding="utf-8"))
+        rows = {row["what"]: row["value"] for row in results["headline"]}
+        for what in studies(results) or rows:
+            yield rows[what], f"{path.parent.name}, {what}"
 
 
 def _spaced(text: str) -> str:
@@ -106,9 +110,9 @@ def main(arguments: list[str] | None = None) -> int:
     if command == "build":
         print(build(root).relative_to(root))
         return 0
-    found = list(problems(root))
-    print("\n".join(found) or "report: nothing wrong")
-    return bool(found)
+    wrong = list(problems(root))
+    print("\n".join(wrong) or "report: nothing wrong")
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":

@@ -22,74 +22,65 @@ RECOLORED = {  # share of the training lines with a random color: the name of th
 LINE_GROUPS = ("short thin", "short thick", "long thin", "long thick")
 
 
-def draw_all(root: Path, folder: Path) -> list[Path]:
-    """Draw every chart of the report as SVG into `folder`; returns the files.
+def draw_all(root: Path, folder: Path) -> None:
+    """Draw every chart of the report as SVG into `folder`.
 
     Args:
         root: the repository, whose `Task-*/results.json` and `Task-2/study.json` are read.
         folder: where the charts go; it is made.
     """
-    digits_and_lines, four_heads = (
-        json.loads((root / task / "results.json").read_text(encoding="utf-8"))
-        for task in ("Task-1", "Task-2")
+    digits_and_lines, four_heads, study = (
+        json.loads((root / file).read_text(encoding="utf-8"))
+        for file in ("Task-1/results.json", "Task-2/results.json", "Task-2/study.json")
     )
-    study = json.loads((root / "Task-2" / "study.json").read_text(encoding="utf-8"))["runs"]
-    charts = task_1(digits_and_lines) | task_2(four_heads) | {"recolored-share": recolored(study)}
+    charts = task_1(digits_and_lines) | task_2(four_heads)
+    charts["recolored-share"] = recolored(study["runs"])
     folder.mkdir(parents=True, exist_ok=True)
-    return [save(figure, folder / f"{name}.svg") for name, figure in charts.items()]
+    for name, figure in charts.items():
+        save(figure, folder / f"{name}.svg")
 
 
-def save(figure, path: Path) -> Path:
-    """Write a figure without a date inside, and close it; returns the path.
+def save(figure, path: Path) -> None:
+    """Write a figure without a date inside, and close it.
 
     Cropping it tightly, as the notebooks do, would draw everything twice.
     """
     with matplotlib.rc_context({"svg.hashsalt": path.stem, "savefig.bbox": "standard"}):
         figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
-    return path
 
 
 def task_1(results: dict) -> dict:
     """Return {name: figure} of Task 1."""
     histories = results["histories"]
-
-    def some(part, rows):
-        return {name: row for name, row in rows.items() if name.startswith(part)}
-
-    return {
-        "part1-learning-curves": plots.learning_curves(some("Part 1", histories)),
-        "final-learning-curves": plots.learning_curves(some("final", histories)),
-        "scores": scores(results),
-        "digits-confusion": digit_confusions(results),
-        "lines-confusion": line_confusions(results),
-    }
-
-
-def scores(results: dict):
-    """Return the figure of each class's scores; without the final line network, always 100 %."""
-    shown = ("Part 1, MNIST", "final, MNIST", "Part 1, lines")
-    reports = {
+    part_1 = {name: histories[name] for name in histories if name.startswith("Part 1")}
+    final = {name: histories[name] for name in histories if name.startswith("final")}
+    reports = {  # without the final line network, always 100 %
         name: {key: np.array(values) for key, values in results["reports"][name].items()}
-        for name in shown
+        for name in ("Part 1, MNIST", "final, MNIST", "Part 1, lines")
     }
-    return plots.class_scores(reports, names=None)
+    digits, drawn = ("Part 1, MNIST", "final, MNIST"), ("Part 1, lines", "final, lines")
+    return {
+        "part1-learning-curves": plots.learning_curves(part_1),
+        "final-learning-curves": plots.learning_curves(final),
+        "scores": plots.class_scores(reports, names=None),
+        "digits-confusion": confusions(results, digits, range(10)),
+        "lines-confusion": confusions(results, drawn, LINE_GROUPS, group=CLASSES // 4),
+    }
 
 
-def digit_confusions(results: dict):
-    """Return the figure of both networks' confusion matrices on digits."""
+def confusions(results: dict, networks: tuple[str, str], classes, group: int | None = None):
+    """Return the figure of two networks' confusion matrices, side by side.
+
+    Args:
+        results: of Task 1.
+        networks: their names in the results.
+        classes: names of the classes, or of groups of `group` classes.
+        group: see `plots.confusion`.
+    """
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.2))
-    for axis, name in zip(axes, ("Part 1, MNIST", "final, MNIST"), strict=True):
-        plots.confusion(confusion_matrix(results, name), range(10), axis)
-        axis.set_title(name, loc="center")
-    return figure
-
-
-def line_confusions(results: dict):
-    """Return the figure of both networks' confusion matrices on lines, 96 classes each."""
-    figure, axes = plt.subplots(1, 2, figsize=(9, 4.2))
-    for axis, name in zip(axes, ("Part 1, lines", "final, lines"), strict=True):
-        plots.confusion(confusion_matrix(results, name), LINE_GROUPS, axis, group=CLASSES // 4)
+    for axis, name in zip(axes, networks, strict=True):
+        plots.confusion(confusion_matrix(results, name), classes, axis, group=group)
         axis.set_title(name, loc="center")
     return figure
 
@@ -110,18 +101,23 @@ def confusion_matrix(results: dict, name: str) -> np.ndarray:
 
 def task_2(results: dict) -> dict:
     """Return {name: figure} of Task 2."""
-    weights, speed, size = (results[key] for key in ("weights", "learning speed", "training size"))
-    n = results["study"]["n"]
-    charts = {
-        f"weights-{name}": plots.method_errors(weights[name], n, title)
-        for name, title in {"small": "small network", "final": "final network's layers"}.items()
+    weights, size, n = results["weights"], results["training size"], results["study"]["n"]
+    sizes = {part: size[part] for part in ("together", "alone")}
+    history = results["histories"]["final"]
+    by_head = {
+        head: {
+            f"{part}{key}": history[f"{part}{head}_{key}"]
+            for part in ("", "val_")
+            for key in ("accuracy", "loss")
+        }
+        for head in HEADS
     }
-    return charts | {
-        "speed-small": plots.learning_speed(speed["small"]),
-        "training-size": plots.training_size(
-            {part: size[part] for part in ("together", "alone")}, size["images"]
-        ),
-        "heads-learning-curves": plots.learning_curves(by_head(results["histories"]["final"])),
+    return {
+        "weights-small": plots.method_errors(weights["small"], n, "small network"),
+        "weights-final": plots.method_errors(weights["final"], n, "final network's layers"),
+        "speed-small": plots.learning_speed(results["learning speed"]["small"]),
+        "training-size": plots.training_size(sizes, size["images"]),
+        "heads-learning-curves": plots.learning_curves(by_head),
     }
 
 
@@ -140,15 +136,3 @@ def recolored(runs: dict):
         if head != "color"
     }
     return plots.dose(list(RECOLORED), accuracies)
-
-
-def by_head(history: dict) -> dict:
-    """Return {head: its own history} of the history of a network with four heads."""
-    return {
-        head: {
-            f"{part}{key}": history[f"{part}{head}_{key}"]
-            for part in ("", "val_")
-            for key in ("accuracy", "loss")
-        }
-        for head in HEADS
-    }

@@ -21,7 +21,9 @@ def generate(per_class=PER_CLASS, seed=0):
 
     Returns Lines with 96 * per_class images. The same seed gives the same bytes on every machine,
     and the first k images of a class are the same whatever `per_class` is.
-    Raises ValueError unless per_class is a positive and seed a non-negative integer.
+
+    Raises:
+        ValueError: per_class is not a positive or seed not a non-negative integer.
     """
     require_whole("per_class", per_class, 1)
     require_whole("seed", seed, 0)

@@ -27,7 +27,9 @@ def read(path):
 def read_npz(path, recipe=None):
     """Read Lines from an .npz file written by `write_npz`; with `recipe`, only if it has that one.
 
-    Raises FileNotFoundError, or ValueError saying what is wrong with the file.
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: what is wrong with the file.
     """
     needed = (*line_data.Lines._fields, "recipe")
     if os.path.exists(path) and not os.path.isfile(path):
@@ -80,9 +82,12 @@ def write_npz(path, lines, recipe):
 def read_folder(folder):
     """Read Lines, without centers, from a folder of images sorted by class and number.
 
-    Hidden files are skipped. Raises ValueError for a folder whose writing was killed, and naming a
-    file that is misnamed, broken, or not an RGB image of 28 x 28 pixels. A png has checksums, so
-    none of its pixels can have changed; a jpg has none.
+    Hidden files are skipped. A png has checksums, so none of its pixels can have changed; a jpg has
+    none.
+
+    Raises:
+        ValueError: the writing of the folder was killed, or a file, which is named, is misnamed,
+            broken, or not an RGB image of 28 x 28 pixels.
     """
     try:
         paths = _shown(folder)
@@ -145,8 +150,12 @@ def write_folder(folder, lines, file_format, recipe):
     An image is named length_width_angle_color_number, numbered from 0 in its class. png keeps every
     pixel; jpg (quality 95, color at full resolution) changes them a little. When writing fails,
     what was written is removed again; when it is killed, a file UNFINISHED stays, and the folder
-    cannot be read. Raises ValueError for a format that is not in FORMATS, and FileExistsError when
-    the folder holds anything but hidden files, so that nothing is overwritten or mixed.
+    cannot be read.
+
+    Raises:
+        ValueError: a format that is not in FORMATS.
+        FileExistsError: the folder holds anything but hidden files; nothing is overwritten or
+            mixed.
     """
     if file_format not in FORMATS:
         raise ValueError(f"format {file_format!r} is not allowed: it must be in {FORMATS}")

@@ -35,7 +35,9 @@ def encode(labels):
     """Turn labels (..., 4), columns as in HEADS, into classes (...) int64 of 0..95.
 
     The class is ((length * 2 + width) * 12 + angle) * 2 + color, so classes sort like labels.
-    Raises ValueError for anything but integers in range.
+
+    Raises:
+        ValueError: anything but integers in range.
     """
     labels = require_integers("labels", labels)
     if labels.shape[-1:] != (4,):

@@ -16,7 +16,8 @@ FRAMES_PER_CLASS = 10  # of 3 x 3 images each
 def draw_sheet(path, lines):
     """Draw the first image of each of the 96 classes, 12 angles wide, as .png or .pdf.
 
-    Raises ValueError for another suffix, or when a class has no image.
+    Raises:
+        ValueError: another suffix, or a class has no image.
     """
     import matplotlib.style  # here, so that the film needs no Matplotlib
 
@@ -76,7 +77,11 @@ def write_film(path, lines):
     """Film all classes, one after another: 3 x 3 images a frame, 2 frames a second, .mp4 or .avi.
 
     Each class has ten frames, its first 90 images, or fewer when it has fewer images; its name
-    stands below. Raises ValueError for another suffix, OSError when the film cannot be written.
+    stands below.
+
+    Raises:
+        ValueError: another suffix.
+        OSError: the film cannot be written.
     """
     import cv2
 

@@ -28,7 +28,9 @@ def render(length, width, angle, center, color=(255, 0, 0), size=SIZE):
 
     Returns uint8 (n, size, size, 3). A line is a rectangle, and the area of a polygon inside a
     pixel is a sum over its edges, in closed form (anti-aliasing by exact area: Catmull 1978).
-    Raises ValueError, saying what is allowed, for a value out of range or a line that is cut.
+
+    Raises:
+        ValueError: a value out of range, or a line that is cut; the message says what is allowed.
     """
     require_whole("size", size, 1)
     shape, color = _broadcast(length, width, angle, center, color)

@@ -8,9 +8,8 @@ import numpy as np
 from matplotlib.ticker import LogLocator
 
 from cnnlab import lines, metrics
-from cnnlab.plots import heads
-from cnnlab.plots.palette import HEAD_COLORS, label_height, spread
-from cnnlab.validation import numbers, require, require_known
+from cnnlab.plots.palette import HEAD_COLORS, JOINT_COLOR, label_height, spread, tick_log
+from cnnlab.validation import ascending, numbers, require, require_known
 
 CHANCES = {
     head: 100 / n
@@ -61,7 +60,7 @@ def method_errors(errors, n, title=""):
     axes = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
     for (method, panel), seeds in counts.items():
         axis, height = axes[panels.index(panel)], list(errors).index(method)
-        color = HEAD_COLORS.get(panel, heads.JOINT_COLOR)
+        color = HEAD_COLORS.get(panel, JOINT_COLOR)
         mean, *bar = _interval(seeds, n)
         axis.plot(bar, (height, height), color=color, linewidth=1.6)
         heights = height + spread(len(seeds), 0.7)
@@ -159,7 +158,7 @@ def training_size(errors, sizes):
     Raises:
         ValueError: another key, an unknown head, a wrong shape, or a share outside 0..1.
     """
-    sizes = heads.ascending("sizes", sizes, 1)
+    sizes = ascending("sizes", sizes, 1)
     require_known("training", errors, ("together", "alone"))
     shape = len(sizes), "seeds"
     percents = _by_head(errors, lines.HEADS, lambda name, v: 100 * numbers(name, v, shape))
@@ -181,9 +180,9 @@ def training_size(errors, sizes):
     for axis, head in zip(axes.flat, lines.HEADS, strict=True):
         axis.axhline(zero, color="0.6", linewidth=0.8, zorder=1)
         axis.set_title(head)
-        heads.tick_log(axis.yaxis, decades, zero)
+        tick_log(axis.yaxis, decades, zero)
         axis.plot((0, 0), BREAK_ENDS * zero, transform=axis.get_yaxis_transform(), **BREAK)
-        heads.tick_log(axis.xaxis, sizes)
+        tick_log(axis.xaxis, sizes)
     figure.supxlabel("training images", fontsize=10)
     figure.supylabel("error rate, %", fontsize=10)
     gray = {"color": "0.35"}  # in the legend, since each panel has the color of its head
@@ -209,7 +208,7 @@ def dose(shares, accuracies):
     Raises:
         ValueError: shares do not ascend, another head, a wrong shape, or a number outside 0..1.
     """
-    shares = heads.ascending("shares", shares, 0, 1)
+    shares = ascending("shares", shares, 0, 1)
     require_known("geometric head", accuracies, CHANCES)
     shape = len(shares), "seeds"
     percents = {head: 100 * numbers(head, v, shape) for head, v in accuracies.items()}
@@ -231,7 +230,7 @@ def dose(shares, accuracies):
     axis.set(xscale="log", xlim=(zero / 1.5, 1.4 * shares[-1]), ylim=(0, 102))
     axis.set_xlabel("share of the training images that were recolored")
     axis.set_ylabel("accuracy on green lines, %")
-    heads.tick_log(axis.xaxis, shares[some], zero)
+    tick_log(axis.xaxis, shares[some], zero)
     axis.plot(BREAK_ENDS * zero, (0, 0), transform=axis.get_xaxis_transform(), **BREAK)
     figure.legend(loc="outside upper center", ncols=3)
     return figure

@@ -32,7 +32,8 @@ def compare_methods(
         paired by image, and better is above 0 for both kinds.
 
     Raises:
-        TypeError, ValueError: as `deletion` and `grad_cam`, and for no method or no layer.
+        TypeError: as `deletion` and `grad_cam`.
+        ValueError: as these, and for no method or no layer.
     """
     network = inspect_model(model, images)
     images = as_batch(network, images)

@@ -41,8 +41,9 @@ class Localization(NamedTuple):
 
 
 def pointing_game(heatmaps, masks, tolerance=0) -> Localization:
-    """Return how often the hottest pixel lies inside the mask (Zhang et al., 2018, "Top-down
-    neural attention by excitation backprop").
+    """Return how often the hottest pixel lies inside the mask.
+
+    Zhang et al., 2018, "Top-down neural attention by excitation backprop".
 
     Where several pixels are the hottest, as at the border of a coarse map, the image counts with
     the share of them that lies inside: what drawing one of them would give on average.

@@ -37,7 +37,8 @@ def linear_probes(model, images, labels, layers=None) -> dict[str, dict[str, flo
         {layer: {question: accuracy 0..1}}; the first row, IMAGE, is for the pixels themselves.
 
     Raises:
-        TypeError, ValueError: as `activations`; fewer than 2 images; labels that do not match.
+        TypeError: as `activations`.
+        ValueError: as `activations`; fewer than 2 images; labels that do not match.
     """
     images = as_batch(inspect_model(model, images), images)
     for question, answers in labels.items():

@@ -33,6 +33,7 @@ def read(path) -> Picture:
     Raises:
         OSError: the file is not there or cannot be read.
         ValueError: it is no image, damaged, too large, or its numbers have no known range.
+        MemoryError: there is too little memory for it.
     """
     path, steps = Path(path), []
     if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe: reading it may never end

@@ -125,9 +125,12 @@ class ModelView:
         return self.compiled[key]
 
     def require_size(self, size):
-        """Raise ValueError if a model of any size cannot take images of this (height, width).
+        """Check that a model of any size can take images of this (height, width).
 
         TensorFlow does not always say so: of 2 x 2 pixels its 3 x 3 convolution makes nonsense.
+
+        Raises:
+            ValueError: it cannot.
         """
         if None not in self.graph.input_shape[:2] or size in self._sizes:
             return
