@@ -1,4 +1,4 @@
-"""The architecture: the contract in pyproject.toml holds, and import-linter sees a planted breach."""
+"""The contract in pyproject.toml holds, and import-linter sees a planted breach of it."""
 
 import shutil
 import subprocess
