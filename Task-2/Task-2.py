@@ -949,9 +949,9 @@ if use_study:
         for drawn in ("red and blue", "green", "white", "40 % bright")
     ]
     results["variants"] = variant_rows
-    doses = [0, 0.001, 0.01, 0.1]
-    figure = plots.dose(
-        doses,
+    fractions = [0, 0.001, 0.01, 0.1]
+    figure = plots.accuracy_by_recolored_fraction(
+        fractions,
         {
             head: np.array([variant_accuracies(variant, "green", head) for variant in VARIANTS[:4]])
             for head in SHAPE_HEADS
