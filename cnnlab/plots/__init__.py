@@ -6,7 +6,6 @@ Numbers are computed elsewhere; pictures of what a network sees are in `interpre
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-from cycler import cycler
 
 from cnnlab.plots.classifier import (
     class_scores,
@@ -22,9 +21,10 @@ from cnnlab.plots.experiments import (
     training_size,
 )
 from cnnlab.plots.heads import channel_weights, head_confusions, learning_progress
+from cnnlab.plots.network import network_diagram
 from cnnlab.plots.palette import CYCLE, HEAD_COLORS
 from cnnlab.plots.reliability import reliability
 from cnnlab.plots.responses import angle_responses, crossings_of, size_responses
 
 plt.style.use(Path(__file__).with_name("style.mplstyle"))
-plt.rcParams["axes.prop_cycle"] = cycler(color=CYCLE)
+plt.rcParams["axes.prop_cycle"] = plt.cycler(color=CYCLE)
