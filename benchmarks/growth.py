@@ -30,9 +30,9 @@ def measure() -> list[dict]:
 def run_job(work: str, factor: int) -> tuple[float, float]:
     """Do one of JOBS in this process: (seconds, the median of three; peak memory in MiB)."""
     if work != "lines drawn":
-        from cnnlab import runtime
+        from cnnlab.training import workers
 
-        runtime.start(seed=0)
+        workers.start_process()
     # A first round does not count: it compiles, and takes memory that comes back.
     seconds = medians(3, job=JOBS[work](factor))["job"]
     return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

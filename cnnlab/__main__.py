@@ -6,6 +6,7 @@ STOPPED = 130  # the exit code of a program that Ctrl-C has ended
 
 try:
     import argparse
+    from pathlib import Path
 
     from cnnlab.command_line import console, explain, lines
     from cnnlab.command_line.options import sentence
@@ -25,8 +26,10 @@ def main(arguments=None):
     It is 0, 2 after one sentence on stderr that says what is wrong, or 130 after Ctrl-C.
     """
     console.use_utf8()
+    installed = Path(sys.argv[0]).stem == "cnnlab"  # the command that `pip install .` makes
     parser = _Parser(
-        prog="python -m cnnlab", description="The datasets and pictures of the three tasks."
+        prog="cnnlab" if installed else "python -m cnnlab",
+        description="The datasets and pictures of the three tasks.",
     )
     subcommands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in (lines, explain):

@@ -1,12 +1,11 @@
-"""`python -m cnnlab explain`: what a model sees in an image, or what a layer looks for."""
+"""`cnnlab explain`: what a model sees in an image, or what a layer looks for."""
 
 import contextlib
 import sys
 from pathlib import Path
 
-from cnnlab import pretrained
+from cnnlab import image_files, pretrained
 from cnnlab.command_line.options import check_writable, option, whole_number, writing
-from cnnlab.interpret.model import image_files
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 METHODS = ("grad-cam", "grad-cam++", "layercam")  # here too, to be known without TensorFlow

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cnnlab.image_files import Picture
 from cnnlab.interpret.activations import activations
 from cnnlab.interpret.figures import pictures
 from cnnlab.interpret.figures.sheet import Sheet
 from cnnlab.interpret.filters import FilterImages, first_layer_weights, maximize_filters
 from cnnlab.interpret.gradcam import Heatmaps, check_method, grad_cam
 from cnnlab.interpret.model import scores
-from cnnlab.interpret.model.image_files import Picture
 from cnnlab.interpret.model.images import picture_of, prepare
 from cnnlab.interpret.model.network import inspect_model
 from cnnlab.interpret.model.ranges import input_range

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from cnnlab.interpret.model import image_files
-from cnnlab.interpret.model.image_files import Picture
+from cnnlab import image_files
+from cnnlab.image_files import Picture
 from cnnlab.interpret.model.network import ModelView, as_batch
 
 BAND = 2**20  # pixels that are numbers of 32 bits at once: bounds the memory
