@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cnnlab import image_files, pretrained
 from cnnlab.command_line.options import check_writable, option, whole_number, writing
+from cnnlab.validation import checked_range
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 METHODS = ("grad-cam", "grad-cam++", "layercam")  # here too, to be known without TensorFlow
@@ -123,7 +124,7 @@ def _checked_before_tensorflow(options):
     check_writable("--out", options.out)
     with option("--model"):
         pretrained.find(options.model)
-    value_range = options.range and image_files.checked_range(options.range, "--range")
+    value_range = options.range and checked_range(options.range, "--range")
     with option("--image"):
         return options.image and image_files.read(options.image), value_range
 
