@@ -134,9 +134,8 @@ def digests(folder):
 
 def notebook_problems(given, executed, probe=False):
     """Yield what is wrong with a notebook after its execution."""
-    for check in ("execution", "errors", "stderr", "start_lines"):
-        for number, problem in getattr(notebook_checks, check)(executed):
-            yield f"cell {number} {problem}"
+    found = [*notebook_checks.execution(executed), *notebook_checks.outputs(executed)]
+    yield from (f"cell {number} {problem}" for number, problem in found)
     if code(given) != code(executed):
         yield f"does not hold the {len(code(given))} code cells that were given"
     for number, cell in enumerate(executed.cells, 1):

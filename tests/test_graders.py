@@ -60,6 +60,8 @@ def test_files_are_compared_and_old_outputs_are_noticed(repository, monkeypatch)
     session = SimpleNamespace(chdir=contextlib.chdir, run=run)
     monkeypatch.setattr(noxfile, "ROOT", repository)
     nbformat.write(notebook(executed=False), repository / "Task-1" / "Task-1.ipynb")
+    for command in (["init", "-q"], ["add", "."]):
+        subprocess.run(["git", *command], cwd=repository, check=True)
     command = "cp {task}/{task}.ipynb out.ipynb; echo >> pyproject.toml; rm cnnlab/unused.py; >new"
     problems = noxfile.execute(session, command, "Task-1", "out.ipynb")
     changed = ["cnnlab/unused.py changed", "new changed", "pyproject.toml changed"]
