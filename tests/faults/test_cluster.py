@@ -8,13 +8,13 @@ import contextlib
 import os
 import re
 import secrets
-import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -26,12 +26,12 @@ pytest.importorskip("ray", reason="pip install -r requirements-cluster.txt -c co
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = studies.Study("Task-9/study.py")
 SCRIPT = '''
-"""Runs that say when they begin, and wait where there is a gate."""
+"""Runs that say when they begin, and wait as long as there is a gate."""
 
-import contextlib
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -47,8 +47,8 @@ SIGNALS = Path(os.environ["SIGNALS"])
 def do(kind, number):
     with open(SIGNALS / "begun", "a") as file:
         file.write(f"{number} {os.getppid()} {os.getpid()}\\n")
-    with contextlib.suppress(FileNotFoundError):
-        (SIGNALS / f"gate {number}").read_text()  # of a pipe: waits until somebody opens and closes
+    while (SIGNALS / f"gate {number}").exists():
+        time.sleep(0.1)
     if kind == "failing":
         raise KeyError("gone")
     if kind == "deadly":
@@ -146,8 +146,15 @@ class Cluster:
 
     def begun(self) -> list[list[int]]:
         """Say which runs began: [number, its machine's process id, its own], in order."""
-        lines = (self.folder / "begun").read_text().splitlines()
+        file = self.folder / "begun"
+        lines = file.read_text().splitlines() if file.exists() else []
         return [[int(part) for part in line.split()] for line in lines]
+
+    def wait_for(self, number: int, tries: int) -> list[int]:
+        """Return what the last try of a run says, when so many have begun."""
+        while len(lines := [line for line in self.begun() if line[0] == number]) < tries:
+            time.sleep(0.1)
+        return lines[-1]
 
 
 @pytest.fixture
@@ -165,30 +172,21 @@ def started(tmp_path):
     signal.signal(signal.SIGALRM, before)
 
 
-def kill(process: int) -> None:
-    """Kill a process and wait until it has ended; nothing happens if it has ended already."""
-    with contextlib.suppress(ProcessLookupError):
-        ended = os.pidfd_open(process)
-        os.kill(process, signal.SIGKILL)
-        select.select([ended], [], [])
-        os.close(ended)
-
-
 @pytest.mark.fault
 def test_killed_processes_and_machines_lose_only_what_they_were_doing(started):
     gate = started.folder / "gate 4"
-    os.mkfifo(gate)
+    gate.touch()
     study = started.study()
-    with open(gate, "w"):  # as soon as the run has opened it
-        printed = [study.stdout.readline() for _ in range(5)]
-        before = started.stored()
-        (first,) = (each for each in started.begun() if each[0] == 4)
-        os.kill(first[2], signal.SIGKILL)
-    with open(gate, "w"):
-        second = started.begun()[-1]
-        os.kill(second[1], signal.SIGKILL)
-    with open(gate, "w"):
-        pass
+    printed = [study.stdout.readline() for _ in range(5)]
+    before = started.stored()
+    _, _, process = started.wait_for(4, tries=1)
+    os.kill(process, signal.SIGKILL)
+    _, machine, process = started.wait_for(4, tries=2)
+    os.kill(machine, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+    started.wait_for(4, tries=3)
+    gate.unlink()
     rest, complained = study.communicate()
     assert study.returncode == 0, complained
 
@@ -198,7 +196,7 @@ def test_killed_processes_and_machines_lose_only_what_they_were_doing(started):
     begun = started.begun()
     assert sorted(number for number, *_ in begun) == [0, 1, 2, 3, 4, 4, 4, 5]
     assert len({process for *_, process in begun}) == 8
-    assert begun[-1][1] != second[1]
+    assert begun[-1][1] != machine
     stored = started.stored()
     assert {key: run["square"] for key, run in stored.items()} == {
         f"plain/{n}": n**2 for n in range(6)
@@ -208,11 +206,11 @@ def test_killed_processes_and_machines_lose_only_what_they_were_doing(started):
         assert (run["budget"], run["threads"]) == ("full", ["1", "1"])
         assert run["machine"] and run["versions"]
 
-    os.mkfifo(started.folder / "gate 7")
+    (started.folder / "gate 7").touch()
     study = started.study("--only", "plain")
-    with open(started.folder / "gate 7", "w"):
-        started.machines[0].terminate()
-        complained = study.communicate()[1].splitlines()[-1]
+    started.wait_for(7, tries=1)
+    started.machines[0].terminate()
+    complained = study.communicate()[1].splitlines()[-1]
     assert study.returncode == 1 and re.match(
         rf"the cluster at {started.address} is lost: what was stored stays, .*", complained
     )
