@@ -47,7 +47,8 @@ def results(address: str, calls: dict[str, Callable[[], Any]]) -> Iterator[Any]:
             try:
                 yield ray.get(done)
             except ray.exceptions.RayError as error:
-                raise _failure(ray.exceptions, address, name, error) from error
+                failure = _failure(ray.exceptions, address, name, error)
+                raise failure from error
     finally:
         ray.shutdown()  # and what other processes are still doing is given up
 

@@ -115,15 +115,9 @@ def tree_meaning(tree: ast.AST) -> str:
 def _plain(node):
     """Write a node as lists; fields that are empty count as absent (newer Pythons add some)."""
     if isinstance(node, ast.AST):
-        fields = [[name, _plain(value)] for name, value in ast.iter_fields(node) if _filled(value)]
-        return [type(node).__name__, *fields]
-    if isinstance(node, list):
-        return [_plain(item) for item in node]
-    return repr(node)
-
-
-def _filled(value) -> bool:
-    return value is not None and value != []
+        fields = [[name, _plain(value)] for name, value in ast.iter_fields(node)]
+        return [type(node).__name__, *(field for field in fields if field[1] not in ("None", []))]
+    return [_plain(item) for item in node] if isinstance(node, list) else repr(node)
 
 
 def import_closure(source: str, roots: list[Path]) -> list[Path]:

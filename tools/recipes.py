@@ -51,67 +51,60 @@ def code_digest(code: str, names: list[str], root: Path) -> str:
     Raises:
         KeyError: a name is not defined in the code.
     """
-    modules = {"": _Module(code, "", "")}
+    modules = {"": _definitions(code, "")}
     for file in provenance.import_closure(code, [root]):
         parts = file.relative_to(root).with_suffix("").parts
-        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        package = name if parts[-1] == "__init__" else name.rpartition(".")[0]
-        modules[name] = _Module(file.read_text(encoding="utf-8"), name, package)
-    if unknown := {name.partition(".")[0] for name in names} - modules[""].definitions.keys():
+        package = ".".join(parts[:-1])
+        name = package if parts[-1] == "__init__" else ".".join(parts)
+        modules[name] = _definitions(file.read_text(encoding="utf-8"), package)
+    if unknown := {name.partition(".")[0] for name in names} - modules[""].keys():
         raise KeyError(f"the recipes do not define {', '.join(sorted(unknown))}")
 
     waiting = [use for name in names for use in _resolve(modules, "", name.split("."))]
-    waiting += [(name, None) for name in modules]
+    waiting += [(module, None) for module in modules]
     used, meanings = set(), set()
     while waiting:
-        use = waiting.pop()
-        if use in used:
-            continue
-        used.add(use)
-        module, name = use
-        for definition in modules[module].definitions.get(name, []):
+        module, name = use = waiting.pop()
+        for definition in modules[module].get(name, []) if use not in used else []:
             if isinstance(definition, str):  # imported from outside the repository
                 meanings.add(f"{name} is {definition}")
             else:
                 meanings.add(provenance.tree_meaning(definition))
                 waiting += _uses(modules, module, definition)
+        used.add(use)
     return provenance.digest("\n".join(sorted(meanings)))
 
 
-class _Module:
-    """What a module defines.
+_Definitions = dict[str | None, list[ast.stmt | str]]
 
-    Attributes:
-        definitions: the top-level statements that define each name; the dotted name of what an
-            import brings, wherever it stands; under None the statements that define nothing, which
-            count always, as importing the module executes them.
+
+def _definitions(code: str, package: str) -> _Definitions:
+    """Return the top-level statements that define each name of a module.
+
+    Of what is imported, wherever that is, the dotted name. Under None, the statements that define
+    nothing: importing the module executes them, so they always count.
     """
-
-    def __init__(self, code: str, name: str, package: str) -> None:
-        tree = provenance.parse(code)
-        self.name = name
-        self.definitions: dict[str | None, list[ast.stmt | str]] = {}
-        for statement in tree.body:
-            for word in _defined(statement):
-                self.definitions.setdefault(word, []).append(statement)
-        for node in ast.walk(tree):
-            for word, dotted in provenance.bindings(node, package):
-                self.definitions.setdefault(word, []).append(dotted)
-
-
-def _defined(statement: ast.stmt) -> set[str | None]:
-    if isinstance(statement, ast.Import | ast.ImportFrom):
-        return set()
-    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-        return {statement.name}
-    words = (word for word in ast.walk(statement) if isinstance(word, ast.Name))
-    return {word.id for word in words if isinstance(word.ctx, ast.Store)} or {None}
+    tree = provenance.parse(code)
+    definitions: _Definitions = {}
+    for statement in tree.body:
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            names = {statement.name}
+        else:
+            words = (word for word in ast.walk(statement) if isinstance(word, ast.Name))
+            names = {word.id for word in words if isinstance(word.ctx, ast.Store)} or {None}
+        if not isinstance(statement, ast.Import | ast.ImportFrom):
+            for name in names:
+                definitions.setdefault(name, []).append(statement)
+    for node in ast.walk(tree):
+        for name, dotted in provenance.bindings(node, package):
+            definitions.setdefault(name, []).append(dotted)
+    return definitions
 
 
 _Use = tuple[str, str | None]  # a module and a name in it
 
 
-def _uses(modules: dict[str, _Module], module: str, node: ast.AST) -> Iterator[_Use]:
+def _uses(modules: dict[str, _Definitions], module: str, node: ast.AST) -> Iterator[_Use]:
     """Yield what the names and the attributes of names in a statement may stand for."""
     if chain := _chain(node):
         yield from _resolve(modules, module, chain)
@@ -129,10 +122,10 @@ def _chain(node: ast.AST) -> list[str]:
     return []
 
 
-def _resolve(modules: dict[str, _Module], module: str, chain: list[str]) -> Iterator[_Use]:
+def _resolve(modules: dict[str, _Definitions], module: str, chain: list[str]) -> Iterator[_Use]:
     """Yield the definitions that `a.b.c` leads to, from the point of view of a module."""
     first, *rest = chain
-    for definition in modules[module].definitions.get(first, []):
+    for definition in modules[module].get(first, []):
         target = definition if isinstance(definition, str) else ""
         parent, _, name = target.rpartition(".")
         if target in modules and target:
@@ -143,8 +136,8 @@ def _resolve(modules: dict[str, _Module], module: str, chain: list[str]) -> Iter
             yield module, first
 
 
-def _in_module(modules: dict[str, _Module], module: str, chain: list[str]) -> Iterator[_Use]:
-    names = modules[module].definitions
+def _in_module(modules: dict[str, _Definitions], module: str, chain: list[str]) -> Iterator[_Use]:
+    names = modules[module]
     if chain and chain[0] in names:
         yield from _resolve(modules, module, chain)
     elif chain and f"{module}.{chain[0]}" in modules:

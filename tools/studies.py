@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 HELP = """On several machines, each with requirements.txt and requirements-cluster.txt installed:
 
-  ray get-auth-token --generate            once; ~/.ray/auth_token is copied to all machines
+  ray get-auth-token --generate            on one: ~/.ray/auth_token, to be copied to all
+  export RAY_AUTH_MODE=token               on each: nobody joins without the token
   ray start --head --disable-usage-stats   on one machine; it prints the HOST:PORT of the cluster
   ray start --address=HOST:PORT            on each of the others
   python {file} --backend ray --address HOST:PORT
