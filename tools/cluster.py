@@ -91,7 +91,7 @@ def _failure(kinds, address: str, name: str, error: Exception) -> Exception:
             f"the cluster at {address} is lost: what was stored stays, and the same command goes "
             "on from there"
         )
+    reason = str(error).strip().splitlines()[-1]
     return ClusterError(
-        f"a machine of the cluster cannot do {name} ({getattr(error, 'cause', error)!r}): install "
-        "requirements.txt there"
+        f"a machine of the cluster cannot do {name} ({reason}): install requirements.txt there"
     )

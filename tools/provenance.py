@@ -104,6 +104,8 @@ def parse(source: str, documented: bool = True) -> ast.Module:
         may_have_docstring = isinstance(node, DOCUMENTED) and (documented or node is not tree)
         if may_have_docstring and ast.get_docstring(node, clean=False) is not None:
             del node.body[0]
+        if isinstance(node, ast.JoinedStr):  # Python 3.12.1 adds empty strings to format widths
+            node.values = [part for part in node.values if getattr(part, "value", None) != ""]
     return tree
 
 

@@ -190,7 +190,7 @@ def test_killed_processes_and_machines_lose_only_what_they_were_doing(started):
     rest, complained = study.communicate()
     assert study.returncode == 0, complained
 
-    printed += rest.splitlines(keepends=True)
+    printed += re.findall(r"^\d/6 .*$", rest, re.MULTILINE)  # Ray says there who died
     assert [line.split()[0] for line in printed] == [f"{n}/6" for n in range(1, 7)]
     assert sorted(line.split()[1] for line in printed) == [f"plain/{n}" for n in range(6)]
     begun = started.begun()
@@ -230,5 +230,5 @@ def test_what_is_wrong_is_named(started):
     assert refused.startswith("no Ray cluster that takes the token of this user is at 127")
     (started.folder / "study" / ".gitignore").write_text("workers.py\n")
     lacking = started.complaint("--only", "plain")
-    assert lacking.startswith("a machine of the cluster cannot do plain/7 (ModuleNotFoundError(")
+    assert re.match("a machine of the cluster cannot do plain/7 .*Error: .*'workers'", lacking)
     assert len(started.begun()) == len(begun)
