@@ -177,13 +177,6 @@ def test_a_folder_is_whole_or_refused(tmp_path, dataset, seconds_of_command, kil
 
 # --- studies ----------
 
-SLOW_MODULES = ("tensorflow", "keras", "jupytext")  # fake runs do without
-EMPTY_MODULE = """
-import sys
-from unittest.mock import MagicMock
-
-sys.modules[__name__] = MagicMock()
-"""
 STUDY = """
 import sys
 import time
@@ -203,10 +196,7 @@ studies.execute(Path("study.json"), runs, do, int(sys.argv[1]))
 
 @pytest.fixture(scope="module")
 def modules(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("modules")
-    for name in SLOW_MODULES:
-        (folder / f"{name}.py").write_text(EMPTY_MODULE)
-    return [str(folder)]
+    return [str(small_repository.fake_modules(tmp_path_factory.mktemp("fakes")))]
 
 
 def results(path: Path) -> dict:

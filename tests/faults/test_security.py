@@ -44,7 +44,6 @@ KEYWORDS = {"shell": False, "allow_pickle": False, "safe_mode": True}  # the onl
 
 ALLOWED = {  # (file, what): why
     ("cnnlab/parallel.py", "cloudpickle.loads"): "functions sent to this program's own processes",
-    ("tools/cluster.py", "pickle.loads"): "calls sent to this program's own workers",
     ("tools/recipes.py", "exec"): "the recipe cells of this repository's own scripts",
     ("tools/recipes.py", "compile"): "the same",
     ("tools/studies.py", ".exec_module"): "study.py of this repository",
