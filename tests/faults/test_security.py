@@ -43,7 +43,10 @@ METHODS = {"extractall", "exec_module", "enable_unsafe_deserialization", "allow_
 KEYWORDS = {"shell": False, "allow_pickle": False, "safe_mode": True}  # the only value allowed
 
 ALLOWED = {  # (file, what): why
-    ("cnnlab/parallel.py", "cloudpickle.loads"): "functions sent to this program's own processes",
+    (
+        "cnnlab/training/workers.py",
+        "cloudpickle.loads",
+    ): "functions sent to this program's own processes",
     ("tools/cluster.py", "pickle.loads"): "calls sent to this program's own workers",
     ("tools/recipes.py", "exec"): "the recipe cells of this repository's own scripts",
     ("tools/recipes.py", "compile"): "the same",
