@@ -43,7 +43,7 @@ METHODS = {"extractall", "exec_module", "enable_unsafe_deserialization", "allow_
 KEYWORDS = {"shell": False, "allow_pickle": False, "safe_mode": True}  # the only value allowed
 
 ALLOWED = {  # (file, what): why
-    ("cnnlab/parallel.py", "cloudpickle.loads"): "functions sent to this program's own processes",
+    ("cnnlab/training/workers.py", "cloudpickle.loads"): "functions sent to its own processes",
     ("tools/recipes.py", "exec"): "the recipe cells of this repository's own scripts",
     ("tools/recipes.py", "compile"): "the same",
     ("tools/studies.py", ".exec_module"): "study.py of this repository",
