@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-SHARES = (0.0, 0.03, 0.4, 0.75, 0.998)  # of a file, where it is cut
+SHARES = (0.0, 0.03, 0.4, 0.75, 0.9)  # of a file, where it is cut
 FLIPS = ((0.0, 1), (0.002, 7), (0.15, 0), (0.45, 3), (0.7, 5), (0.9, 2), (0.97, 4), (0.999, 6))
 SPECIAL = ("directory", "empty file", "text", "npy", "named pipe", "link to itself")
 CHANGE_USER = """
