@@ -342,7 +342,7 @@ PREPARE = """
     from pathlib import Path
     import numpy as np
     from PIL import Image, JpegImagePlugin, PngImagePlugin
-    from cnnlab import lines, mnist, runtime
+    from cnnlab import lines, mnist, pretrained, runtime
     from cnnlab.lines import dataset
     dataset.PER_CLASS = 1
     runtime.data_folder = lambda: Path("data")
@@ -353,6 +353,7 @@ REFUSED = """
         (mnist.load, "data/mnist.npz"), (mnist.load, "inside/mnist.npz"),
         (lines.load, "data/lines.npz"), (lines.load, "inside/lines.npz"),
         (lines.load, "inside"), (lines.load, "data/images"),
+        (pretrained.find, "data/own.keras"), (pretrained.find, "inside/own.keras"),
     ):
         try:
             read(name)
@@ -371,7 +372,8 @@ def closed(tmp_path, dataset, images):
     shutil.copytree(images, data / "images")
     files.write_npz(data / "lines.npz", dataset, lines.recipe(1, 0))
     np.savez(data / "mnist.npz", x_train=np.zeros(3))
-    for path in (data / "lines.npz", data / "mnist.npz", sorted((data / "images").iterdir())[0]):
+    (data / "own.keras").write_bytes(b"a model")
+    for path in (*data.glob("*.*"), sorted((data / "images").iterdir())[0]):
         path.chmod(0)
     shutil.copytree(images, inside)
     inside.chmod(0)
