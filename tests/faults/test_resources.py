@@ -76,8 +76,8 @@ COMMANDS = {
     "notebook": ["-m", "tools.notebooks", "run"],
     "trainings": ["-c", TRAININGS],
     "results": ["-c", RESULTS],
-    "Task-2": ["-m", "tools.notebooks", "run", "Task-2", "--smoke", "--output", "OUT"],
-    "Task-3": ["-m", "tools.notebooks", "run", "Task-3", "--smoke", "--output", "OUT"],
+    "Task-2": ["-m", "tools.notebooks", "run", "Task-2", "--smoke", "OUT"],
+    "Task-3": ["-m", "tools.notebooks", "run", "Task-3", "--smoke", "OUT"],
 }
 
 
@@ -199,8 +199,8 @@ def written(folder: Path, name: str):
         return lines.load(folder / "größe").images.tobytes()
     if name == "explain":
         return np.asarray(Image.open(folder / "größe.png")).tobytes()
-    text = (folder / "Task-1" / "Task-1.ipynb").read_bytes()
-    return text, (folder / "Task-1" / "results.json").read_bytes()
+    names = ("Task-1.ipynb", "results.json")
+    return [(folder / "run" / "Task-1" / name).read_bytes() for name in names]
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +256,7 @@ def test_it_works_all_the_same(checkout, expected, kind, name):
         ("small files", "notebook", ["File too large"]),
         ("read-only", "lines", ["größe"]),
         ("read-only", "explain", ["größe"]),
-        ("read-only", "notebook", ["Task-1 cannot be written"]),
+        ("read-only", "notebook", ["run cannot be written"]),
     ],
 )
 def test_it_says_in_a_sentence_what_is_missing(checkout, kind, name, words):
