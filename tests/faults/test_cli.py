@@ -155,17 +155,16 @@ def test_the_checks_before_tensorflow_do_not_import_it(here):
 
 LATE = {  # what only the model knows
     "unknown layer": ({"layer": "conv"}, "'conv'"),
-    "layer of nothing": ({"layer": ""}, "''"),
     "unknown layer alone": ({"layer": "conv", "image": None}, "hidden"),
-    "layer of no maps": ({"layer": "single", "head": "single"}, "'single'"),
-    "unknown head": ({"head": "color"}, "--head: no head 'color'; the model has single"),
+    "unknown head": ({"head": "color"}, "--head: no head 'color'"),
     "class out of range": ({"target": "3"}, "--target: target 3 is not a class"),
     "class far out of range": ({"target": "9" * 30}, "--target: target must be one whole number"),
     "layer without filters": ({"layer": "rows", "image": None}, "usable are "),
-}
-LATE_OF_TWO = {
-    "target of which head": ({"target": "1"}, "one, two"),
-    "layer of another head": ({"layer": "two", "head": "one"}, "--layer: layer 'two'"),
+    "which of two heads": ({"target": "1", "model": "double"}, "one, two"),
+    "layer of another head": (
+        {"layer": "two", "head": "one", "model": "double"},
+        "--layer: layer 'two'",
+    ),
 }
 
 
@@ -192,10 +191,11 @@ def models(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", [*LATE, *LATE_OF_TWO])
-def test_names_that_only_the_model_knows(name, models, here, capsys):
-    options, message = {**LATE, **LATE_OF_TWO}[name]
-    model = models / ("single.keras" if name in LATE else "double.keras")
+@pytest.mark.parametrize("kind", LATE)
+def test_names_that_only_the_model_knows(kind, models, here, capsys):
+    options, message = LATE[kind]
+    options = {"model": "single", **options}
+    model = models / f"{options.pop('model')}.keras"
     assert message in run(capsys, model=str(model), **options)
 
 

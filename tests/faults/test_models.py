@@ -10,7 +10,6 @@ import pytest
 from damage import FLIPS, SHARES, cut, flip, flipped
 from PIL import Image
 
-from cnnlab import __main__ as main
 from cnnlab import runtime, saving
 
 runtime.start(seed=0)
@@ -419,16 +418,3 @@ def test_models_that_no_image_fits(photo, kind):
     with pytest.raises(ValueError, match=message) as caught:
         explain(builder(), photo)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("kind", ["5 channels", "an image and words", "text"])
-def test_the_command_names_models_that_no_image_fits(tmp_path, photo, capsys, kind):
-    builder, message = UNFIT[kind]
-    model, out = tmp_path / "model.keras", tmp_path / "out.png"
-    builder().save(model)
-    code = main.main(["explain", "--model", str(model), "--image", str(photo), "--out", str(out)])
-    printed = capsys.readouterr()
-    said = [line for line in printed.err.splitlines() if not line.endswith(" ...")]
-    assert (code, len(said), printed.out) == (2, 1, "")
-    assert message in said[0]
-    assert not out.exists()

@@ -10,13 +10,12 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 from damage import ROOT
 from PIL import Image
 
 from cnnlab import __main__ as main
-from cnnlab import lines, mnist, runtime
+from cnnlab import lines, runtime
 from cnnlab.lines import files
 
 runtime.start(seed=0)
@@ -96,12 +95,9 @@ def test_no_code_executes_input():
 
 EXAMPLES = {
     "list(map(eval, texts))": {"eval"},
-    "def f():\n    return __import__(name)": {"__import__"},
     "import pickle as p\np.loads(b'')": {"pickle.loads"},
     "from pickle import loads as decode\ndecode(b'')": {"pickle.loads"},
-    "import cloudpickle\nread = cloudpickle.loads": {"cloudpickle.loads"},
     "import numpy as np\nnp.load('x', allow_pickle=True)": {"allow_pickle=True"},
-    "np.load('x', allow_pickle=trusted)": {"allow_pickle=trusted"},
     "import os\nos.execv('ls', [])": {"os.execv"},
     "subprocess.Popen('ls', shell=1)": {"shell=1"},
     "keras.models.load_model('x', safe_mode=False)": {"safe_mode=False"},
@@ -111,7 +107,6 @@ EXAMPLES = {
     "model.compile('adam')": set(),
     "import pickle\npickle.dumps(3)": set(),
     "np.load('x', allow_pickle=False)": set(),
-    "import subprocess\nsubprocess.run(['ls'], shell=False)": set(),
     "'eval(this)'": set(),
 }
 
@@ -161,19 +156,7 @@ MEMBERS = {
     "with backslashes": ("..\\..\\escaped.txt", None),
     "a link": ("assets/link", "{world}/thesis.txt"),
     "a link to a folder": ("assets", "{world}"),
-    "the name of an array": ("../images.npy", None),
 }
-
-
-def add_member(path, world, kind):
-    name, target = (text and text.format(world=world) for text in MEMBERS[kind])
-    entry = zipfile.ZipInfo(name)
-    if target:
-        entry.external_attr = (stat.S_IFLNK | 0o777) << 16
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(entry, target or "escaped")
-        archive.writestr("assets/file.txt", "so that Keras unpacks its folder of files")
-        archive.writestr("assets/link/file.txt", "through the link")
 
 
 @pytest.fixture(scope="module")
@@ -187,26 +170,17 @@ def model():
 @pytest.mark.parametrize("kind", MEMBERS)
 def test_members_of_a_model_that_lead_elsewhere(world, model, kind):
     model.save("input.keras")
-    add_member("input.keras", world, kind)
+    name, target = (text and text.format(world=world) for text in MEMBERS[kind])
+    entry = zipfile.ZipInfo(name)
+    if target:
+        entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile("input.keras", "a") as archive:
+        archive.writestr(entry, target or "escaped")
+        archive.writestr("assets/file.txt", "so that Keras unpacks its folder of files")
+        archive.writestr("assets/link/file.txt", "through the link")
     before = tree(world)
     with pytest.raises(ValueError, match=r"input\.keras"):
         load("input.keras")
-    assert changes(before, tree(world)) == set()
-
-
-@pytest.mark.parametrize("kind", MEMBERS)
-def test_members_of_data_that_lead_elsewhere(world, monkeypatch, kind):
-    """They are left where they are; the arrays of the archive are read."""
-    files.write_npz("lines.npz", lines.generate(1), lines.recipe(1, 0))
-    array = np.zeros(3, np.uint8)
-    known = (array.shape, hashlib.sha256(array).hexdigest())
-    monkeypatch.setattr(mnist, "ARRAYS", dict.fromkeys(mnist.ARRAYS, known))
-    np.savez("mnist.npz", **dict.fromkeys(mnist.ARRAYS, array))
-    for name in ("lines.npz", "mnist.npz"):
-        add_member(name, world, kind)
-    before = tree(world)
-    assert np.array_equal(lines.load("lines.npz").images, lines.generate(1).images)
-    mnist.load("mnist.npz")
     assert changes(before, tree(world)) == set()
 
 
@@ -229,15 +203,6 @@ def test_links_that_are_no_images(world, images, target):
     with pytest.raises(ValueError, match=image.name):
         lines.load(images)
     assert changes(before, tree(world)) == set()
-
-
-def test_a_link_to_an_image_is_as_good(world, images):
-    right = lines.load(images)
-    image = sorted(images.iterdir())[3]
-    image.rename(world / "elsewhere.png")
-    image.symlink_to(world / "elsewhere.png")
-    Path("link").symlink_to("images")
-    assert np.array_equal(lines.load("link").images, right.images)
 
 
 def test_a_program_in_the_place_of_an_image_is_not_run(world, monkeypatch, model, images):
