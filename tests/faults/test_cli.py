@@ -209,56 +209,49 @@ def test_a_model_that_tensorflow_cannot_compute(models, here, capsys):
     assert "int8.keras cannot be computed: " in run(capsys, model=str(models / "int8.keras"))
 
 
-def fail_with(error, monkeypatch, owner, name):
-    def fail(*arguments, **options):
-        raise error
-
-    monkeypatch.setattr(owner, name, fail)
-
-
-def test_too_little_memory_for_tensorflow(models, here, monkeypatch, capsys):
-    import tensorflow as tf
-
-    from cnnlab import interpret
-
-    error = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\nand so on")
-    fail_with(error, monkeypatch, interpret, "explain")
-    said = run(capsys, model=str(models / "single.keras"))
-    assert said.endswith("computed: OOM when allocating")
-
-
-@pytest.mark.parametrize(
-    "error", [OSError(28, "No space left on device", "/x/.1-2-out.png"), OSError("disk is gone")]
-)
-def test_a_disk_that_fills_up_meanwhile(error, models, here, monkeypatch, capsys):
-    def fail(self, path, **options):
-        Path(path).write_bytes(b"half")
-        raise error
-
-    monkeypatch.setattr(Figure, "savefig", fail)
-    said = run(capsys, model=str(models / "single.keras"))
-    assert "--out: out.png cannot be written: " in said and ".1-2-" not in said
-
-
-@pytest.mark.parametrize("error", [MemoryError(), MemoryError("Unable to allocate 9 TiB")])
-def test_too_little_memory_has_a_sentence(error, here, monkeypatch, capsys):
-    fail_with(error, monkeypatch, explain_command.image_files, "read")
-    assert re.search("error: .*(memory|allocate)", run(capsys))
-
-
-@pytest.mark.parametrize("step", ["read", "start", "load", "explain", "save"])
-def test_ctrl_c_is_no_traceback(step, models, here, monkeypatch, capsys):
+def fail(monkeypatch, step, error):
+    """Let one of the steps of the command raise an error; saving has half a file by then."""
     from cnnlab import interpret
     from cnnlab.interpret.model import loading
 
-    owner, name = {
-        "read": (explain_command.image_files, "read"),
-        "start": (runtime, "start"),
-        "load": (loading, "load"),
-        "explain": (interpret, "explain"),
-        "save": (Figure, "savefig"),
-    }[step]
-    fail_with(KeyboardInterrupt, monkeypatch, owner, name)
+    def raise_it(*arguments, **options):
+        if step == "savefig":
+            Path(arguments[1]).write_bytes(b"half")
+        raise error
+
+    owners = {"read": explain_command.image_files, "start": runtime, "load": loading}
+    owners |= {"explain": interpret, "savefig": Figure}
+    monkeypatch.setattr(owners[step], step, raise_it)
+
+
+def out_of_memory():
+    import tensorflow as tf
+
+    return tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\nand so on")
+
+
+@pytest.mark.parametrize(
+    ("step", "error", "words"),
+    [
+        ("read", MemoryError, "error: .*memory$"),
+        ("read", lambda: MemoryError("Unable to allocate 9 TiB"), "error: .*allocate 9 TiB$"),
+        ("explain", out_of_memory, "cannot be computed: OOM when allocating$"),
+        ("savefig", lambda: OSError("disk is gone"), "--out: out.png .*: disk is gone$"),
+        (
+            "savefig",
+            lambda: OSError(28, "No space left on device", "/x/.1-2-out.png"),
+            "--out: out.png cannot be written: No space left on device$",
+        ),
+    ],
+)
+def test_what_fails_meanwhile_has_a_sentence(step, error, words, models, here, monkeypatch, capsys):
+    fail(monkeypatch, step, error())
+    assert re.search(words, run(capsys, model=str(models / "single.keras")))
+
+
+@pytest.mark.parametrize("step", ["read", "start", "load", "explain", "savefig"])
+def test_ctrl_c_is_no_traceback(step, models, here, monkeypatch, capsys):
+    fail(monkeypatch, step, KeyboardInterrupt)
     before = os.listdir()
     assert main.main(explain(model=str(models / "single.keras"))) == 130
     assert all(line.endswith(" ...") for line in capsys.readouterr().err.splitlines())
