@@ -982,11 +982,11 @@ out.figure(plots.factor_effects(mnist_rows, "MNIST: one change at a time"), "swe
 # difference (Student's t over three seeds, so it is wide).
 #
 # **Reading.** Two changes differ from the base by more than the interval of their difference:
-# exponential decay and focal loss hurt. Strides in place of pooling and dropout of one half just
+# exponential decay and, only just, focal loss hurt. Strides in place of pooling and dropout of one half just
 # miss it, and hurt with every seed. Average pooling is the best of all in the mean, and better than
 # max pooling with each seed, without leaving the interval either. Everything else cannot be told
 # from the base: its own error goes from 2.7 to 3.6 % with the seed, which is more than most changes
-# do. The seed that this notebook trains shows how one is misled: by it alone RMSprop helps by 0.7
+# do. The seed that this notebook trains shows how one is misled: by it alone RMSprop helps by 1.1
 # points; with the two others it is as good as Adam, and 1.2 points worse. What hurts has a common
 # cause, we think: 252 steps are few, and whatever slows learning (small late steps, dropped units)
 # shows as a worse result. A conclusion about regularization would need longer runs.
@@ -1287,8 +1287,8 @@ table([row | {"parameters": f"{quick.count_params():,}", "steps": quick_steps}])
 #
 # One network trained once proves little. `study.py` repeats the recipes above with several seeds,
 # for digits on the official split. Those runs train on all 60,000 images and are tested once, after
-# the last epoch. The times are of one core, while another network trains on a second, on a machine
-# that at times did more; the quick network had two for itself. The interval of the mean (Student's
+# the last epoch. The times are of one core of an Intel Xeon, while another network trains on a
+# second, and at times the machine did more; the quick network had two for itself. The interval of the mean (Student's
 # t over the seeds) says how far other seeds may lead; the interval of the errors (Wilson, at their
 # median) is for the error of one such network on all images of this kind, of which the test set is
 # a sample.

@@ -285,8 +285,8 @@ show(draw_activations("final, lines"), "activations-final-lines")
 show(draw_activations("four heads, lines"), "activations-four-heads")
 
 # %% [markdown]
-# *Figure: the four-headed network. In the middle layer channel 7 answers to lines near 30°, channel
-# 8 most to steep ones.*
+# *Figure: the four-headed network. In the middle layer channel 7 answers to lines at 15° and 30°,
+# channel 8 most to steep ones.*
 #
 # **Reading.** First layers copy the image, taken apart into edges; in later ones a channel answers
 # to some images and not to others. What they know is measured next. No channel of any network is
@@ -337,8 +337,8 @@ table(
 # **Reading.** *First layers* already hold color and width, which even the mean brightness of the
 # three color channels tells, and length, which it does not: 76.85 % on the image, 96.05–100.00 %
 # after one layer. *Middle layers* work out what needs several places at once: in our networks the
-# angle rises from 79–87 % after the first layer (13.1 % on the image, 8.3 % is chance) to 91–96 %.
-# *Last layers* finish: 99.8 % for the angle in the 96-way network, 98.5 % in the four-headed one,
+# angle rises from 79–88 % after the first layer (13.1 % on the image, 8.3 % is chance) to 93–96 %.
+# *Last layers* finish: 99.8 % for the angle in the 96-way network, 98.75 % in the four-headed one,
 # whose dense layer does the rest; for digits 99.65 %, from 63.45 % in the first layer. Part 1's
 # single wide convolution leaves 9.35 % of the digits and 5.2 % of the angles unread by this
 # measure: presumably its dense layer of 1,024 units, which looks at every place by itself, does
@@ -457,7 +457,7 @@ show(draw_filters("four heads, lines"), "filters-four-heads")
 
 # %% [markdown]
 # *Figure: the four-headed network, a tenth of whose training lines had other colors. Filters of the
-# first layer look for white, or for one color; in later layers nearly all stripes are white, and
+# first layer look for white, or for a color or two; in later layers nearly all stripes are white, and
 # green is rare: the network asks about direction in any color.*
 #
 # Almost no picture looks like a line on black. A filter's response is a mean over all places, so a
@@ -609,8 +609,8 @@ show(draw_chosen("four heads, lines"), "heatmaps-four-heads")
 #
 # **Reading.** The heads look at different things. *Angle* looks along the line. *Length* does two
 # things: "long" is said by the line, "short" by the empty ground away from it. *Color*: the maps of
-# "red" are strong and spread over the ground, those of "blue" weak, and some are empty. *Width* has
-# weak maps, mostly at the line.
+# "red" are strong and spread over the ground, those of "blue" are weak. *Width* has weak maps,
+# mostly at the line, the weakest for "thin".
 #
 # ### Where it fails: lines of another program
 #
@@ -644,7 +644,7 @@ figure = draw_heatmaps("four heads, lines", pillow_images[some], true_titles("li
 show(figure, "heatmaps-pillow")
 
 # %% [markdown]
-# *Figure: six of the misread lines, drawn by Pillow.* The angle's heat lies on the line or on one
+# *Figure: six of the misread lines, drawn by Pillow.* The angle's heat lies on the line or near one
 # of its ends, as before; *why* such a line is misread, the maps do not say.
 
 
@@ -717,8 +717,7 @@ show_chart(check_plots.cascade({head: four[head] for head in lines.HEADS}), "ran
 #
 # **Reading.** In the table, each pair is the rank correlation with and without sign, the mean of
 # three draws. With its sign it falls to 0.16 or less once the head is random, in all networks.
-# Single draws differ widely for length and color: a random head with two answers may keep or turn
-# the sign. Without sign some outlines stay: 0.63 and 0.42 for Part 1's networks and 0.53 for the
+# Single draws differ widely for length: a random head with two answers may keep or turn the sign. Without sign some outlines stay: 0.63 and 0.42 for Part 1's networks and 0.53 for the
 # final one for lines, where different images have 0.31, 0.00 and 0.13. When all is random, 0.14 is
 # left of the last, but 0.40 and 0.37 of Part 1's: their maps follow the weights only in part. (The
 # last column only asks whether the larger of the two falls below 0.5, the dotted limit in the
@@ -778,7 +777,7 @@ show_chart(check_plots.curves(inserted), "insertion")
 # **Reading.** For all four heads the maps beat both controls, except color in insertion, where a
 # few random pixels of the line tell the color just as well. With the hottest 20 % of the pixels
 # gone, the angle is at chance. A black image already is "short" to this network, and it leans to
-# "thin" (73.3 %) and "red" (60.9 %): "short" needs nothing on the image that speaks for it, the
+# "thin" (67.5 %) and "red" (73.6 %): "short" needs nothing on the image that speaks for it, the
 # other two little.
 #
 # ### Which method is the most faithful?
@@ -841,7 +840,7 @@ table([{"at": "bare convolution"} | count(bare), {"at": "rectifier"} | count(rec
 # place, bars are 95 % intervals over the images.*
 #
 # **Reading.** At the rectifier the maps are better than misplaced ones on the mean in all 48
-# comparisons, and beyond the interval in 45; at the bare convolution in 43 and 39. It helps Part
+# comparisons, and beyond the interval in 45; at the bare convolution in 45 and 39. It helps Part
 # 1's networks, where Grad-CAM fails for digits at the convolution with nearly half of its maps
 # empty. For ours it changes little for Grad-CAM and LayerCAM, which do better at the convolution
 # for color, and in deletion for width. Grad-CAM++ at the convolution is the best map for Part 1's
@@ -952,15 +951,16 @@ results["pointing game by answer"] = [
 table([in_percent(row) for row in results["pointing game by answer"]])
 
 # %% [markdown]
-# **Reading.** The hottest pixel lies on the line 3.4 to 12.4 times as often as chance, the heat 2.4
+# **Reading.** The hottest pixel lies on the line 4.2 to 12.4 times as often as chance, the heat 2.7
 # to 5.1 times; most of it lies beside the line. Placing the heat where the cells look takes Part
-# 1's hottest pixels from 36.2 % to 60.0 %. For the 4 × 4 maps it moves them by −8 to +3 points, and
-# slightly less heat is on the line in three of five rows, as much in two. At the rectifier more
-# hottest pixels lie on the line, except for width and color, where far fewer do.
+# 1's hottest pixels from 36.2 % to 60.0 %. For the 4 × 4 maps it moves them by −5 to +4 points, and
+# slightly less heat is on the line in four of five rows, slightly more for width. At the rectifier
+# more hottest pixels lie on the line, except for width, where fewer do, and color, where far fewer
+# do.
 #
-# By answer, "long" has its hottest pixel on the line for 41.4 % of the lines, "short" for none: it
-# is told by the ground, as the black image showed. In the same way only 8.5 % of the heat of "red",
-# to which a black image leans, lies on the line, 15.9 % of that of "blue". A test that expects
+# By answer, "long" has its hottest pixel on the line for 42.1 % of the lines, "short" for none: it
+# is told by the ground, as the black image showed. In the same way only 9.6 % of the heat of "red",
+# to which a black image leans, lies on the line, 16.3 % of that of "blue". A test that expects
 # heat on the line takes such maps for mistakes.
 #
 # ## 6 · One door
@@ -993,7 +993,7 @@ show(found.figure, "explain")
 #   filters, 91 % from Part 1's 7 × 7 (section 2).
 # * **Middle layers** put strokes together. For digits the probe climbs from 63 % to 97 % in three
 #   layers, and the filters' pictures bend.
-# * **Last layers** hold the answer: probes reach 99.65 % for digits and 98.5–99.8 % for the angle.
+# * **Last layers** hold the answer: probes reach 99.65 % for digits and 98.75–99.8 % for the angle.
 # * **The heads of the four-headed network look at different places.** Angle at the line; "long" at
 #   the line, "short" at the ground away from it; "red" has strong, wide heat, "blue" weak heat.
 # * **Heatmaps must be asked back.** They depend on the weights, Part 1's only in part, and most
