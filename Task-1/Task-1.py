@@ -504,11 +504,11 @@ def train_variation(dataset, classes, setting, seed):
     steps = SWEEP_EPOCHS * int(np.ceil(len(chosen) / BATCH_SIZE))
     network.compile(varied_optimizer(setting, steps), varied_loss(setting["loss"]))
     network.optimizer.build(network.trainable_variables)
-    answers = one_hot(train, classes)
-    served = batches(train.images, answers, BATCH_SIZE, seed)
+    targets = one_hot(train, classes)
+    served = batches(train.images, targets, BATCH_SIZE, seed)
     network.fit(served, shuffle=False, epochs=SWEEP_EPOCHS, verbose=0)
-    answered = predict(network, dataset.validation.images)
-    return float(np.mean(answered != dataset.validation.labels))
+    predicted = predict(network, dataset.validation.images)
+    return float(np.mean(predicted != dataset.validation.labels))
 
 
 # %% tags=["recipe"]

@@ -307,10 +307,10 @@ def learned_weights(trainer):
     """The weights that were learned, as an entry of a history; nothing for fixed weights."""
     if not isinstance(trainer, LearnedWeights):
         return {}
-    found = {
+    weights = {
         name: float(np.exp(-ops.convert_to_numpy(s))) for name, s in trainer.log_variance.items()
     }
-    return {"learned weights": found}
+    return {"learned weights": weights}
 
 
 # %% [markdown]
@@ -333,8 +333,8 @@ class HeadWatch(keras.callbacks.Callback):
         self.steps += 1
         if self.steps % STEPS_BETWEEN_CHECKS == 0:
             self.epochs.append(self.steps / self.params["steps"])
-            decided = heads.to_labels(heads.probabilities(self.model, self.part.images))
-            for name, labels in decided.items():
+            predicted = heads.to_labels(heads.probabilities(self.model, self.part.images))
+            for name, labels in predicted.items():
                 true = self.part.labels[:, lines.HEADS.index(name)]
                 self.accuracies.setdefault(name, []).append(metrics.accuracy(true, labels))
 
@@ -408,10 +408,10 @@ results["first passed"] = watch.first_passed()
 # %% tags=["recipe"]
 def errors_by_head(network, part):
     """The number of errors of each head of a network, and "joint" if it has all four."""
-    decided = heads.to_labels(heads.probabilities(network, part.images))
+    predicted = heads.to_labels(heads.probabilities(network, part.images))
     wrong = {
-        name: answers != part.labels[:, lines.HEADS.index(name)]
-        for name, answers in decided.items()
+        name: labels != part.labels[:, lines.HEADS.index(name)]
+        for name, labels in predicted.items()
     }
     if len(wrong) == len(lines.HEADS):
         wrong["joint"] = np.any(list(wrong.values()), axis=0)
