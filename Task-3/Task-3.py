@@ -69,7 +69,7 @@ from cnnlab.interpret.model import graph, loading
 from cnnlab.interpret.model.network import inspect_model
 from cnnlab.lines import other_programs
 from cnnlab.notebook import percent, table
-from cnnlab.saving import save_figure, save_small
+from cnnlab.saving import save_figure
 from cnnlab.training import heads
 
 # %% tags=["parameters"]
@@ -100,14 +100,15 @@ table(
 # %%
 def show(figure, name):
     """Save a figure as a small PNG and return it to look at."""
-    path = save_small(figure, out.folder / "figures" / f"{name}.png")
+    path = save_figure(figure, out.folder / "figures" / f"{name}.png", small=True)
     plt.close(figure)
     return Image(path)
 
 
 def show_chart(figure, name):
     """The same for a chart, which is also saved as vectors, for the report."""
-    save_figure(figure, out.folder / "figures" / f"{name}.svg")
+    with plt.rc_context({"svg.hashsalt": name}):  # no two charts call their parts the same
+        save_figure(figure, out.folder / "figures" / f"{name}.svg")
     return show(figure, name)
 
 
@@ -317,7 +318,7 @@ with stopwatch.measure("linear probes"):
     }
 results["linear probes"] = probed
 colors = {"digit": "black"} | plots.HEAD_COLORS
-show_chart(check_plots.draw(probed, colors), "linear-probes")
+show_chart(check_plots.probes(probed, colors), "linear-probes")
 
 # %% [markdown]
 # *Figure: errors of linear probes on the image and on each rectified layer, log scale; no error
@@ -348,24 +349,24 @@ table(
 #
 # **Question.** What would each filter like to see?
 #
-# From a blank image, the pixels climb along the gradient of one filter's response (Erhan et al.,
+# From a blank image, the pixels ascend along the gradient of one filter's response (Erhan et al.,
 # 2009). The response is the mean over places of what enters the rectifier, so that a filter whose
 # rectifier is shut still has a gradient; what is below 0 counts a hundredth, or else a filter would
 # rather raise all places a little than some of them much. In each step the image is shifted by up
 # to a pixel and neighboring pixels share a part of their gradient (after Olah et al., 2017),
-# against checkerboards and noise. All filters of a layer climb at once:
+# against checkerboards and noise. All filters of a layer ascend at once:
 
 # %%
-Code(inspect.getsource(ascent.climber), language="python")
+Code(inspect.getsource(ascent.compile_ascent), language="python")
 
 
 # %%
 def ascend(name):
     """{layer: FilterImages} of every convolution of a network, all its filters."""
-    images = test_images[name][:COMPARED]
-    layers = inspect_model(models[name]).convolutions()
+    images, how = test_images[name][:COMPARED], ascent.Ascent(steps=STEPS)
     return {
-        layer: maximize_filters(models[name], layer, images=images, steps=STEPS) for layer in layers
+        layer: maximize_filters(models[name], layer, images=images, ascent=how)
+        for layer in inspect_model(models[name]).convolutions()
     }
 
 
@@ -553,7 +554,7 @@ show(draw_chosen("Part 1, MNIST", rectifier), "heatmaps-part1-mnist-rectified")
 
 # %% [markdown]
 # *Figure: the same images at the rectifier. Heat lies on edges and on strokes' ends, and also
-# beside the digit.*
+# next to the digit.*
 
 
 # %%
@@ -665,9 +666,9 @@ Code(inspect.getsource(_cascade), language="python")
 # %%
 def cascades(name, draws=3):
     """{head: Cascade} of a network."""
-    images = test_images[name][:CHECKED]
+    images, shuffling = test_images[name][:CHECKED], checks.Shuffling(draws)
     return {
-        head: checks.randomization(models[name], images, head, draws=draws)
+        head: checks.randomization(models[name], images, head, shuffling=shuffling)
         for head in inspect_model(models[name]).heads
     }
 
@@ -744,8 +745,9 @@ with stopwatch.measure("deletion and insertion"):
 for kind, found in {"deletion": deleted, "insertion": inserted}.items():
     results[kind] = {
         head: {
-            name: np.nanmean(getattr(curves, name), axis=0)
-            for name in ("curves", "random", "moved")
+            "curves": np.nanmean(curves.curves, axis=0),
+            "random": np.nanmean(curves.random, axis=0),
+            "moved": np.nanmean(curves.displaced, axis=0),
         }
         | {"fractions": curves.fractions, "gain": curves.gain()}
         for head, curves in found.items()
@@ -784,17 +786,22 @@ show_chart(check_plots.curves(inserted), "insertion")
 # ### Which method is the most faithful?
 #
 # Grad-CAM, Grad-CAM++ and LayerCAM, each at the last convolution and at the rectifier that follows
-# it. The figures are the areas between the curve of the map and that of the moved maps; above 0 the
-# map is better. The last row of each is no explanation at all: *contrast* takes the brightest
+# it. The figures are the areas between the curve of the map and that of the displaced maps; above 0
+# the map is better. The last row of each is no explanation at all: *contrast* takes the brightest
 # pixels first, knowing nothing of the network.
 
 
 # %%
 def compare(name):
     """{head: rows of `checks.compare_methods`}, at the last convolution and at its rectifier."""
-    images, layers = test_images[name][:CHECKED], (None, rectified(name)[-1])
+    images, masking = test_images[name][:CHECKED], checks.Masking(steps=10, repeats=2)
+    methods = [
+        gradcam.GradCam(layer, method)
+        for layer in (None, rectified(name)[-1])
+        for method in gradcam.METHODS
+    ]
     return {
-        head: checks.compare_methods(models[name], images, head, layers=layers, steps=10, repeats=2)
+        head: checks.compare_methods(models[name], images, head, None, methods, masking)
         for head in inspect_model(models[name]).heads
     }
 
@@ -820,7 +827,7 @@ show_chart(check_plots.gains(titles, bare), "faithfulness")
 
 # %%
 def count(layers):
-    """How often the maps at some layers beat the moved map: on the mean, and with certainty."""
+    """How often the maps at some layers beat the displaced map: on the mean, and with certainty."""
     gains = [
         row[f"{kind}_gain"]
         for rows in titles.values()
@@ -953,7 +960,7 @@ table([in_percent(row) for row in results["pointing game by answer"]])
 
 # %% [markdown]
 # **Reading.** The hottest pixel lies on the line 3.4 to 12.4 times as often as chance, the heat 2.4
-# to 5.1 times; most of it lies beside the line. Placing the heat where the cells look takes Part
+# to 5.1 times; most of it lies next to the line. Placing the heat where the cells look takes Part
 # 1's hottest pixels from 36.2 % to 60.0 %. For the 4 × 4 maps it moves them by −8 to +3 points, and
 # slightly less heat is on the line in three of five rows, as much in two. At the rectifier more
 # hottest pixels lie on the line, except for width and color, where far fewer do.

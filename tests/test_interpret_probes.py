@@ -81,7 +81,7 @@ def test_dead_channels_are_dead_for_all_images_not_for_one(model):
 
 def test_the_figure_has_a_panel_for_each_network():
     rows = {"image": {"angle": 0.1}, "a": {"angle": 0.9}, "b": {"angle": 1.0}}
-    figure = check_plots.draw({"one": rows, "two": rows}, {"angle": "black"})
+    figure = check_plots.probes({"one": rows, "two": rows}, {"angle": "black"})
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["one", "two"]
     (curve,) = figure.axes[0].lines
     np.testing.assert_allclose(curve.get_ydata(), [90, 10, check_plots.FLOOR])

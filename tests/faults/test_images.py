@@ -18,6 +18,7 @@ from keras import layers
 from PIL import Image, ImageOps, features
 
 from cnnlab import image_files, interpret
+from cnnlab.interpret.ascent import Ascent
 from cnnlab.interpret.model.images import OPEN_MOST, picture_of, prepare
 from cnnlab.interpret.model.network import inspect_model
 
@@ -407,7 +408,7 @@ def test_ranges_that_float32_cannot_use(ends, color):
     with pytest.raises(ValueError, match="value_range must be two numbers, low < high"):
         interpret.explain(color, GOOD, value_range=ends)
     with pytest.raises(ValueError, match="value_range must be two numbers, low < high"):
-        interpret.maximize_filters(color, "maps", steps=1, value_range=ends)
+        interpret.maximize_filters(color, "maps", value_range=ends)
 
 
 @pytest.mark.parametrize("shape", [(8, 6, 2), (8, 6, 5), (0, 6, 3)])
@@ -490,7 +491,7 @@ def test_an_image_too_small_for_a_model_of_any_size(side):
         with pytest.raises(ValueError, match=message):
             technique(model, np.zeros((side, side), np.uint8))
     with pytest.raises(ValueError, match=message):
-        interpret.maximize_filters(model, "early", steps=1, size=(side, side))
+        interpret.maximize_filters(model, "early", ascent=Ascent(size=(side, side)))
 
 
 def test_bands_change_nothing(color, monkeypatch):

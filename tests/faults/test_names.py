@@ -10,11 +10,14 @@ from keras import layers
 from cnnlab import interpret
 from cnnlab.interpret import checks
 from cnnlab.interpret.activations import dead_channels
+from cnnlab.interpret.ascent import Ascent
 from cnnlab.interpret.checks.probes import linear_probes
 from cnnlab.interpret.filters import first_layer_weights
+from cnnlab.interpret.gradcam import GradCam
 
 IMAGES = np.random.default_rng(0).random((2, 8, 8, 1)).astype(np.float32)
 HEAT = IMAGES[..., 0]
+ONE_STEP = Ascent(steps=1)
 
 
 @pytest.fixture(autouse=True)
@@ -57,15 +60,19 @@ TAKE_A_LAYER = {
     "explain a layer alone": lambda model, layer: interpret.explain(model, layer=layer),
     "grad_cam": lambda model, layer: interpret.grad_cam(model, IMAGES, "kind", layer=layer),
     "activations": lambda model, layer: interpret.activations(model, IMAGES, [layer]),
-    "maximize_filters": lambda model, layer: interpret.maximize_filters(model, layer, steps=1),
+    "maximize_filters": lambda model, layer: interpret.maximize_filters(
+        model, layer, ascent=ONE_STEP
+    ),
     "first_layer_weights": first_layer_weights,
     "dead_channels": lambda model, layer: dead_channels(model, IMAGES, [layer]),
     "linear_probes": lambda model, layer: linear_probes(
         model, IMAGES, {"kind": np.array([0, 1])}, [layer]
     ),
-    "randomization": lambda model, layer: checks.randomization(model, IMAGES, "kind", layer=layer),
+    "randomization": lambda model, layer: checks.randomization(
+        model, IMAGES, "kind", method=GradCam(layer)
+    ),
     "compare_methods": lambda model, layer: checks.compare_methods(
-        model, IMAGES, "kind", layers=[layer]
+        model, IMAGES, "kind", methods=GradCam(layer)
     ),
 }
 
@@ -134,10 +141,10 @@ def test_a_layer_that_is_no_convolution(layer, model):
 )
 def test_no_filter(filters, model):
     if filters is None:
-        assert len(interpret.maximize_filters(model, "left", filters, steps=1).images) == 2
+        assert len(interpret.maximize_filters(model, "left", filters, ascent=ONE_STEP).images) == 2
         return
     with pytest.raises(ValueError) as caught:
-        interpret.maximize_filters(model, "left", filters, steps=1)
+        interpret.maximize_filters(model, "left", filters, ascent=ONE_STEP)
     assert f"filters of 'left' are 0..1, not {filters!r}" in str(caught.value)
 
 
@@ -146,7 +153,9 @@ def test_no_filter(filters, model):
 TAKE_A_HEAD = {
     "explain": lambda model, **head: interpret.explain(model, IMAGES[0], **head),
     "grad_cam": lambda model, **head: interpret.grad_cam(model, IMAGES, **head),
-    "randomization": lambda model, **head: checks.randomization(model, IMAGES, **head, draws=1),
+    "randomization": lambda model, **head: checks.randomization(
+        model, IMAGES, **head, shuffling=checks.Shuffling(draws=1)
+    ),
     "deletion": lambda model, **head: checks.deletion(model, IMAGES, HEAT, **head),
     "insertion": lambda model, **head: checks.insertion(model, IMAGES, HEAT, **head),
     "compare_methods": lambda model, **head: checks.compare_methods(model, IMAGES, **head),
@@ -206,28 +215,25 @@ NO_METHODS = ["gradcam", "Grad-CAM", "", "grad-cam ", 0, True, None, b"layercam"
 @pytest.mark.parametrize("method", NO_METHODS, ids=name_of)
 @pytest.mark.parametrize("function", ["explain", "grad_cam", "randomization", "compare_methods"])
 def test_no_method(function, method, model):
-    options = {"methods": [method]} if function == "compare_methods" else {"method": method}
+    options = {"methods": (method,)} if function == "compare_methods" else {"method": method}
     with pytest.raises(ValueError) as caught:
         TAKE_A_HEAD[function](model, head="kind", **options)
     assert f"no method {method!r}; there are grad-cam, grad-cam++, layercam" in str(caught.value)
 
 
-def test_one_method_and_one_layer_need_no_list(model):
-    options = {"steps": 2, "repeats": 1}
-    rows = checks.compare_methods(
-        model, IMAGES, "kind", methods="layercam", layers="left", **options
-    )
-    assert [row["method"] for row in rows] == ["layercam", "contrast"]
-    for wrong, message in (({"methods": "cam"}, "no method 'cam'"), ({"layers": "a"}, "layer 'a'")):
-        with pytest.raises(ValueError, match=message):
-            checks.compare_methods(model, IMAGES, "kind", **wrong)
+def test_one_method_needs_no_list(model):
+    masking = checks.Masking(steps=2, repeats=1)
+    for method in ("layercam", GradCam("left", "layercam")):
+        rows = checks.compare_methods(model, IMAGES, "kind", methods=method, masking=masking)
+        assert [row["method"] for row in rows] == ["layercam", "contrast"]
+    with pytest.raises(ValueError, match="no method 'cam'"):
+        checks.compare_methods(model, IMAGES, "kind", methods="cam")
 
 
 @pytest.mark.parametrize("controls", ["shuffled", ["random", "x"], 5, None, [[]], b"moved"])
-@pytest.mark.parametrize("check", [checks.deletion, checks.insertion])
-def test_no_control(check, controls, model):
-    with pytest.raises(ValueError, match="no control .*; there are random, moved"):
-        check(model, IMAGES, HEAT, "kind", controls=controls)
+def test_no_control(controls):
+    with pytest.raises(ValueError, match="no control .*; there are random, displaced"):
+        checks.Masking(controls=controls)
 
 
 NO_RANGES = [(1, 0), (0, 0), (0,), (0, 1, 2), 1, "01", (0, np.nan), (0, np.inf), (0, 1j), {}, "x"]
@@ -252,7 +258,7 @@ def test_no_range(layer_alone, value_range, model):
     assert "value_range must be two numbers, low < high" in str(caught.value)
     assert f"not {value_range!r}" in str(caught.value)
     with pytest.raises(ValueError, match="value_range must be two numbers, low < high"):
-        interpret.maximize_filters(model, "left", steps=1, value_range=value_range)
+        interpret.maximize_filters(model, "left", value_range=value_range, ascent=ONE_STEP)
 
 
 @pytest.mark.parametrize(
