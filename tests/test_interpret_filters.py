@@ -166,12 +166,6 @@ def test_a_shifted_image_gives_the_gradient_of_the_places_it_came_from(shared):
     assert len(drawn) == 4 and len(set(drawn)) > 2  # one for each seed, and not the same
 
 
-def test_the_first_image_is_gray_with_the_noise_of_its_seed():
-    first, again, other = map(first_image, (0, 0, 1))
-    assert np.array_equal(first, again) and not np.allclose(first, other)
-    assert 0.05 < np.abs(first - 0.5).max() <= 0.1 and first.dtype == "float32"
-
-
 @pytest.mark.parametrize("smoothness", [0, 0.25, 1])
 def test_no_setting_ends_below_the_blank_image(shared, smoothness):
     how = {"smoothness": smoothness, "jitter": 3, "step_size": 3, "steps": 9}
@@ -234,8 +228,6 @@ def test_a_convolution_that_others_read_too_is_taken_as_it_is():
     [
         (layers.LeakyReLU(name="a"), True, "enters a"),
         (layers.ReLU(negative_slope=0.1, name="a"), True, "enters a"),
-        (layers.PReLU(name="a"), True, "enters a"),
-        (layers.Activation("gelu", name="a"), True, "enters a"),
         (layers.Activation("tanh", name="a"), False, "enters a"),
         (layers.Activation("linear", name="a"), False, "conv gives"),
         (layers.MaxPooling2D(1, name="a"), False, "conv gives"),
@@ -394,14 +386,6 @@ def test_a_model_of_open_size_needs_one():
         ascend_straight(model, "conv")
     assert np.array_equal(ascend_straight(model, "conv", size=(3, 3)).images[..., 0], SIGNS > 0)
     assert ascend_straight(model, "conv", size=(4, 6), steps=1).images.shape == (2, 4, 6, 1)
-
-
-def test_an_input_of_bytes():
-    model = sequential(layers.Rescaling(1 / 255), layers.Conv2D(2, 3, name="conv"), dtype="uint8")
-    model = with_weights(model, "conv", SIGNS)
-    found = ascend_straight(model, "conv", images=np.full((2, 3, 3, 1), 255, "uint8"))
-    assert np.array_equal(found.images[..., 0], SIGNS > 0) and found.value_range == (0, 255)
-    assert np.allclose(found.best_response, SIGNS.sum(axis=(1, 2)), atol=1e-5)
 
 
 def test_mixed_precision():

@@ -59,10 +59,9 @@ def test_a_probe_cannot_use_position(model):
     assert found["rectifier"]["left"] <= 0.7
 
 
-@pytest.mark.parametrize("count", [3, 79])
-def test_labels_must_match(model, count):
-    with pytest.raises(ValueError, match=f"{count} labels of 'x' for 80 images"):
-        probes.linear_probes(model, images(), {"x": np.zeros(count, int)})
+def test_labels_must_match(model):
+    with pytest.raises(ValueError, match="79 labels of 'x' for 80 images"):
+        probes.linear_probes(model, images(), {"x": np.zeros(79, int)})
 
 
 def test_dead_channels_are_dead_for_all_images_not_for_one(model):

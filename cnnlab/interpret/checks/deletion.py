@@ -74,7 +74,8 @@ def deletion(model, images, heatmaps, head=None, target=None, masking=DEFAULT_MA
         images: what the model's own input needs, one or many.
         heatmaps: `Heatmaps` of these images, or numbers (n, height, width) >= 0. Pixels of the same
             heat go in an order that is drawn once for all images.
-        head, target: as in `grad_cam`, for an array; `Heatmaps` know their own.
+        head, target: as in `grad_cam`, for an array, which needs a target; `Heatmaps` know their
+            own.
         masking: `Masking`: the number of steps, what a missing pixel becomes, the controls.
 
     Returns:
@@ -83,7 +84,7 @@ def deletion(model, images, heatmaps, head=None, target=None, masking=DEFAULT_MA
     Raises:
         TypeError: `model` is not a Keras model.
         ValueError: heatmaps of another number or size, or negative; a head or target besides
-            `Heatmaps`; and as `grad_cam`.
+            `Heatmaps`, or no target for an array; and as `grad_cam`.
     """
     return _curves("deletion", model, images, heatmaps, (head, target), masking)
 

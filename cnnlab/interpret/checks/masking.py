@@ -56,7 +56,8 @@ def explained(network, images, heatmaps, head, target):
     """Return the head and the (n,) targets: of `Heatmaps` their own, else what is asked for.
 
     Raises:
-        ValueError: `Heatmaps` with another head or with targets; an unknown head or wrong targets.
+        ValueError: `Heatmaps` with another head or with targets; an unknown head, or wrong targets
+            or none.
     """
     if isinstance(heatmaps, Heatmaps):
         if head not in (None, heatmaps.head) or target is not None:
@@ -66,20 +67,9 @@ def explained(network, images, heatmaps, head, target):
             )
         head, target = heatmaps.head, heatmaps.targets
     head = scores.find_head(network.heads, head)
-    targets = scores.check_targets(head, target, len(images))
-    if targets is not None:
-        return head, targets
-    predict = network.function(("predict", head.name), lambda: _compile_prediction(network, head))
-    parts = [predict(images[start : start + ROWS]) for start in range(0, len(images), ROWS)]
-    return head, np.concatenate(parts)
-
-
-def _compile_prediction(network, head):
-    @tf.function(input_signature=[network.signature()])
-    def predict(images):
-        return scores.answers(head, scores.logits(network.graph, head, images))
-
-    return predict
+    if target is None:
+        raise ValueError(f"which class of head {head.name!r} is explained? give the target")
+    return head, scores.check_targets(head, target, len(images))
 
 
 def measure(network, head, pair, ranks, counts, targets):
