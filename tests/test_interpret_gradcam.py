@@ -106,19 +106,6 @@ def test_a_ramp_by_hand(method, target, expected):
     assert (found.note, found.method, *found.targets) == (("",), method, target)
 
 
-def test_methods_layers_and_heads_of_one_model_are_kept_apart():
-    model = two_heads()
-    results = [
-        grad_cam(model, some_images(), head, 0, layer, method).raw
-        for head in ("answer", "more")
-        for layer in ("conv", SMALL.layers[1].name)
-        for method in METHODS
-    ]
-    for number, one in enumerate(results):
-        for other in results[number + 1 :]:
-            assert one.shape != other.shape or np.abs(one - other).max() > 1e-4
-
-
 # --- by finite differences
 
 
@@ -183,14 +170,6 @@ def test_raw_sums_by_finite_differences(method):
 # --- tf-keras-vis 0.8.7, on a copy that ends linearly, as it needs
 
 
-def functional():
-    image = keras.Input((SIZE, SIZE, 3))
-    start = layers.Conv2D(4, 3, padding="same", activation="relu")(image)
-    onward = layers.Conv2D(4, 3, padding="same", activation="relu", name="conv")(start)
-    pooled = layers.GlobalAveragePooling2D()(layers.Add()([start, onward]))
-    return with_random_weights(keras.Model(image, layers.Dense(3, "softmax")(pooled)))
-
-
 def linear_copy(model):
     copied = keras.models.clone_model(model)
     copied.set_weights(model.get_weights())
@@ -198,9 +177,8 @@ def linear_copy(model):
     return copied
 
 
-@pytest.mark.parametrize("builder", [small, functional])
-def test_grad_cam_as_by_tf_keras_vis(builder):
-    model, images, targets = builder(), some_images(), [0, 1, 2, 1]
+def test_grad_cam_as_by_tf_keras_vis():
+    model, images, targets = small(), some_images(), [0, 1, 2, 1]
     expected = Gradcam(linear_copy(model))(
         CategoricalScore(targets), images, "conv", expand_cam=False, normalize_cam=False
     )
@@ -251,21 +229,6 @@ def test_a_target_is_the_class_itself_for_each_image():
     np.testing.assert_array_equal(mixed.targets, [2, 0, 1, 2])
     answers = np.asarray(model(some_images())).argmax(axis=1)
     np.testing.assert_array_equal(grad_cam(model, some_images()).targets, answers)
-
-
-def test_heads_are_found_by_name_whatever_their_order():
-    image = keras.Input((SIZE, SIZE, 3))
-    row = layers.Flatten()(layers.Conv2D(4, 3, activation="relu", name="conv")(image))
-    heads = {name: layers.Dense(2, "softmax")(row) for name in ("zebra", "ant", "cat")}
-    model = with_random_weights(keras.Model(image, heads))
-    images = some_images()
-    for name in heads:
-        alone = keras.Model(image, heads[name])
-        found = grad_cam(model, images, name, target=1)
-        assert found.head == name
-        np.testing.assert_allclose(
-            found.raw, grad_cam(alone, images, target=1).raw, 1e-5, 1e-6, err_msg=name
-        )
 
 
 def test_maps_are_as_large_as_images_that_are_not_square():

@@ -1,4 +1,4 @@
-"""Filters: the picture that each filter of a layer answers to most, by gradient ascent on pixels.
+"""Filters: the picture that each filter of a layer responds to most, by gradient ascent on pixels.
 
 Activation maximization (Erhan et al., 2009), with two ideas of feature visualization (Olah et al.,
 2017) against checkerboards and noise: the image is shifted a little in each step, and neighboring
