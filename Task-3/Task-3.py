@@ -69,7 +69,7 @@ from cnnlab.interpret.model import graph, loading
 from cnnlab.interpret.model.network import inspect_model
 from cnnlab.lines import other_programs
 from cnnlab.notebook import percent, table
-from cnnlab.saving import save_figure, save_small
+from cnnlab.saving import save_figure
 from cnnlab.training import heads
 
 # %% tags=["parameters"]
@@ -100,14 +100,15 @@ table(
 # %%
 def show(figure, name):
     """Save a figure as a small PNG and return it to look at."""
-    path = save_small(figure, out.folder / "figures" / f"{name}.png")
+    path = save_figure(figure, out.folder / "figures" / f"{name}.png", small=True)
     plt.close(figure)
     return Image(path)
 
 
 def show_chart(figure, name):
     """The same for a chart, which is also saved as vectors, for the report."""
-    save_figure(figure, out.folder / "figures" / f"{name}.svg")
+    with plt.rc_context({"svg.hashsalt": name}):  # no two charts call their parts the same
+        save_figure(figure, out.folder / "figures" / f"{name}.svg")
     return show(figure, name)
 
 
@@ -317,7 +318,7 @@ with stopwatch.measure("linear probes"):
     }
 results["linear probes"] = probed
 colors = {"digit": "black"} | plots.HEAD_COLORS
-show_chart(check_plots.draw(probed, colors), "linear-probes")
+show_chart(check_plots.probes(probed, colors), "linear-probes")
 
 # %% [markdown]
 # *Figure: errors of linear probes on the image and on each rectified layer, log scale; no error
@@ -356,16 +357,16 @@ table(
 # 2017), against checkerboards and noise. All filters of a layer ascend at once:
 
 # %%
-Code(inspect.getsource(ascent.climber), language="python")
+Code(inspect.getsource(ascent.compile_ascent), language="python")
 
 
 # %%
 def ascend(name):
     """{layer: FilterImages} of every convolution of a network, all its filters."""
-    images = test_images[name][:COMPARED]
-    layers = inspect_model(models[name]).convolutions()
+    images, how = test_images[name][:COMPARED], ascent.Ascent(steps=STEPS)
     return {
-        layer: maximize_filters(models[name], layer, images=images, steps=STEPS) for layer in layers
+        layer: maximize_filters(models[name], layer, images=images, ascent=how)
+        for layer in inspect_model(models[name]).convolutions()
     }
 
 
@@ -665,9 +666,9 @@ Code(inspect.getsource(_cascade), language="python")
 # %%
 def cascades(name, draws=3):
     """{head: Cascade} of a network."""
-    images = test_images[name][:CHECKED]
+    images, shuffling = test_images[name][:CHECKED], checks.Shuffling(draws)
     return {
-        head: checks.randomization(models[name], images, head, draws=draws)
+        head: checks.randomization(models[name], images, head, shuffling=shuffling)
         for head in inspect_model(models[name]).heads
     }
 
@@ -744,8 +745,9 @@ with stopwatch.measure("deletion and insertion"):
 for kind, found in {"deletion": deleted, "insertion": inserted}.items():
     results[kind] = {
         head: {
-            name: np.nanmean(getattr(curves, name), axis=0)
-            for name in ("curves", "random", "moved")
+            "curves": np.nanmean(curves.curves, axis=0),
+            "random": np.nanmean(curves.random, axis=0),
+            "moved": np.nanmean(curves.displaced, axis=0),
         }
         | {"fractions": curves.fractions, "gain": curves.gain()}
         for head, curves in found.items()
@@ -792,9 +794,14 @@ show_chart(check_plots.curves(inserted), "insertion")
 # %%
 def compare(name):
     """{head: rows of `checks.compare_methods`}, at the last convolution and at its rectifier."""
-    images, layers = test_images[name][:CHECKED], (None, rectified(name)[-1])
+    images, masking = test_images[name][:CHECKED], checks.Masking(steps=10, repeats=2)
+    methods = [
+        gradcam.GradCam(layer, method)
+        for layer in (None, rectified(name)[-1])
+        for method in gradcam.METHODS
+    ]
     return {
-        head: checks.compare_methods(models[name], images, head, layers=layers, steps=10, repeats=2)
+        head: checks.compare_methods(models[name], images, head, None, methods, masking)
         for head in inspect_model(models[name]).heads
     }
 
@@ -820,7 +827,7 @@ show_chart(check_plots.gains(titles, bare), "faithfulness")
 
 # %%
 def count(layers):
-    """How often the maps at some layers beat the moved map: on the mean, and with certainty."""
+    """How often the maps at some layers beat the displaced map: on the mean, and with certainty."""
     gains = [
         row[f"{kind}_gain"]
         for rows in titles.values()

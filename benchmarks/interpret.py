@@ -20,6 +20,7 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from cnnlab.interpret import activations, grad_cam, load, maximize_filters  # noqa: E402
+from cnnlab.interpret.ascent import Ascent  # noqa: E402
 from cnnlab.interpret.model.network import as_batch, inspect_model  # noqa: E402
 
 with warnings.catch_warnings():  # they use names of SciPy's that are going
@@ -92,7 +93,7 @@ def _filters(model):
     score = CategoricalScore(list(range(FILTERS)))
     shape = (FILTERS, *model.input_shape[1:])
     return {
-        "ours": lambda: maximize_filters(model, layer, filters=range(FILTERS), steps=STEPS),
+        "ours": lambda: maximize_filters(model, layer, range(FILTERS), ascent=Ascent(STEPS)),
         "theirs": lambda: visualizer(score, tf.random.uniform(shape, 0, 255), steps=STEPS),
     }
 

@@ -13,6 +13,12 @@ from pathlib import Path
 
 # A zip archive cannot hold an earlier date. Keras never reads the dates of its archives.
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+UNDATED = {  # what Matplotlib must leave out of a figure's file
+    ".png": {"Software": None},
+    ".pdf": {"CreationDate": None},
+    ".svg": {"Date": None},
+}
+MARGIN = 0.1  # inches around a figure, as Matplotlib's own for "tight"
 
 
 @contextlib.contextmanager
@@ -74,26 +80,51 @@ def _plain(value, where: str = "data"):
     raise TypeError(f"{where} is a {type(value).__name__}, which JSON cannot hold")
 
 
-def save_figure(figure, path: str | os.PathLike, dots_per_inch: int = 150) -> Path:
-    """Save a Matplotlib figure as PNG or SVG, without a date or a version inside; returns the path.
+def save_figure(figure, path: str | os.PathLike, small: bool = False) -> Path:
+    """Save a Matplotlib figure, without a date or a version inside; returns the path.
+
+    Resolution and margins are those of the style, see `cnnlab/plots/style.mplstyle`. Equal figures
+    make equal files: what an SVG calls its parts is drawn from the style's `svg.hashsalt`, or else
+    from the file's name.
 
     Args:
         figure: a `matplotlib.figure.Figure`.
-        path: ends in `.png` or `.svg`.
-        dots_per_inch: of the PNG.
+        path: ends in .png, .pdf or .svg.
+        small: a PNG with a palette of 256 colors, a third of the size.
 
     Raises:
         ValueError: another suffix.
+        OSError: the file cannot be written.
     """
     import matplotlib
 
     path = Path(path)
-    if path.suffix not in (".png", ".svg"):
-        raise ValueError(f"{path.name}: a figure is saved as .png or .svg")
-    metadata = {"Software": None} if path.suffix == ".png" else {"Date": None}
-    with atomic_path(path) as temporary, matplotlib.rc_context({"svg.hashsalt": path.stem}):
-        figure.savefig(temporary, dpi=dots_per_inch, bbox_inches="tight", metadata=metadata)
+    if path.suffix.lower() not in UNDATED:
+        raise ValueError(f"{path.name}: a figure is saved as {', '.join(UNDATED)}")
+    salt = matplotlib.rcParams["svg.hashsalt"] or path.stem
+    with atomic_path(path) as temporary, matplotlib.rc_context({"svg.hashsalt": salt}):
+        if small:
+            _with_palette(figure).save(temporary, optimize=True)
+        else:
+            figure.savefig(temporary, metadata=UNDATED[path.suffix.lower()])
     return path
+
+
+def _with_palette(figure):
+    """Return a figure as an image of 256 colors.
+
+    The palette covers all colors that there are, so that none moves by more than a few of 255
+    steps; a palette by frequency gives up rare bright ones.
+    """
+    from PIL import Image  # here, because the datasets need no Pillow
+
+    drawn = io.BytesIO()
+    # For "tight", Matplotlib draws everything twice, which only a layout engine needs.
+    edges = "tight" if figure.get_layout_engine() else figure.get_tightbbox().padded(MARGIN)
+    figure.savefig(drawn, format="png", dpi=110, bbox_inches=edges, metadata=UNDATED[".png"])
+    method = Image.Quantize.MAXCOVERAGE
+    with Image.open(drawn) as image:
+        return image.convert("RGB").quantize(256, method, kmeans=2, dither=Image.Dither.NONE)
 
 
 def uncompiled(model):
@@ -147,48 +178,3 @@ def _numbered(config: bytes) -> bytes:
         lambda address: b"%d" % numbers.setdefault(address.group(), len(numbers) + 1),
         config,
     )
-
-
-MARGIN = 0.1  # inches, as Matplotlib's own for "tight"
-
-
-def save_undated(figure, path) -> Path:
-    """Save a figure as .png, .pdf or .svg, without a date inside; returns the path.
-
-    Nothing is left half-written: the file appears when it is whole.
-
-    Raises:
-        ValueError: another suffix.
-        OSError: the file cannot be written.
-    """
-    path = Path(path)
-    undated = {
-        ".png": {"Software": None},
-        ".pdf": {"CreationDate": None},
-        ".svg": {"Date": None},
-    }
-    if path.suffix.lower() not in undated:
-        raise ValueError(f"{path.name}: a figure is saved as {', '.join(undated)}")
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, bbox_inches=None, metadata=undated[path.suffix.lower()])
-    return path
-
-
-def save_small(figure, path) -> Path:
-    """Save a figure as a PNG with a palette of 256 colors, a third of the size; returns the path.
-
-    The palette covers all colors that there are, so that none moves by more than a few of 255
-    steps; a palette by frequency gives up rare bright ones.
-    """
-    from PIL import Image  # here, because the datasets need no Pillow
-
-    drawn = io.BytesIO()
-    # For "tight", Matplotlib draws everything twice, which only a layout engine needs.
-    edges = "tight" if figure.get_layout_engine() else figure.get_tightbbox().padded(MARGIN)
-    figure.savefig(drawn, format="png", dpi=110, bbox_inches=edges, metadata={"Software": None})
-    with Image.open(drawn) as image:
-        method = Image.Quantize.MAXCOVERAGE
-        small = image.convert("RGB").quantize(256, method, kmeans=2, dither=Image.Dither.NONE)
-    with atomic_path(path) as temporary:
-        small.save(temporary, optimize=True)
-    return Path(path)

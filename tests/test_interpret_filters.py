@@ -10,7 +10,7 @@ runtime.start(seed=0)
 
 import keras  # noqa: E402
 
-from cnnlab.interpret.ascent import first_image  # noqa: E402
+from cnnlab.interpret.ascent import Ascent  # noqa: E402
 from cnnlab.interpret.filters import (  # noqa: E402
     _one_tone,
     first_layer_weights,
@@ -20,7 +20,6 @@ from cnnlab.interpret.model.network import inspect_model  # noqa: E402
 from cnnlab.interpret.model.ranges import input_range  # noqa: E402
 
 layers = keras.layers
-MODELS = runtime.repository_root() / "Task-1" / "models"
 # Two filters that look at one place of 3 x 3 pixels.
 SIGNS = np.array([[[1, -2, 3], [-1, 2, -3], [4, 1, -1]], [[-1, 1, 1], [1, -4, 1], [1, 1, -1]]], "f")
 
@@ -38,9 +37,18 @@ def with_weights(model, name, kernels, bias=0):
     return model
 
 
-def climb_straight(model, layer, **options):
-    """Climb without jitter and smoothness, so that the best picture is reached exactly."""
-    return maximize_filters(model, layer, jitter=0, smoothness=0, **options)
+def maximize(model, layer, filters=None, images=None, value_range=None, **settings):
+    """The same as `maximize_filters`, with the settings of the ascent by their names."""
+    return maximize_filters(model, layer, filters, images, value_range, Ascent(**settings))
+
+
+def ascend_straight(model, layer, **options):
+    """Ascend without jitter and smoothness, so that the best picture is reached exactly."""
+    return maximize(model, layer, jitter=0, smoothness=0, **options)
+
+
+def first_image(seed=0):
+    return Ascent(seed=seed).first_image((8, 8, 1))
 
 
 def signs(*behind, before=(), bias=0, **options):
@@ -88,16 +96,11 @@ def shared():
     return small()
 
 
-@pytest.fixture(scope="module")
-def part1():
-    return keras.saving.load_model(MODELS / "part1-mnist.keras")
-
-
 # --- the pictures
 
 
 def test_the_best_picture_of_a_single_place_is_white_where_the_weights_are_positive():
-    found = climb_straight(signs(bias=0.5), "conv")
+    found = ascend_straight(signs(bias=0.5), "conv")
     assert np.array_equal(found.images[..., 0], SIGNS > 0)
     assert found.images.shape == (2, 3, 3, 1) and found.images.dtype == "float32"
     assert np.allclose(found.end, np.where(SIGNS > 0, SIGNS, 0).sum(axis=(1, 2)) + 0.5)
@@ -108,17 +111,9 @@ def test_the_best_picture_of_a_single_place_is_white_where_the_weights_are_posit
     assert found.best.tolist() == [-1, -1] and np.isnan(found.best_response).all()
 
 
-def test_channels_are_climbed_each_by_its_own_weight():
-    model = sequential(layers.Conv2D(1, 1, name="conv"), shape=(4, 5, 3))
-    model.get_layer("conv").set_weights([np.array([2, -3, 1], "f").reshape(1, 1, 3, 1), np.ones(1)])
-    found = maximize_filters(model, "conv")
-    assert np.array_equal(found.images, np.broadcast_to([1, 0, 1], (1, 4, 5, 3)))
-    assert np.allclose(found.end, 2 + 1 + 1)
-
-
-@pytest.mark.parametrize("weight", [0.01, 0.3, 1])
+@pytest.mark.parametrize("weight", [0.01, 1])
 def test_start_and_end_are_the_objective_of_the_model_itself(shared, weight):
-    found = maximize_filters(shared, "second", jitter=2, negative_slope=weight, steps=20)
+    found = maximize(shared, "second", jitter=2, negative_slope=weight, steps=20)
     responses = np.diagonal(entering(shared, "second", found.images), axis1=0, axis2=3)
     assert np.allclose(found.end, mean(np.moveaxis(responses, -1, 0), weight), atol=1e-5)
     blank = entering(shared, "second", np.full((1, 8, 8, 1), 0.5))
@@ -140,9 +135,9 @@ def stepped(image, direction):
 
 @pytest.mark.parametrize("smoothness", [0, 1, 0.25])
 def test_the_first_step_goes_along_the_numeric_gradient(shared, smoothness):
-    first = first_image((8, 8, 1), None, 0)[0, ..., 0]
+    first = first_image()[0, ..., 0]
     how = {"jitter": 0, "smoothness": smoothness, "steps": 1, "step_size": 0.1}
-    moved = maximize_filters(shared, "second", **how)
+    moved = maximize(shared, "second", **how)
     rose = np.flatnonzero(moved.end > moved.start)
     assert len(rose) >= 4  # the others keep the blank image, which is better
     gradients = numeric_gradients(shared, first[None])[0]
@@ -157,9 +152,9 @@ def test_a_shifted_image_gives_the_gradient_of_the_places_it_came_from(shared):
     shifts = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
     drawn = []
     for seed in range(4):
-        first = first_image((8, 8, 1), None, seed)[0, ..., 0]
+        first = first_image(seed)[0, ..., 0]
         how = {"jitter": 1, "smoothness": 0, "steps": 1, "step_size": 0.1, "seed": seed}
-        moved = maximize_filters(shared, "second", [0], **how)
+        moved = maximize(shared, "second", [0], **how)
         assert moved.end > moved.start
         rolled = np.stack([np.roll(first, shift, (0, 1)) for shift in shifts])
         gradients = numeric_gradients(shared, rolled)[:, 0]
@@ -171,46 +166,9 @@ def test_a_shifted_image_gives_the_gradient_of_the_places_it_came_from(shared):
     assert len(drawn) == 4 and len(set(drawn)) > 2  # one for each seed, and not the same
 
 
-def test_the_first_image_is_gray_with_the_noise_of_its_seed():
-    first, again, other = (first_image((8, 8, 1), None, seed) for seed in (0, 0, 1))
-    assert np.array_equal(first, again) and not np.allclose(first, other)
-    assert 0.05 < np.abs(first - 0.5).max() <= 0.1 and first.dtype == "float32"
-
-
-def test_smoothness_fades_away():
-    found = maximize_filters(signs(), "conv", jitter=0, smoothness=1, steps=300, step_size=1)
-    assert np.array_equal(found.images[..., 0], SIGNS > 0)
-
-
-def test_all_filters_of_a_trained_layer_rise(part1):
-    found = maximize_filters(part1, "conv2d")
-    assert found.images.shape == (32, 28, 28, 1) and found.value_range == (0, 255)
-    assert (found.end > found.start).all()
-    assert (found.end > 0).sum() >= 31  # opened: even those that a blank image leaves shut
-    assert (found.start <= 0).sum() > 20
-    assert found.images.min() >= 0 and found.images.max() <= 1
-    assert found.objective == "mean of what enters re_lu, below 0 times 0.01"
-
-
-def test_counting_less_below_0_finds_the_pattern_of_a_first_layer(part1):
-    found, plain = (maximize_filters(part1, "conv2d", negative_slope=w) for w in (0.01, 1))
-    assert plain.objective == "mean of what enters re_lu"
-    # The mean of what leaves the rectifier, which is what the network goes on with.
-    kernel, bias = part1.get_layer("conv2d").get_weights()
-    rectified = []
-    for images in (found.images, plain.images):
-        window = np.lib.stride_tricks.sliding_window_view(images[..., 0], (7, 7), axis=(1, 2))
-        responses = np.einsum("nhwij,ijn->nhw", window, kernel[:, :, 0]) + bias[:, None, None]
-        rectified.append(np.maximum(responses, 0).mean(axis=(1, 2)))
-    assert (rectified[0] > 2 * rectified[1]).sum() >= 25
-    one_tone = [sum("one tone" in note for note in of_one.note) for of_one in (found, plain)]
-    assert one_tone[0] <= 3 and one_tone[1] >= 15
-
-
-@pytest.mark.parametrize("smoothness", [0, 0.25, 1])
-def test_no_setting_ends_below_the_blank_image(shared, smoothness):
-    how = {"smoothness": smoothness, "jitter": 3, "step_size": 3, "steps": 9}
-    found = maximize_filters(shared, "second", **how)
+def test_large_steps_do_not_end_below_the_blank_image(shared):
+    how = {"smoothness": 0.25, "jitter": 3, "step_size": 3, "steps": 9}
+    found = maximize(shared, "second", **how)
     assert (found.end >= found.start).all()
     # Steps that large jump over the best image: the one that is kept has the value that is said.
     responses = np.diagonal(entering(shared, "second", found.images), axis1=0, axis2=3)
@@ -219,7 +177,7 @@ def test_no_setting_ends_below_the_blank_image(shared, smoothness):
 
 def test_weights_too_small_to_be_squared_still_draw():
     model = sequential(layers.Conv2D(2, 3, name="conv"))
-    found = climb_straight(with_weights(model, "conv", 1e-25 * SIGNS), "conv")
+    found = ascend_straight(with_weights(model, "conv", 1e-25 * SIGNS), "conv")
     assert np.array_equal(found.images[..., 0], SIGNS > 0)
 
 
@@ -227,20 +185,15 @@ def test_weights_too_small_to_be_squared_still_draw():
 
 
 def test_a_dead_filter_still_has_a_gradient():
-    found = climb_straight(signs(layers.ReLU(name="off"), bias=-100), "conv")
+    found = ascend_straight(signs(layers.ReLU(name="off"), bias=-100), "conv")
     assert np.array_equal(found.images[..., 0], SIGNS > 0)
     assert found.dead.all() and (found.end > found.start).all()
     assert found.note[0] == "shut: what enters off is above 0 nowhere, even for this picture"
 
 
-def test_a_filter_that_the_last_step_opens_is_not_shut():
-    found = climb_straight(signs(layers.ReLU(), bias=[-3.5, 0]), "conv", steps=1)
-    assert found.start[0] < 0 < found.end[0] and not found.dead.any()
-
-
 @pytest.mark.parametrize("activation", ["relu6", keras.layers.ReLU()])
 def test_an_activation_inside_is_left_out(activation):
-    found = climb_straight(signs(bias=-100, activation=activation), "conv")
+    found = ascend_straight(signs(bias=-100, activation=activation), "conv")
     assert np.array_equal(found.images[..., 0], SIGNS > 0) and found.dead.all()
     assert "what enters the relu" in found.objective and "in conv" in found.objective
 
@@ -248,24 +201,15 @@ def test_an_activation_inside_is_left_out(activation):
 def test_a_batch_normalization_can_flip_a_filter():
     model = signs(batch_norm(-1), layers.Dropout(0.5), layers.ReLU(name="relu"))
     for name in ("conv", "norm", "relu"):
-        found = climb_straight(model, name)
+        found = ascend_straight(model, name)
         assert np.array_equal(found.images[..., 0], SIGNS < 0)
         assert found.objective == "mean of what enters relu, below 0 times 0.01"
         assert np.allclose(found.end, -np.where(SIGNS < 0, SIGNS, 0).sum(axis=(1, 2)), rtol=1e-3)
 
 
-def test_a_batch_normalization_behind_the_rectifier_does_not_count():
-    model = signs(layers.ReLU(name="relu"), batch_norm(-1))
-    for name in ("conv", "relu"):
-        assert np.array_equal(climb_straight(model, name).images[..., 0], SIGNS > 0)
-    of_norm = climb_straight(model, "norm")
-    assert of_norm.objective == "mean of what norm gives"
-    assert (of_norm.end <= 0).all()  # the negated output of a rectifier
-
-
 def test_a_batch_normalization_without_activation_still_flips():
     model = signs(batch_norm(-1), layers.Conv2D(1, 1))
-    found = climb_straight(model, "conv")
+    found = ascend_straight(model, "conv")
     assert np.array_equal(found.images[..., 0], SIGNS < 0)
     assert found.objective == "mean of what norm gives"
 
@@ -274,7 +218,7 @@ def test_a_convolution_that_others_read_too_is_taken_as_it_is():
     image = keras.Input((3, 3, 1))
     made = layers.Conv2D(2, 3, name="conv")(image)
     model = keras.Model(image, layers.Flatten()(layers.Add()([batch_norm(-1)(made), made])))
-    found = climb_straight(with_weights(model, "conv", SIGNS), "conv")
+    found = ascend_straight(with_weights(model, "conv", SIGNS), "conv")
     assert np.array_equal(found.images[..., 0], SIGNS > 0)
 
 
@@ -283,15 +227,13 @@ def test_a_convolution_that_others_read_too_is_taken_as_it_is():
     [
         (layers.LeakyReLU(name="a"), True, "enters a"),
         (layers.ReLU(negative_slope=0.1, name="a"), True, "enters a"),
-        (layers.PReLU(name="a"), True, "enters a"),
-        (layers.Activation("gelu", name="a"), True, "enters a"),
         (layers.Activation("tanh", name="a"), False, "enters a"),
         (layers.Activation("linear", name="a"), False, "conv gives"),
         (layers.MaxPooling2D(1, name="a"), False, "conv gives"),
     ],
 )
 def test_only_a_rectifier_is_called_shut(activation, weighed, word):
-    found = climb_straight(signs(activation, layers.Flatten(), bias=-100), "conv")
+    found = ascend_straight(signs(activation, layers.Flatten(), bias=-100), "conv")
     assert np.array_equal(found.images[..., 0], SIGNS > 0)
     assert not found.dead.any() and found.note == ("", "")
     assert word in found.objective and ("below 0" in found.objective) == weighed
@@ -301,32 +243,15 @@ def test_an_operation_can_be_the_rectifier():
     image = keras.Input((3, 3, 1))
     made = keras.ops.relu(layers.MaxPooling2D(1)(layers.Conv2D(2, 3, name="conv")(image)))
     model = with_weights(keras.Model(image, layers.Flatten()(made)), "conv", SIGNS, bias=-100)
-    assert maximize_filters(model, "conv").dead.all()
+    assert maximize(model, "conv").dead.all()
 
 
 def test_units_and_heads_are_filters_too(shared):
-    found = maximize_filters(shared, "answer")
+    found = maximize(shared, "answer")
     assert found.objective == "what enters the softmax in answer" and len(found.images) == 3
     assert (found.end > found.start).all()
     answers = shared.predict(found.images, verbose=0)
     assert np.array_equal(answers.argmax(axis=1), [0, 1, 2])
-
-
-def test_layers_inside_a_nested_model():
-    nested = signs(layers.ReLU(name="relu"))
-    nested.name = "inner"
-    image = keras.Input((3, 3, 1))
-    found = climb_straight(keras.Model(image, layers.Flatten()(nested(image))), "conv")
-    assert found.layer == "inner/conv" and np.array_equal(found.images[..., 0], SIGNS > 0)
-    assert found.objective.startswith("mean of what enters inner/relu")
-
-
-def test_a_sequential_that_is_not_built_takes_the_shape_of_the_images():
-    model = keras.Sequential([layers.Conv2D(2, 3, name="conv")])
-    with pytest.raises(ValueError, match="build it first"):
-        maximize_filters(model, "conv")
-    found = maximize_filters(model, "conv", images=np.zeros((2, 6, 7, 1), "f"), steps=2)
-    assert found.images.shape == (2, 6, 7, 1)
 
 
 # --- what is said of empty pictures
@@ -335,7 +260,7 @@ def test_a_sequential_that_is_not_built_takes_the_shape_of_the_images():
 def test_a_filter_without_weights_is_dead_and_says_so():
     kernels = np.stack([SIGNS[0], np.zeros((3, 3)), SIGNS[1]])
     model = sequential(layers.Conv2D(3, 3, name="conv"), layers.ReLU())
-    found = maximize_filters(with_weights(model, "conv", kernels, bias=1), "conv")
+    found = maximize(with_weights(model, "conv", kernels, bias=1), "conv")
     assert found.dead.tolist() == [False, True, False]
     assert found.note[0] == found.note[2] == "" and "no gradient" in found.note[1]
     assert (found.images[1] == 0.5).all() and found.end[1] == found.start[1] == 1
@@ -346,27 +271,27 @@ def test_dead_on_the_images_given_is_told_from_shut_for_good(bright):
     images = np.zeros((70, 3, 3, 1), "f")
     images[bright, 0, 2] = 0.5  # SIGNS have 3 and 1 there
     model = signs(layers.ReLU(name="relu"), bias=-1.2)
-    found = maximize_filters(model, "conv", images=images)
+    found = maximize(model, "conv", images=images)
     assert found.dead.tolist() == [False, True] and (found.end > 0).all()
     assert found.note == (
         "",
         "dead: what enters relu is above 0 at no place of the 70 images given",
     )
-    without = maximize_filters(model, "conv")
+    without = maximize(model, "conv")
     assert not without.dead.any() and without.note == ("", "")
 
 
 def test_weights_that_are_no_numbers_are_named():
     kernels = np.stack([SIGNS[0], np.full((3, 3), np.nan)])
     model = sequential(layers.Conv2D(2, 3, name="conv"))
-    found = maximize_filters(with_weights(model, "conv", kernels), "conv")
+    found = maximize(with_weights(model, "conv", kernels), "conv")
     assert "NaN" in found.note[1] and (found.images[1] == 0.5).all()
     assert np.isfinite(found.images).all() and (found.note[0] == "") == (found.end > found.start)[0]
 
 
 def test_a_picture_of_one_tone_is_named():
     model = sequential(layers.Conv2D(1, 1, name="conv"), shape=(6, 6, 1))
-    assert "one tone" in maximize_filters(with_weights(model, "conv", [[[1]]]), "conv").note[0]
+    assert "one tone" in maximize(with_weights(model, "conv", [[[1]]]), "conv").note[0]
 
 
 def test_dots_and_frames_are_no_pattern_but_fine_stripes_are():
@@ -385,7 +310,7 @@ def test_dots_and_frames_are_no_pattern_but_fine_stripes_are():
 def test_the_best_image_is_that_of_all_images_at_once(shared, shape):
     model, images = shared, np.random.default_rng(0).random(shape).astype("f")
     images[:70] *= 0.2  # so that the best ones are not all in the first batch
-    found = maximize_filters(model, "second", [4, 0, 2], images, steps=1)
+    found = maximize(model, "second", [4, 0, 2], images, steps=1)
     of_all = entering(model, "second", images.reshape(150, 8, 8, 1))
     expected = np.stack([mean(of_all[..., k]) for k in (4, 0, 2)])
     assert np.array_equal(found.best, expected.argmax(axis=1))
@@ -393,30 +318,17 @@ def test_the_best_image_is_that_of_all_images_at_once(shared, shape):
     assert found.best.max() >= 70
 
 
-def test_a_single_image_is_the_best(shared):
-    found = maximize_filters(shared, "second", images=np.ones((8, 8)), steps=1)
-    assert (found.best == 0).all() and np.isfinite(found.best_response).all()
-
-
 # --- the same picture, whatever else
 
 
-def test_the_range_of_the_model_makes_no_difference():
-    of_unit, of_bytes = small(), small(before=[layers.Rescaling(1 / 255)])
-    found = [maximize_filters(model, "second") for model in (of_unit, of_bytes)]
-    assert [one.value_range for one in found] == [(0, 1), (0, 255)]
-    assert np.allclose(found[0].images, found[1].images, atol=1e-3)
-    assert np.allclose(found[0].end, found[1].end, atol=1e-4)
-
-
 def test_a_range_that_is_given_counts():
-    found = climb_straight(signs(), "conv", value_range=(-1, 3))
+    found = ascend_straight(signs(), "conv", value_range=(-1, 3))
     assert np.array_equal(found.images[..., 0], SIGNS > 0) and found.value_range == (-1, 3)
     assert np.allclose(found.end, (np.where(SIGNS > 0, 3, -1) * SIGNS).sum(axis=(1, 2)))
 
 
 def test_the_same_seed_gives_the_same_bits(shared):
-    first, again, other = (maximize_filters(shared, "second", seed=seed) for seed in (3, 3, 4))
+    first, again, other = (maximize(shared, "second", seed=seed) for seed in (3, 3, 4))
     assert first.images.tobytes() == again.images.tobytes()
     assert first.end.tobytes() == again.end.tobytes()
     assert not np.array_equal(first.images, other.images)
@@ -424,38 +336,28 @@ def test_the_same_seed_gives_the_same_bits(shared):
 
 def test_a_filter_does_not_depend_on_the_others():
     model = small(filters=70)  # more than are climbed at once
-    of_all = maximize_filters(model, "second", steps=20)
+    of_all = maximize(model, "second", steps=20)
     assert len(of_all.images) == 70
     for wanted in ([69], [66, 3, 0]):
-        alone = maximize_filters(model, "second", wanted, steps=20)
+        alone = maximize(model, "second", wanted, steps=20)
         assert alone.filters.tolist() == wanted
         assert np.allclose(alone.images, of_all.images[wanted], atol=1e-4)
         assert np.allclose(alone.end, of_all.end[wanted], atol=1e-5)
-    assert np.array_equal(maximize_filters(model, "second", 3, steps=20).filters, [3])
+    assert np.array_equal(maximize(model, "second", 3, steps=20).filters, [3])
 
 
 def test_nothing_is_compiled_twice():
     model = small()
     images = np.zeros((3, 8, 8, 1), "f")
-    maximize_filters(model, "second", images=images, steps=2)
+    maximize(model, "second", images=images, steps=2)
     compiled = inspect_model(model).compiled
     before = dict(compiled)
     for k, wanted in enumerate(([1], [4, 3], None)):
-        maximize_filters(
-            *(model, "second", wanted, images[:k] if k else None, 2 + k, 0.1 + k, 0.5, k),
-            value_range=(0, 2 + k),
-            negative_slope=0.5,
-            seed=k,
-        )
+        how = {"steps": 2 + k, "step_size": 0.1 + k, "smoothness": 0.5, "jitter": k, "seed": k}
+        given = images[:k] if k else None
+        maximize(model, "second", wanted, given, (0, 2 + k), negative_slope=0.5, **how)
     assert compiled == before and len(before) == 2
     assert [one.experimental_get_tracing_count() for one in compiled.values()] == [1, 1]
-
-
-def test_training_goes_on_to_the_next_picture():
-    model = signs()
-    climb_straight(model, "conv")
-    with_weights(model, "conv", -SIGNS)
-    assert np.array_equal(climb_straight(model, "conv").images[..., 0], SIGNS < 0)
 
 
 def test_the_model_stays_as_it_was():
@@ -464,7 +366,7 @@ def test_the_model_stays_as_it_was():
     images = np.random.default_rng(0).random((5, 8, 8, 1)).astype("f")
     weights, answers = model.get_weights(), model.predict(images, verbose=0)
     config, trainable = model.get_config(), [part.trainable for part in model.layers]
-    maximize_filters(model, "second", images=images)
+    maximize(model, "second", images=images)
     first_layer_weights(model, "first")
     assert all(map(np.array_equal, weights, model.get_weights()))
     assert np.array_equal(answers, model.predict(images, verbose=0))
@@ -480,22 +382,14 @@ def test_a_model_of_open_size_needs_one():
     model = sequential(layers.Conv2D(2, 3, name="conv"), shape=(None, None, 1))
     model = with_weights(model, "conv", SIGNS)
     with pytest.raises(ValueError, match=r"size must be \(height, width\).*not None"):
-        climb_straight(model, "conv")
-    assert np.array_equal(climb_straight(model, "conv", size=(3, 3)).images[..., 0], SIGNS > 0)
-    assert climb_straight(model, "conv", size=(4, 6), steps=1).images.shape == (2, 4, 6, 1)
-
-
-def test_an_input_of_bytes():
-    model = sequential(layers.Rescaling(1 / 255), layers.Conv2D(2, 3, name="conv"), dtype="uint8")
-    model = with_weights(model, "conv", SIGNS)
-    found = climb_straight(model, "conv", images=np.full((2, 3, 3, 1), 255, "uint8"))
-    assert np.array_equal(found.images[..., 0], SIGNS > 0) and found.value_range == (0, 255)
-    assert np.allclose(found.best_response, SIGNS.sum(axis=(1, 2)), atol=1e-5)
+        ascend_straight(model, "conv")
+    assert np.array_equal(ascend_straight(model, "conv", size=(3, 3)).images[..., 0], SIGNS > 0)
+    assert ascend_straight(model, "conv", size=(4, 6), steps=1).images.shape == (2, 4, 6, 1)
 
 
 def test_mixed_precision():
     model = signs(layers.ReLU(dtype="mixed_float16"), dtype="mixed_float16")
-    found = climb_straight(model, "conv", images=np.ones((1, 3, 3, 1)))
+    found = ascend_straight(model, "conv", images=np.ones((1, 3, 3, 1)))
     assert np.array_equal(found.images[..., 0], SIGNS > 0)
     for values in (found.images, found.start, found.end, found.best_response):
         assert values.dtype == "float32"
@@ -508,35 +402,23 @@ def test_mixed_precision():
     ("changes", "message"),
     [
         ({"layer": "secnd"}, "did you mean 'second'"),
-        ({"filters": 5}, r"filters of 'second' are 0..4, not 5"),
-        ({"filters": [0, -1]}, r"are 0..4, not \[0, -1\]"),
+        ({"filters": [0, -1]}, r"filters of 'second' are 0..4, not \[0, -1\]"),
         ({"filters": []}, "are 0..4"),
         ({"filters": [0.5]}, "are 0..4"),
-        ({"filters": [True]}, "are 0..4"),
         ({"filters": [[1]]}, "are 0..4"),
         ({"steps": 0}, "steps must be a whole number from 1 .* not 0"),
         ({"steps": 1.5}, "steps must be a whole number"),
-        ({"step_size": 0}, "step_size must be a number"),
         ({"step_size": "big"}, "step_size must be a number"),
-        ({"smoothness": 1.1}, "smoothness must be a number from 0 to 1, not 1.1"),
-        ({"smoothness": float("nan")}, "smoothness"),
-        ({"jitter": -1}, "jitter must be a whole number"),
-        ({"seed": -1}, "seed must be a whole number"),
-        ({"negative_slope": 0}, "negative_slope must be a number"),
+        ({"smoothness": float("nan")}, "smoothness must be a number from 0 to 1, not nan"),
         ({"value_range": (1, 1)}, "low < high"),
-        ({"value_range": (0, float("inf"))}, "low < high"),
-        ({"value_range": 255}, "low < high"),
         ({"size": (8, 9)}, "size must be"),
-        ({"size": (8, 8, 1)}, "size must be"),
         ({"size": "big"}, "size must be"),
         ({"images": np.zeros((3, 7, 7, 1))}, "images have the shape"),
-        ({"images": np.zeros((0, 8, 8, 1))}, "n at least 1"),
-        ({"images": np.full((3, 8, 8, 1), np.nan)}, "NaN"),
     ],
 )
 def test_wrong_use_is_named(shared, changes, message):
     with pytest.raises(ValueError, match=message):
-        maximize_filters(shared, **{"layer": "second", "steps": 1, **changes})
+        maximize(shared, **{"layer": "second", "steps": 1, **changes})
 
 
 def test_a_layer_without_filters_is_named_with_those_that_have_some():
@@ -544,12 +426,7 @@ def test_a_layer_without_filters_is_named_with_those_that_have_some():
     rows = layers.Reshape((4, 4), name="rows")(image)
     model = keras.Model(image, layers.Dense(2, name="units")(layers.Flatten(name="flat")(rows)))
     with pytest.raises(ValueError, match=r"'rows' gives \(4, 4\).*usable are flat, units"):
-        maximize_filters(model, "rows")
-
-
-def test_no_model_is_no_model():
-    with pytest.raises(TypeError, match="not a Keras model"):
-        maximize_filters("model", "conv")
+        maximize(model, "rows")
 
 
 # --- the weights of a first layer
@@ -564,20 +441,15 @@ def test_first_layer_weights_are_the_kernels_of_the_image():
     assert all(np.array_equal(found[k], kernel[..., k]) for k in range(5))
 
 
-def test_only_a_first_layer_has_first_layer_weights(part1):
-    assert first_layer_weights(part1, "conv2d").shape == (32, 7, 7, 1)
+def test_only_a_first_layer_has_first_layer_weights(shared):
     # The second convolution reads one channel, as many as the image has, but not the image's.
-    model = sequential(
+    deep = sequential(
         layers.Conv2D(1, 3, name="one"), layers.Conv2D(2, 3, name="two"), shape=(8, 8, 1)
     )
-    with pytest.raises(ValueError, match="'two' reads what other layers have made"):
-        first_layer_weights(model, "two")
-    for model, name in ((small(), "second"), (small(), "answer"), (part1, "re_lu")):
-        with pytest.raises(ValueError, match="is no convolution of 1 channel"):
+    for model, name, usable in ((deep, "two", "one"), (shared, "answer", "first")):
+        message = f"'{name}' is no convolution of the image's own channels; usable are {usable}$"
+        with pytest.raises(ValueError, match=message):
             first_layer_weights(model, name)
-    depthwise = sequential(layers.DepthwiseConv2D(2, name="deep"))
-    with pytest.raises(ValueError, match="is no convolution"):
-        first_layer_weights(depthwise, "deep")
 
 
 # --- the range of the input
@@ -599,21 +471,11 @@ def trained_batch_norm(mean):
     [
         ([], (0, 1)),
         ([layers.Rescaling(1 / 255)], (0, 255)),
-        ([layers.Rescaling(1 / 255.0), normalization([0.5, 0.5, 0.5])], (0, 255)),
         ([layers.RandomFlip(), layers.ZeroPadding2D(), layers.Rescaling(1 / 255)], (0, 255)),
         ([layers.Rescaling(1 / 127.5, offset=-1)], (0, 255)),
-        ([layers.Rescaling(2, offset=-1)], (0, 1)),
-        ([layers.Rescaling(0.5, offset=0.5)], (-1, 1)),
-        ([layers.Rescaling([1 / 255] * 3)], (0, 255)),
-        ([layers.Rescaling(-1 / 255, offset=1)], (0, 255)),
         ([layers.Rescaling(1 / 78.6, offset=-33.3 / 78.6)], (0, 255)),
-        ([layers.Rescaling(1 / 0.3081, offset=-0.1307 / 0.3081)], (0, 1)),
-        ([layers.Rescaling([1 / 58, 1 / 57, 1 / 57], offset=[-2.1, -2.0, -1.8])], (0, 255)),
-        ([normalization([0.4, 0.5, 0.4])], (0, 1)),
         ([normalization([100.0, 1.0, 1.0])], (0, 255)),
         ([trained_batch_norm(40.0)], (0, 255)),
-        ([trained_batch_norm(0.4)], (0, 1)),
-        ([layers.BatchNormalization()], (0, 1)),
         ([layers.ReLU(), layers.Rescaling(1 / 255)], (0, 1)),
     ],
 )
@@ -627,13 +489,10 @@ def test_the_range_of_the_input_is_read_from_the_first_layers(parts, expected):
     [
         (lambda x: x / 255, (0, 255)),
         (lambda x: x / 127.5 - 1, (0, 255)),
-        (lambda x: (x + 1) / 2, (-1, 1)),
-        (lambda x: 2 * x - 1, (0, 1)),
         (lambda x: 1 - x, (0, 1)),
         (lambda x: (x - np.array([123.7, 116.8, 103.9], "f")) / 58, (0, 255)),
         (lambda x: keras.ops.multiply(keras.ops.cast(x, "float32"), 1 / 255), (0, 255)),
         (lambda x: 255 / x, (0, 1)),
-        (lambda x: x * x, (0, 1)),
         (lambda x: keras.ops.reshape(x, (-1, 4, 4, 3)), (0, 1)),
     ],
 )
@@ -641,8 +500,3 @@ def test_the_range_of_the_input_is_read_from_operations(first, expected):
     image = keras.Input((4, 4, 3))
     model = keras.Model(image, layers.Conv2D(1, 2)(first(image)))
     assert input_range(inspect_model(model)) == pytest.approx(expected)
-
-
-def test_an_input_of_whole_numbers_has_bytes():
-    model = sequential(layers.Conv2D(1, 2), dtype="uint8")
-    assert input_range(inspect_model(model)) == (0, 255)

@@ -15,8 +15,7 @@ from cnnlab import runtime
 runtime.start(seed=0)
 
 import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
-from keras import layers, ops  # noqa: E402
+from keras import layers  # noqa: E402
 
 from cnnlab.interpret import grad_cam  # noqa: E402
 from cnnlab.interpret.gradcam import METHODS  # noqa: E402
@@ -24,7 +23,6 @@ from cnnlab.interpret.gradcam import METHODS  # noqa: E402
 with warnings.catch_warnings():  # they use names of SciPy's that are going
     warnings.simplefilter("ignore", DeprecationWarning)
     from tf_keras_vis.gradcam import Gradcam
-    from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
     from tf_keras_vis.utils.scores import CategoricalScore
 
 SIZE = 8
@@ -108,42 +106,6 @@ def test_a_ramp_by_hand(method, target, expected):
     assert (found.note, found.method, *found.targets) == (("",), method, target)
 
 
-@pytest.mark.parametrize(
-    ("method", "expected"),
-    [
-        ("grad-cam", 0.5 * np.array([1, 2, 3, 4])),  # mean of 1, -1, 2, 0
-        ("layercam", [1 * 1, 0, 2 * 3, 0]),
-        ("grad-cam++", (1 / (2 + 10 * 1) * 1 + 1 / (2 + 10 * 2) * 2) * np.array([1, 2, 3, 4])),
-    ],
-)
-def test_different_gradients_at_each_place_by_hand(method, expected):
-    image = np.array([[1, 2], [3, 4]], "float32")
-    model = of_numbers(
-        image,
-        [layers.Conv2D(1, 1), layers.Flatten(), layers.Dense(1, "sigmoid")],
-        [[[[1]]]],
-        [0],
-        [[1], [-1], [2], [0]],
-        [-3],
-    )
-    found = grad_cam(model, image, target=1, method=method)
-    np.testing.assert_allclose(found.raw.ravel(), expected, 1e-6)
-    np.testing.assert_allclose(found.scores, [1 - 2 + 6 - 3], 1e-6)
-
-
-def test_methods_layers_and_heads_of_one_model_are_kept_apart():
-    model = two_heads()
-    results = [
-        grad_cam(model, some_images(), head, 0, layer, method).raw
-        for head in ("answer", "more")
-        for layer in ("conv", SMALL.layers[1].name)
-        for method in METHODS
-    ]
-    for number, one in enumerate(results):
-        for other in results[number + 1 :]:
-            assert one.shape != other.shape or np.abs(one - other).max() > 1e-4
-
-
 # --- by finite differences
 
 
@@ -208,14 +170,6 @@ def test_raw_sums_by_finite_differences(method):
 # --- tf-keras-vis 0.8.7, on a copy that ends linearly, as it needs
 
 
-def functional():
-    image = keras.Input((SIZE, SIZE, 3))
-    start = layers.Conv2D(4, 3, padding="same", activation="relu")(image)
-    onward = layers.Conv2D(4, 3, padding="same", activation="relu", name="conv")(start)
-    pooled = layers.GlobalAveragePooling2D()(layers.Add()([start, onward]))
-    return with_random_weights(keras.Model(image, layers.Dense(3, "softmax")(pooled)))
-
-
 def linear_copy(model):
     copied = keras.models.clone_model(model)
     copied.set_weights(model.get_weights())
@@ -223,9 +177,8 @@ def linear_copy(model):
     return copied
 
 
-@pytest.mark.parametrize("builder", [small, functional])
-def test_grad_cam_as_by_tf_keras_vis(builder):
-    model, images, targets = builder(), some_images(), [0, 1, 2, 1]
+def test_grad_cam_as_by_tf_keras_vis():
+    model, images, targets = small(), some_images(), [0, 1, 2, 1]
     expected = Gradcam(linear_copy(model))(
         CategoricalScore(targets), images, "conv", expand_cam=False, normalize_cam=False
     )
@@ -234,60 +187,7 @@ def test_grad_cam_as_by_tf_keras_vis(builder):
     np.testing.assert_allclose(found.raw.clip(0), expected, 1e-5, 1e-6)
 
 
-@pytest.mark.parametrize("builder", [small, functional])
-def test_grad_cam_plus_plus_as_by_tf_keras_vis(builder):
-    """Up to two things: it leaves exp(S) in, and divides each channel's alphas by their sum.
-
-    That division is in the authors' program but not in their paper.
-    """
-    model, images, targets = builder(), some_images(), [0, 1, 2, 1]
-    copied = linear_copy(model)
-    expected = GradcamPlusPlus(copied)(
-        CategoricalScore(targets), images, "conv", expand_cam=False, normalize_cam=False
-    )
-    found = grad_cam(model, images, target=targets, layer="conv", method="grad-cam++")
-    maps, gradients = maps_and_gradients(copied, images, targets)
-    for number in range(len(images)):
-        theirs, ours = np.zeros((2, *found.raw.shape[1:]))
-        for a, g in zip(maps[number].T, gradients[number].T, strict=True):
-            alpha = alphas(a, g)
-            weight = (alpha * np.maximum(g, 0)).sum()
-            ours += (weight * a).T
-            theirs += (weight / (alpha.sum() or 1) * a).T
-        scale = np.exp(found.scores[number])
-        np.testing.assert_allclose(expected[number], scale * theirs.clip(0), 1e-4, 1e-5)
-        np.testing.assert_allclose(found.raw[number], ours, 1e-5, 1e-6)
-
-
-def maps_and_gradients(copied, images, targets):
-    """Feature maps of "conv" and the gradients of the scores there, by a second model."""
-    second = keras.Model(copied.inputs[0], [copied.get_layer("conv").output, copied.outputs[0]])
-    with tf.GradientTape() as tape:  # it watches the kernel, hence everything after it
-        maps, logits = second(images)
-        score = tf.gather(logits, targets, axis=1, batch_dims=1)
-    return np.float64(maps), np.float64(tape.gradient(score, maps))
-
-
 # --- failures of others, one test each
-
-
-def with_logits(model):
-    """A model whose output is the logits, and one whose output is the probabilities, as linear."""
-    logits = linear_copy(model)
-    image = keras.Input(model.input_shape[1:])
-    scaled = layers.Rescaling(1.0, name="linear")(ops.multiply(model(image), 1.0))
-    return logits, keras.Model(image, scaled)
-
-
-def test_gradients_are_those_of_the_logit_not_of_the_probability():
-    model = small()
-    logits, of_probabilities = with_logits(model)
-    images = some_images()
-    found = grad_cam(model, images, target=1)
-    np.testing.assert_allclose(found.raw, grad_cam(logits, images, target=1).raw, 1e-5, 1e-6)
-    np.testing.assert_allclose(found.scores, logits(images)[:, 1], 1e-5)
-    other = grad_cam(of_probabilities, images, target=1, layer="conv").raw
-    assert not np.allclose(found.raw / found.raw.max(), other / other.max(), atol=0.1)
 
 
 @pytest.mark.parametrize("ending", ["softmax", "sigmoid"])
@@ -303,17 +203,6 @@ def test_a_head_that_is_quite_sure_still_has_a_map(ending):
     np.testing.assert_allclose(after.raw, 1e4 * before.raw, 1e-4)
     np.testing.assert_allclose(after.maps, before.maps, 1e-4, 1e-5)
     assert after.maps.max() == 1
-
-
-def test_one_sigmoid_unit_is_not_explained_as_a_softmax_of_one_unit():
-    """A softmax of one unit is 1 whatever enters it: nothing would have a gradient."""
-    model = small("sigmoid", units=1)
-    found = grad_cam(model, some_images(), target=1)
-    expected = grad_cam(linear_copy(model), some_images(), target=1)
-    np.testing.assert_allclose(found.raw, expected.raw, 1e-5, 1e-6)
-    assert np.abs(found.raw).max() > 0.01
-    constant = grad_cam(small("softmax", units=1), some_images())
-    assert set(constant.targets) == {0} and set(constant.probabilities) == {1}
 
 
 def test_answer_0_of_a_sigmoid_is_the_negated_logit():
@@ -340,69 +229,6 @@ def test_a_target_is_the_class_itself_for_each_image():
     np.testing.assert_array_equal(mixed.targets, [2, 0, 1, 2])
     answers = np.asarray(model(some_images())).argmax(axis=1)
     np.testing.assert_array_equal(grad_cam(model, some_images()).targets, answers)
-
-
-def test_heat_is_where_the_evidence_is_and_not_everywhere_else():
-    """Inverted maps: class "bright" is warm on the bright corner, class "dark" on the rest."""
-    image = np.zeros((SIZE, SIZE), "float32")
-    image[:3, 5:] = 1
-    model = of_numbers(
-        image,
-        [layers.Conv2D(2, 1, activation="relu"), layers.GlobalAveragePooling2D()]
-        + [layers.Dense(2, "softmax")],
-        [[[[1, -1]]]],
-        [0, 1],
-        [[1, -1], [-1, 1]],
-        [0, 0],
-    )
-    bright, dark = (grad_cam(model, image, target=target).maps[0] for target in (0, 1))
-    np.testing.assert_array_equal(bright, image)
-    np.testing.assert_array_equal(dark, 1 - image)
-
-
-def test_what_speaks_against_the_class_is_in_the_raw_sums():
-    found = grad_cam(small(), some_images(), target=0)
-    assert found.raw.min() < 0 < found.raw.max()
-    assert found.maps.min() == 0
-    np.testing.assert_array_equal(found.peak, found.raw.max(axis=(1, 2)))
-
-
-def test_images_are_given_to_the_model_as_they_are():
-    """The model divides by 255 itself; dividing twice gives an almost black image."""
-    inside = keras.Sequential([keras.Input((SIZE, SIZE, 3)), layers.Rescaling(1 / 255)])
-    for layer in (layers.Conv2D(4, 3, name="conv"), layers.Flatten(), layers.Dense(3)):
-        inside.add(layer)
-    with_random_weights(inside)
-    outside = keras.Sequential([keras.Input((SIZE, SIZE, 3)), *inside.layers[1:]])
-    pixels = (255 * some_images()).astype("uint8")
-    once = grad_cam(outside, pixels / np.float32(255), target=0)
-    found = grad_cam(inside, pixels, target=0)
-    np.testing.assert_allclose(found.scores, once.scores, 1e-4, 1e-5)
-    np.testing.assert_allclose(found.raw, once.raw, 1e-4, 1e-5)
-    twice = grad_cam(inside, pixels / np.float32(255), target=0)
-    assert not np.allclose(found.raw, twice.raw, atol=0.01)
-
-
-def test_heads_are_found_by_name_whatever_their_order():
-    image = keras.Input((SIZE, SIZE, 3))
-    row = layers.Flatten()(layers.Conv2D(4, 3, activation="relu", name="conv")(image))
-    heads = {name: layers.Dense(2, "softmax")(row) for name in ("zebra", "ant", "cat")}
-    model = with_random_weights(keras.Model(image, heads))
-    images = some_images()
-    for name in heads:
-        alone = keras.Model(image, heads[name])
-        found = grad_cam(model, images, name, target=1)
-        assert found.head == name
-        np.testing.assert_allclose(
-            found.raw, grad_cam(alone, images, target=1).raw, 1e-5, 1e-6, err_msg=name
-        )
-
-
-def test_the_layer_that_was_used_is_said():
-    model = small()
-    assert grad_cam(model, some_images()).layer == "conv"
-    pooling = model.layers[1].name
-    assert grad_cam(model, some_images(), layer=pooling).layer == pooling
 
 
 def test_maps_are_as_large_as_images_that_are_not_square():
@@ -448,28 +274,15 @@ def test_empty_because_the_units_after_the_layer_are_off():
     empty(grad_cam(model, some_images()), "no gradient arrives", 0)
 
 
-@pytest.mark.parametrize("wrong", [np.nan, np.inf])
-def test_empty_because_the_network_computes_nonsense(wrong):
+def test_empty_because_the_network_computes_nonsense():
     model = small()
     model.layers[0].activation = keras.activations.linear  # a relu can make 0 of NaN
     kernel, bias = model.layers[0].get_weights()
-    bias[0] = wrong  # one channel of four
+    bias[0] = np.inf  # one channel of four
     model.layers[0].set_weights([kernel, bias])
     found = grad_cam(model, some_images())
     np.testing.assert_array_equal(found.maps, 0)
     assert set(found.note) == {"empty: the network computes NaN or infinity for this image"}
-
-
-def test_nonsense_at_a_single_place_is_found():
-    image = np.full((4, 4), 2, "float32")
-    image[1, 2] = 0  # its logarithm is -infinity, while all others speak for the class
-    model = keras.Sequential([keras.Input((4, 4, 1)), layers.Conv2D(1, 1, activation=ops.log)])
-    for layer in (layers.GlobalAveragePooling2D(), layers.Dense(1)):
-        model.add(layer)
-    model.set_weights([np.ones((1, 1, 1, 1)), np.zeros(1), np.ones((1, 1)), np.zeros(1)])
-    found = grad_cam(model, image, target=1)
-    assert found.note == ("empty: the network computes NaN or infinity for this image",)
-    np.testing.assert_array_equal(found.maps, 0)
 
 
 def test_empty_because_only_the_padding_speaks_for_the_class():
@@ -486,14 +299,6 @@ def test_empty_because_only_the_padding_speaks_for_the_class():
     found = grad_cam(model, image, target=1)
     assert found.raw.max() > 0
     empty(found, "what speaks for the class lies beside the pixels, in padding", 1 / 64)
-
-
-def test_too_little_to_be_divided_by():
-    model = ramp_model()
-    model.layers[-1].set_weights([np.full((2, 2), 1e-42, "float32"), np.zeros(2, "float32")])
-    found = grad_cam(model, RAMP, target=0)
-    np.testing.assert_array_equal(found.maps, 0)
-    assert found.note[0].startswith("empty: ")
 
 
 def test_a_layer_with_a_single_place_is_noted():
@@ -513,7 +318,7 @@ def test_a_layer_with_a_single_place_is_noted():
 quickly = settings(max_examples=20, derandomize=True, deadline=None)
 seeds = some.integers(0, 10_000)
 methods = some.sampled_from(list(METHODS))
-SMALL = small()  # its weights are drawn anew in each test
+SMALL = small()  # its weights are drawn again in each test
 
 
 def extreme_images(seed, count=5):
@@ -532,16 +337,6 @@ def test_maps_are_within_0_and_1_and_reach_1_unless_the_note_says_why(seed, meth
     for single, note, peak in zip(found.maps, found.note, found.peak, strict=True):
         assert single.max() == (0 if note.startswith("empty") else 1)
         assert note.startswith("empty") == (peak <= 0)
-
-
-@quickly
-@given(seeds, methods, some.permutations(range(5)))
-def test_permuting_the_batch_permutes_the_maps(seed, method, order):
-    model, images = with_random_weights(SMALL, seed), extreme_images(seed)
-    straight = grad_cam(model, images, target=1, method=method)
-    permuted = grad_cam(model, images[list(order)], target=1, method=method)
-    np.testing.assert_allclose(permuted.raw, straight.raw[list(order)], 1e-4, 1e-5)
-    np.testing.assert_allclose(permuted.maps, straight.maps[list(order)], 1e-4, 1e-4)
 
 
 @quickly
@@ -568,23 +363,6 @@ def test_more_images_than_fit_in_a_batch(monkeypatch):
             assert parts == whole
 
 
-RESCALED = {}
-
-
-@quickly
-@given(seeds, some.sampled_from([1 / 255, 0.5, 1000]))
-def test_a_factor_that_the_model_undoes_changes_nothing(seed, factor):
-    if factor not in RESCALED:
-        parts = [layers.Rescaling(factor), *SMALL.layers]
-        RESCALED[factor] = keras.Sequential([keras.Input((SIZE, SIZE, 3)), *parts])
-    with_random_weights(SMALL, seed)
-    images = extreme_images(seed)
-    straight = grad_cam(SMALL, images, target=0)
-    found = grad_cam(RESCALED[factor], images / np.float32(factor), target=0)
-    np.testing.assert_allclose(found.raw, straight.raw, 1e-3, 1e-5)
-    np.testing.assert_allclose(found.scores, straight.scores, 1e-3, 1e-4)
-
-
 def two_heads():
     row = layers.Flatten()(SMALL.layers[1].output)
     more = layers.Dense(7, "sigmoid", name="more")(layers.Dense(5, "relu")(row))
@@ -600,20 +378,8 @@ def test_another_head_changes_nothing_for_the_first(seed, method):
     with_random_weights(MORE, seed)
     images = extreme_images(seed)
     alone = grad_cam(SMALL, images, method=method)
-    beside = grad_cam(MORE, images, "answer", method=method)
-    assert (alone.layer, alone.note) == (beside.layer, beside.note)
-    np.testing.assert_array_equal(alone.targets, beside.targets)
-    np.testing.assert_allclose(beside.raw, alone.raw, 1e-5, 1e-6)
-    np.testing.assert_allclose(beside.maps, alone.maps, 1e-4, 1e-5)
-
-
-@quickly
-@given(seeds, some.floats(0.01, 100))
-def test_the_map_does_not_depend_on_the_scale_of_the_logits(seed, factor):
-    model, images = with_random_weights(SMALL, seed), extreme_images(seed)
-    before = grad_cam(model, images, target=2)
-    kernel, bias = model.layers[-1].get_weights()
-    model.layers[-1].set_weights([factor * kernel, factor * bias])
-    after = grad_cam(model, images, target=2)
-    np.testing.assert_allclose(after.raw, factor * before.raw, 1e-3, 1e-5 * factor)
-    np.testing.assert_allclose(after.maps, before.maps, 1e-3, 1e-4)
+    of_two = grad_cam(MORE, images, "answer", method=method)
+    assert (alone.layer, alone.note) == (of_two.layer, of_two.note)
+    np.testing.assert_array_equal(alone.targets, of_two.targets)
+    np.testing.assert_allclose(of_two.raw, alone.raw, 1e-5, 1e-6)
+    np.testing.assert_allclose(of_two.maps, alone.maps, 1e-4, 1e-5)

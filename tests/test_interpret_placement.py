@@ -58,35 +58,25 @@ def test_a_cell_lies_in_the_middle_of_what_it_reads(stack):
         np.testing.assert_allclose(found, expected, atol=near)
 
 
+def grids_of_sum(*ways):
+    """The grids of the sum of two ways from the image."""
+    image = keras.Input((8, 8, 1))
+    joined = layers.Add(name="joined")([way(image) for way in ways])
+    network = inspect_model(keras.Model(image, layers.Dense(2)(layers.Flatten()(joined))))
+    return placement.grids(network, network.layer("joined"))
+
+
 def test_two_ways_of_one_geometry_meet():
-    inputs = keras.Input((8, 8, 1))
-    ways = [conv(3, padding="same")(inputs), layers.ReLU()(inputs)]
-    joined = layers.Add(name="joined")(ways)
-    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(joined)))
-    network = inspect_model(model)
-    assert placement.grids(network, network.layer("joined")) == (Grid(0.5, 1), Grid(0.5, 1))
+    assert grids_of_sum(conv(3, padding="same"), layers.ReLU()) == (Grid(0.5, 1), Grid(0.5, 1))
 
 
 def test_two_ways_of_different_geometry_are_not_told():
-    inputs = keras.Input((8, 8, 1))
-    ways = [conv(3)(inputs), layers.Cropping2D(((2, 0), (2, 0)))(inputs)]
-    joined = layers.Add(name="joined")(ways)
-    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(joined)))
-    network = inspect_model(model)
-    assert placement.grids(network, network.layer("joined")) is None
+    assert grids_of_sum(conv(3), layers.Cropping2D(((2, 0), (2, 0)))) is None
 
 
 def test_unknown_geometry_is_not_told():
-    model = keras.Sequential(
-        [
-            keras.Input((8, 8, 1)),
-            layers.Conv2DTranspose(1, 3, strides=2, name="up"),
-            layers.Flatten(),
-            layers.Dense(2),
-        ]
-    )
-    network = inspect_model(model)
-    assert placement.grids(network, network.layer("up")) is None
+    up = layers.Conv2DTranspose(1, 2, strides=2)
+    assert grids_of_sum(up, layers.UpSampling2D(2)) is None
 
 
 def test_interpolation_is_exact_at_the_middles_and_adds_up_to_one():

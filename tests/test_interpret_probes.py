@@ -59,10 +59,9 @@ def test_a_probe_cannot_use_position(model):
     assert found["rectifier"]["left"] <= 0.7
 
 
-@pytest.mark.parametrize("count", [3, 79])
-def test_labels_must_match(model, count):
-    with pytest.raises(ValueError, match=f"{count} labels of 'x' for 80 images"):
-        probes.linear_probes(model, images(), {"x": np.zeros(count, int)})
+def test_labels_must_match(model):
+    with pytest.raises(ValueError, match="79 labels of 'x' for 80 images"):
+        probes.linear_probes(model, images(), {"x": np.zeros(79, int)})
 
 
 def test_dead_channels_are_dead_for_all_images_not_for_one(model):
@@ -81,7 +80,7 @@ def test_dead_channels_are_dead_for_all_images_not_for_one(model):
 
 def test_the_figure_has_a_panel_for_each_network():
     rows = {"image": {"angle": 0.1}, "a": {"angle": 0.9}, "b": {"angle": 1.0}}
-    figure = check_plots.draw({"one": rows, "two": rows}, {"angle": "black"})
+    figure = check_plots.probes({"one": rows, "two": rows}, {"angle": "black"})
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["one", "two"]
     (curve,) = figure.axes[0].lines
     np.testing.assert_allclose(curve.get_ydata(), [90, 10, check_plots.FLOOR])

@@ -161,8 +161,8 @@ def test_figures_come_out_the_same_each_time(tmp_path):
         first = runtime.save_figure(draw(), tmp_path / "1" / name).read_bytes()
         assert first == runtime.save_figure(draw(), tmp_path / "2" / name).read_bytes()
         assert b"Software" not in first and b"<dc:date>" not in first
-    with pytest.raises(ValueError, match=r"\.png or \.svg"):
-        runtime.save_figure(draw(), tmp_path / "a.pdf")
+    with pytest.raises(ValueError, match=r"a\.gif: a figure is saved as \.png, \.pdf, \.svg"):
+        runtime.save_figure(draw(), tmp_path / "a.gif")
 
 
 def test_models_are_saved_without_optimizer_and_repeatably(tmp_path, recwarn):

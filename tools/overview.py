@@ -14,7 +14,7 @@ from cnnlab.interpret import grad_cam, load, maximize_filters  # noqa: E402
 from cnnlab.interpret.figures.pictures import overlay  # noqa: E402
 from cnnlab.interpret.figures.sheet import Sheet, Tile, as_colors  # noqa: E402
 from cnnlab.interpret.model.network import inspect_model  # noqa: E402
-from cnnlab.saving import save_small  # noqa: E402
+from cnnlab.saving import save_figure  # noqa: E402
 
 
 def draw(root):
@@ -32,7 +32,7 @@ def draw(root):
     for heading, tiles in sections.items():
         sheet.heading(heading)
         sheet.tiles(tiles(), columns=10)
-    return save_small(sheet.figure(), root / "overview.png")
+    return save_figure(sheet.figure(), root / "overview.png", small=True)
 
 
 def line_tiles(count=2):

@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 
 from cnnlab import plots
 from cnnlab.lines import CLASSES, HEADS
+from cnnlab.saving import save_figure
 
 RECOLORED = {  # share of the training lines with a random color: the name of the runs
     0: "as they are",
@@ -46,7 +47,7 @@ def save(figure, path: Path) -> None:
     Cropping it tightly, as the notebooks do, would draw everything twice.
     """
     with matplotlib.rc_context({"svg.hashsalt": path.stem, "savefig.bbox": "standard"}):
-        figure.savefig(path, metadata={"Date": None})
+        save_figure(figure, path)
     plt.close(figure)
 
 

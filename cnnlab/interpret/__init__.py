@@ -8,7 +8,7 @@ from cnnlab.interpret.explain import Explanation, explain
 from cnnlab.interpret.filters import FilterImages, maximize_filters
 from cnnlab.interpret.gradcam import Heatmaps, grad_cam
 from cnnlab.interpret.model.loading import load
-from cnnlab.saving import save_undated as save
+from cnnlab.saving import save_figure as save
 
 __all__ = [
     "Explanation",

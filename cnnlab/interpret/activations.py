@@ -41,8 +41,8 @@ def activations(model, images, layers=None) -> dict[str, np.ndarray]:
 def _compile(network, calls):
     @tf.function(input_signature=[network.signature()])
     def compute(images):
-        found = network.graph.run(images, [call.outputs[0] for call in calls])
-        return [tf.cast(tensor, "float32") for tensor in found]
+        outputs = network.graph.run(images, [call.outputs[0] for call in calls])
+        return [tf.cast(tensor, "float32") for tensor in outputs]
 
     return compute
 
@@ -63,6 +63,5 @@ def dead_channels(model, images, layers=None) -> dict[str, np.ndarray]:
     alive = {}
     for start in range(0, len(images), BATCH):
         for name, maps in activations(model, images[start : start + BATCH], layers).items():
-            here = maps.any(axis=tuple(range(maps.ndim - 1)))
-            alive[name] = alive.get(name, False) | here
-    return {name: ~here for name, here in alive.items()}
+            alive[name] = alive.get(name, False) | maps.any(axis=tuple(range(maps.ndim - 1)))
+    return {name: ~channels for name, channels in alive.items()}

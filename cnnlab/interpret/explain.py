@@ -11,6 +11,7 @@ import numpy as np
 
 from cnnlab.image_files import Picture
 from cnnlab.interpret.activations import activations
+from cnnlab.interpret.ascent import Ascent
 from cnnlab.interpret.figures import pictures
 from cnnlab.interpret.figures.sheet import Sheet
 from cnnlab.interpret.filters import FilterImages, first_layer_weights, maximize_filters
@@ -201,7 +202,7 @@ def _add_filters(sheet, model, layer, real_images, value_range, say):
         layer,
         images=real_images,
         value_range=value_range,
-        size=size,
+        ascent=Ascent(size=size),
     )
     if is_open:
         sheet.text(f"The model takes any size; the pictures have {size[0]} × {size[1]}.")

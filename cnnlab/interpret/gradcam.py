@@ -8,6 +8,7 @@ class, and add them up over the channels k; what speaks against the class is cut
     LayerCAM    (Jiang et al., 2021)           relu(sum_k relu(g_k) A_k)
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +31,7 @@ class Heatmaps(NamedTuple):
         layer: the name of the layer they were made at.
         head: the name of the head explained.
         targets: (n,) int32, the classes explained.
-        scores: (n,) float32, their logits; negated for answer 0 of a single sigmoid unit.
+        scores: (n,) float32, their logits; negated for class 0 of a single sigmoid unit.
         probabilities: (n,) float32, 0..1, what the network gives them; of a head that ends on no
             activation, what a softmax or sigmoid would make of its numbers.
         peak: (n,) float32, the highest value of `raw`, in units of the logit; not above 0 where
@@ -72,7 +73,7 @@ def grad_cam_plus_plus_sum(maps, gradients):
 
 
 def layer_cam_sum(maps, gradients):
-    """Return the (n, h, w) sums of Jiang et al. 2021: each place has its own weight."""
+    """Return the (n, h, w) sums of Jiang et al. 2021: each position has its own weight."""
     return tf.reduce_sum(tf.nn.relu(gradients) * maps, axis=-1)
 
 
@@ -89,9 +90,24 @@ def check_method(method):
         raise ValueError(f"no method {method!r}; there are {', '.join(METHODS)}")
 
 
-def grad_cam(
-    model, images, head=None, target=None, layer=None, method="grad-cam", weights=None
-) -> Heatmaps:
+@dataclass(frozen=True)
+class GradCam:
+    """How heatmaps are made.
+
+    Attributes:
+        layer: the name of a layer with feature maps on the way to the head; None stands for the
+            last convolution on that way.
+        method: a key of METHODS; ValueError for another.
+    """
+
+    layer: str | None = None
+    method: str = "grad-cam"
+
+    def __post_init__(self):
+        check_method(self.method)
+
+
+def grad_cam(model, images, head=None, target=None, layer=None, method="grad-cam") -> Heatmaps:
     """Return what in each image speaks for a class.
 
     Args:
@@ -99,52 +115,59 @@ def grad_cam(
         images: what the model's own input needs, one or many; see `as_batch`.
         head: the name of the output to explain; can be left out if there is only one.
         target: a class index, 0/1 for a single sigmoid unit, or one for each image; left out, the
-            model's own answer.
-        layer: the name of a layer with feature maps on the way to that head; left out, the last
-            convolution on that way.
-        method: a key of METHODS.
-        weights: [(variable, array)] to use instead of the variables' own values; the model is not
-            changed. Other arrays for the same variables cost no new compilation.
+            model's own prediction.
+        layer, method: see `GradCam`.
 
     Returns:
         `Heatmaps`, the raw sums enlarged to the image's size by bilinear interpolation between the
-        places that the cells of the layer look at; see `interpret.placement`.
+        positions that the cells of the layer look at; see `interpret.placement`.
 
     Raises:
         TypeError: `model` is not a Keras model.
         ValueError: an unknown head, layer or method, a layer that does not feed the head, a target
             out of range, or images that do not fit; the message says what would be right.
     """
-    check_method(method)
+    return heatmaps(model, images, head, target, GradCam(layer, method))
+
+
+def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
+    """Return the same as `grad_cam`, with other weights if some are given.
+
+    Args:
+        model, images, head, target: as in `grad_cam`.
+        how: `GradCam`, or a key of METHODS.
+        weights: [(variable, array)] to use instead of the variables' own values; the model is not
+            changed. Other arrays for the same variables cost no new compilation.
+    """
+    how = how if isinstance(how, GradCam) else GradCam(method=how)
     network = inspect_model(model, images)
     images = as_batch(network, images)
     head = scores.find_head(network.heads, head)
-    call = network.feature_map(layer, head)
+    call = network.feature_map(how.layer, head)
     targets = scores.check_targets(head, target, len(images))
     if targets is None:
-        targets = np.full(len(images), -1, np.int32)  # -1: the model's own answer
+        targets = np.full(len(images), -1, np.int32)  # -1: the model's own prediction
     variables, values = zip(*weights, strict=True) if weights else ((), ())
     explain = network.function(
-        ("grad_cam", call.name, head.name, method, *map(id, variables)),
-        lambda: _compile(network, head, call, METHODS[method], variables),
+        ("grad_cam", call.name, head.name, how.method, *map(id, variables)),
+        lambda: _compile(network, head, call, METHODS[how.method], variables),
     )
     parts = [
         explain(images[start : start + BATCH], targets[start : start + BATCH], values)
         for start in range(0, len(images), BATCH)
     ]
-    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    facts = [found.pop(name) for name in ("finite", "active", "reached", "shown")]
-    places = found["raw"][0].size
-    note = tuple(_note(*of_image, places) for of_image in zip(found["peak"], *facts, strict=True))
-    return Heatmaps(layer=call.name, head=head.name, note=note, method=method, **found)
+    results = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    facts = {name: results.pop(name) for name in ("finite", "active", "reached", "shown")}
+    note = _notes(results["raw"], results["peak"], **facts)
+    return Heatmaps(layer=call.name, head=head.name, note=note, method=how.method, **results)
 
 
 def _compile(network, head, call, combine, variables):
     """Return the function that explains a batch.
 
-    It turns images, targets (-1 for the model's own answer) and values for `variables` into a dict.
+    It turns images, targets (-1 for the model's own prediction) and values for `variables` into a
+    dict.
     """
-    place = call.outputs[0]
     enlarge = placement.enlarger(network, call)
     values = tuple(tf.TensorSpec(variable.shape, variable.dtype) for variable in variables)
 
@@ -153,7 +176,7 @@ def _compile(network, head, call, combine, variables):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
 
             def watch(number, tensor):
-                if number == place:
+                if number == call.outputs[0]:
                     tape.watch(tensor)
                     feature_maps.append(tensor)
 
@@ -193,18 +216,18 @@ def _compile(network, head, call, combine, variables):
     return explain
 
 
-def _note(peak, finite, active, reached, shown, places):
-    """Say why a map is empty, or says little; "" for a good one."""
-    if not finite:
-        return "empty: the network computes NaN or infinity for this image"
-    if not active:
-        return "empty: the layer is dead, it gives 0 everywhere for this image"
-    if not reached:
-        return "empty: no gradient arrives, the units between the layer and the head are all off"
-    if peak < TINY:
-        return f"empty: no place speaks for the class, the highest raw value is {peak:.3g}"
-    if not shown:
-        return "empty: what speaks for the class lies beside the pixels, in padding for example"
-    if places == 1:
-        return "the layer has a single place, so the heat is the same everywhere"
-    return ""
+def _notes(raw, peak, finite, active, reached, shown):
+    """Return for each image why its map is empty, or says little; "" for a good one."""
+    highest = [f"the highest raw value is {value:.3g}" for value in peak]
+    # In the order in which they are asked: the first that holds is the note.
+    reasons = {
+        "empty: the network computes NaN or infinity for this image": finite,
+        "empty: the layer is dead, it gives 0 everywhere for this image": active,
+        "empty: no gradient arrives, the units between the layer and the head are all off": reached,
+        "empty: no place speaks for the class, {highest}": peak >= TINY,
+        "empty: what speaks for the class lies beside the pixels, in padding for example": shown,
+        "the layer has a single place, so the heat is the same everywhere": raw[0].size > 1,
+    }
+    wrong = [np.logical_not(good) for good in reasons.values()]
+    notes = np.select(wrong, list(reasons), "").tolist()
+    return tuple(note.format(highest=words) for note, words in zip(notes, highest, strict=True))

@@ -1,4 +1,4 @@
-"""Where in the image the places of a feature map lie.
+"""Where in the image the positions of a feature map lie.
 
 A feature map is usually stretched over the image, as if its cells shared it out evenly. They do
 not: a 7 × 7 convolution without padding has 22 cells for 28 pixels, and the first looks at pixels
@@ -53,8 +53,8 @@ def grids(network: ModelView, call) -> tuple[Grid, Grid] | None:
         given = [known.get(value) for value in before.inputs]
         made = _after(before, given)
         known.update((value, made) for value in before.outputs)
-    found = known[call.outputs[0]]
-    return found and found[1]
+    geometry = known[call.outputs[0]]
+    return geometry and geometry[1]
 
 
 def _after(call, given):
@@ -72,7 +72,7 @@ def _after(call, given):
     if isinstance(layer, (keras.layers.ZeroPadding2D, keras.layers.Cropping2D)):
         sign = -1 if isinstance(layer, keras.layers.ZeroPadding2D) else 1
         edges = getattr(layer, "padding", None) or layer.cropping
-        return after, tuple(map(_moved, before, [sign * edge[0] for edge in edges]))
+        return after, tuple(map(_shifted, before, [sign * edge[0] for edge in edges]))
     if isinstance(layer, keras.layers.UpSampling2D):
         return after, tuple(map(_refined, before, layer.size))
     return (after, before) if after == sizes else None
@@ -95,7 +95,7 @@ def _strided(grid, size, window, stride, padding):
     return Grid(grid.first + grid.spacing * ((window - 1) / 2 - padded), grid.spacing * stride)
 
 
-def _moved(grid, cells):
+def _shifted(grid, cells):
     return Grid(grid.first + cells * grid.spacing, grid.spacing)
 
 
@@ -108,20 +108,20 @@ def interpolation(grid: Grid, cells: int, pixels: int) -> np.ndarray:
 
     Beyond the first and the last middle their values go on. Each row adds up to 1.
     """
-    where = (np.arange(pixels) + 0.5 - grid.first) / grid.spacing
-    where = np.clip(where, 0, cells - 1)
-    distance = np.abs(where[:, None] - np.arange(cells))
+    position = (np.arange(pixels) + 0.5 - grid.first) / grid.spacing
+    position = np.clip(position, 0, cells - 1)
+    distance = np.abs(position[:, None] - np.arange(cells))
     return np.clip(1 - distance, 0, None).astype(np.float32)
 
 
 def enlarger(network: ModelView, call):
     """Return the function that enlarges maps (n, h, w) of a layer: (maps, (height, width)).
 
-    Where the places of its cells cannot be told, the maps are stretched over the image.
+    Where the middles of its cells cannot be told, the maps are stretched over the image.
     """
-    found = grids(network, call)
-    if found is None:
+    axes = grids(network, call)
+    if axes is None:
         return lambda maps, size: tf.image.resize(maps[..., None], size, "bilinear")[..., 0]
-    sizes = zip(found, call.shape[:2], network.graph.input_shape[:2], strict=True)
+    sizes = zip(axes, call.shape[:2], network.graph.input_shape[:2], strict=True)
     down, across = (interpolation(*of_axis) for of_axis in sizes)
     return lambda maps, size: down @ maps @ across.T

@@ -52,9 +52,9 @@ def response(network, call) -> Response:
     value, last = call.outputs[0], call
     while len(readers := network.consumers(value)) == 1:
         operation = readers[0].operation
-        found = "" if has_inner_activation(operation) else _activation(operation)
-        if found:
-            return _before(found, value, readers[0].name)
+        activation = "" if has_inner_activation(operation) else _activation(operation)
+        if activation:
+            return _before(activation, value, readers[0].name)
         if not (same_values(readers[0]) or isinstance(operation, CHANNELWISE)):
             break
         value = readers[0].outputs[0]
@@ -70,24 +70,25 @@ def _before(activation, value, name, plain=()):
 
 def _activation(operation):
     """Return the activation that an operation is, or ends on, as one small word, or ""."""
-    found = operation
+    applied = operation
     if isinstance(operation, keras.layers.Activation) or has_inner_activation(operation):
-        found = operation.activation
-    name = getattr(found, "__name__", type(found).__name__).replace("_", "").lower()
-    if name == "relu" and (getattr(found, "negative_slope", 0) or getattr(found, "threshold", 0)):
+        applied = operation.activation
+    name = getattr(applied, "__name__", type(applied).__name__).replace("_", "").lower()
+    options = [getattr(applied, option, 0) for option in ("negative_slope", "threshold")]
+    if name == "relu" and any(options):
         return "leakyrelu"
     known = name in (*RECTIFIERS, *SMALL_BELOW_0, *BOUNDED)
-    is_one = isinstance(operation, ACTIVATIONS) or found is not operation
+    is_one = isinstance(operation, ACTIVATIONS) or applied is not operation
     return name if (known or is_one) and name != "linear" else ""
 
 
 class Best(NamedTuple):
-    """Which of `count` images the filters answer to most.
+    """Which of `count` images the filters respond to most.
 
     Attributes:
         index: (filters,) int, the image with the highest response; -1 without images.
         response: (filters,) float32, that response; NaN without images.
-        highest: (filters,) float32, the highest response of any place; NaN without images.
+        highest: (filters,) float32, the highest response of any position; NaN without images.
         count: how many images there are.
     """
 
@@ -98,25 +99,24 @@ class Best(NamedTuple):
 
 
 def best_images(network, call, read: Response, images, numbers, negative_slope) -> Best:
-    """Return which images the filters with these numbers answer to most; `images` can be None.
+    """Return which images the filters with these numbers respond to most; `images` can be None.
 
     Raises:
         ValueError: images that do not fit; see `as_batch`.
     """
-    index, response = np.full(len(numbers), -1), np.full(len(numbers), np.nan, np.float32)
     if images is None:
-        return Best(index, response, response, 0)
+        unknown = np.full(len(numbers), np.nan, np.float32)
+        return Best(np.full(len(numbers), -1), unknown, unknown, 0)
     if not (isinstance(images, np.ndarray) and images.ndim == 4 and len(images)):
         images = as_batch(network, images)
     respond = network.function(("responses", call.name), lambda: _responder(network, read))
-    response, highest, begin = np.full_like(response, -np.inf), np.full_like(response, -np.inf), 0
-    for part in parts(images, images[0].size):
-        found = respond(as_batch(network, part), numbers, negative_slope)
-        value, place, top = (tensor.numpy() for tensor in found)
-        index = np.where(value > response, begin + place, index)
-        response, highest = np.maximum(response, value), np.maximum(highest, top)
-        begin += len(part)
-    return Best(np.maximum(index, 0), np.where(index < 0, np.nan, response), highest, begin)
+    batches = list(parts(images, images[0].size))
+    results = [respond(as_batch(network, batch), numbers, negative_slope) for batch in batches]
+    values, within, tops = map(np.array, zip(*results, strict=True))  # (batches, filters) each
+    batch, response = values.argmax(axis=0), values.max(axis=0)
+    index = batch * len(batches[0]) + within[batch, np.arange(len(numbers))]
+    response = np.where(response > -np.inf, response, np.nan)
+    return Best(index, response, tops.max(axis=0), len(images))
 
 
 def parts(array, numbers_each):
@@ -130,7 +130,7 @@ def _responder(network, read):
     """Return the function (images, (count,) numbers of filters, weight below 0) -> best images.
 
     Three (count,) tensors: the highest response, the image that has it, and the highest response
-    of any place of any image.
+    of any position of any image.
     """
     number = tf.TensorSpec((), "float32")
 
@@ -146,12 +146,12 @@ def _responder(network, read):
 
 
 def objective(responses, negative_slope):
-    """Return the means over places, axis 1, of responses whose part below 0 counts less."""
+    """Return the means over positions, axis 1, of responses whose part below 0 counts less."""
     return tf.reduce_mean(tf.maximum(responses, negative_slope * responses), axis=1)
 
 
 def response_maps(network, read: Response, images):
-    """Return the responses (n, places, filters), float32, to images in the model's own range."""
+    """Return the responses (n, positions, filters), float32, to images in the model's own range."""
     images = tf.cast(images, "float32")
     # A gradient does not pass whole numbers, into which the graph would turn the image.
     given = None if "float" in network.graph.dtype else lambda number, _: None if number else images

@@ -18,6 +18,7 @@ from keras import layers
 from PIL import Image, ImageOps
 
 from cnnlab import image_files, interpret
+from cnnlab.interpret.ascent import Ascent
 from cnnlab.interpret.model import images
 from cnnlab.interpret.model.network import inspect_model
 
@@ -328,7 +329,7 @@ def test_an_image_too_small_for_a_model_of_any_size():
         with pytest.raises(ValueError, match="2 × 2 pixels"):
             technique(model, small)
     with pytest.raises(ValueError, match="2 × 2 pixels"):
-        interpret.maximize_filters(model, "early", size=(2, 2))
+        interpret.maximize_filters(model, "early", ascent=Ascent(size=(2, 2)))
 
 
 def test_bands_change_nothing(monkeypatch):

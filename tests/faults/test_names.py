@@ -11,11 +11,14 @@ from keras import layers
 from cnnlab import interpret
 from cnnlab.interpret import checks
 from cnnlab.interpret.activations import dead_channels
+from cnnlab.interpret.ascent import Ascent
 from cnnlab.interpret.checks.probes import linear_probes
 from cnnlab.interpret.filters import first_layer_weights
+from cnnlab.interpret.gradcam import GradCam
 
 IMAGES = np.random.default_rng(0).random((2, 8, 8, 1)).astype(np.float32)
 HEAT = IMAGES[..., 0]
+ONE_STEP = Ascent(steps=1)
 
 
 # Nothing here may warn, but for Keras at each `np.array(variable)` under NumPy 2.
@@ -70,9 +73,11 @@ TAKE_A_LAYER = {
     "linear_probes": lambda model, layer: linear_probes(
         model, IMAGES, {"kind": np.array([0, 1])}, [layer]
     ),
-    "randomization": lambda model, layer: checks.randomization(model, IMAGES, "kind", layer=layer),
+    "randomization": lambda model, layer: checks.randomization(
+        model, IMAGES, "kind", method=GradCam(layer)
+    ),
     "compare_methods": lambda model, layer: checks.compare_methods(
-        model, IMAGES, "kind", layers=[layer]
+        model, IMAGES, "kind", methods=GradCam(layer)
     ),
 }
 LAYERS = ("left", "right", "rows", "flat", "units")

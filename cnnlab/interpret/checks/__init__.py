@@ -2,11 +2,11 @@
 
 * `randomization`: does it depend on what the network has learned at all?
 * `deletion`, `insertion`: does the network need what lies at the hot places?
-* `pointing_game`, `heat_inside`: does the heat lie on the object, where its place is known?
+* `pointing_game`, `heat_inside`: does the heat lie on the object, where it is known?
 * `compare_methods`: which method and layer does best?
 
-None of them says that a map is right. A network may look beside the object for good reasons, and an
-image with pixels taken out is one that it has never seen.
+None of them says that a map is right. A network may look next to the object for good reasons, and
+an image with pixels taken out is one that it has never seen.
 """
 
 from cnnlab.interpret.checks.cascade import Cascade, Verdict, verdict
@@ -18,12 +18,15 @@ from cnnlab.interpret.checks.localization import (
     line_masks,
     pointing_game,
 )
-from cnnlab.interpret.checks.randomization import randomization
+from cnnlab.interpret.checks.masking import Masking
+from cnnlab.interpret.checks.randomization import Shuffling, randomization
 
 __all__ = [
     "Cascade",
     "Curves",
     "Localization",
+    "Masking",
+    "Shuffling",
     "Verdict",
     "compare_methods",
     "deletion",

@@ -12,7 +12,7 @@ UNRELATED = 0.5  # two maps whose ranks correlate less count as different ones
 
 
 class Cascade(NamedTuple):
-    """What `randomization` found, for n images.
+    """How alike the heatmaps of n images stay; what `randomization` returns.
 
     Attributes:
         stages: the names of the layers in the order in which they became random, the head first;
@@ -20,7 +20,6 @@ class Cascade(NamedTuple):
         signed: (draws, stages, n) float64, -1..1, Spearman's rank correlation of the signed sums
             with those of the trained network; NaN where one of the two maps is empty.
         absolute: the same of the sums without their signs.
-        empty: share 0..1 of the images whose map is empty already in the trained network.
         changed: (stages,) share 0..1 of the numbers in that layer that became another; where it is
             0 the stage says nothing.
         reference: {"signed", "absolute": mean correlation between the trained network's maps of
@@ -32,7 +31,6 @@ class Cascade(NamedTuple):
     stages: tuple[str, ...]
     signed: np.ndarray
     absolute: np.ndarray
-    empty: float
     changed: np.ndarray
     reference: dict[str, float]
     targets: np.ndarray
@@ -53,7 +51,7 @@ class Cascade(NamedTuple):
         return mean_known(np.moveaxis(getattr(self, kind), 1, 0).reshape(len(self.stages), -1))
 
     def of_draws(self, kind="signed"):
-        """Return (draws, stages), the same for each draw: what the chance of one draw does."""
+        """Return (draws, stages), the same for each draw."""
         return mean_known(getattr(self, kind))
 
 
@@ -71,17 +69,12 @@ class Verdict(NamedTuple):
     text: str
 
 
-def verdict(cascade: Cascade, limit=UNRELATED) -> Verdict:
-    """Say whether the heatmaps follow the weights: whether their similarity falls below a limit.
+def verdict(cascade: Cascade) -> Verdict:
+    """Say whether the heatmaps follow the weights: whether their similarity falls below UNRELATED.
 
     The larger of the two similarities must fall: a map that only turns its sign is the same map.
     Stages count where at least half of the comparisons were possible and the weights changed.
-
-    Raises:
-        ValueError: a limit that is no number in 0..1.
     """
-    if not 0 <= limit <= 1:
-        raise ValueError(f"limit {limit!r} is not allowed: it must be in 0..1")
     counts = (cascade.invalid <= 0.5) & (cascade.changed > 0)
     alike = np.fmax(*(cascade.similarity(kind) for kind in KINDS))
     reference = max(cascade.reference.values())
@@ -93,7 +86,7 @@ def verdict(cascade: Cascade, limit=UNRELATED) -> Verdict:
             else "the weights are all the same number, so that no shuffle changes them"
         )
         return Verdict(None, None, f"it cannot be told whether the maps follow the weights: {why}")
-    fallen = np.flatnonzero(counts & (alike < limit))
+    fallen = np.flatnonzero(counts & (alike < UNRELATED))
     at = fallen[0] if len(fallen) else np.flatnonzero(counts)[-1]
     stage, compared = cascade.stages[at], f"between different images it is {reference:.2f}"
     if len(fallen):
@@ -104,16 +97,16 @@ def verdict(cascade: Cascade, limit=UNRELATED) -> Verdict:
 
 
 def rank_sums(sums):
-    """Return {kind: ranks of (n, places) sums}; NaN where there is no map, nothing above 0."""
+    """Return {kind: ranks of (n, positions) sums}; NaN where there is no map, nothing above 0."""
     drawn = np.isfinite(sums).all(axis=1) & (sums.max(axis=1) > 0)
     sums = np.where(drawn[:, None], sums, 0)
     return {"signed": standard_ranks(sums), "absolute": standard_ranks(np.abs(sums))}
 
 
 def standard_ranks(values):
-    """Return the ranks of each row, centerd and of length 1: their products sum to Spearman's rho.
+    """Return the ranks of each row, centered and of length 1: products sum to Spearman's rho.
 
-    Equal places share their mean rank. (n, places) float64; NaN for a row that is the same
+    Equal positions share their mean rank. (n, positions) float64; NaN for a row that is the same
     everywhere.
     """
     ranks = stats.rankdata(values, axis=1)

@@ -7,10 +7,10 @@ areas under the curves). A good map makes it fall early, or rise early.
 
 Two controls say what is early. Random pixels are the usual one, but another kind of order: a few of
 them, scattered over the image, spoil every stroke at once, where a heatmap takes away whole
-patches. So there is also the moved map: the same heatmap in the wrong place, its cells mirrored and
-shifted around before they are enlarged. It has the same patches, and only their place is random.
+patches. So there is also the displaced map: the same heatmap in the wrong place, its cells mirrored
+and shifted around before they are enlarged. It has the same patches, only elsewhere.
 
-The area also depends on what the network makes of an empty image: the answer that it gives there
+The area also depends on what the network makes of an empty image: the class that it predicts there
 stays probable to the end of a deletion, so heads and classes are compared by the gain alone.
 """
 
@@ -18,12 +18,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cnnlab.interpret.checks.masking import as_blank, explained, measure, moved_maps, pixel_ranks
+from cnnlab.interpret.checks.masking import (
+    DEFAULT_MASKING,
+    displaced_maps,
+    explained,
+    measure,
+    pixel_ranks,
+)
 from cnnlab.interpret.checks.statistics import heat_of, known_interval
 from cnnlab.interpret.model.network import as_batch, as_list, inspect_model
-from cnnlab.validation import require_whole
-
-CONTROLS = ("random", "moved")
 
 
 class Curves(NamedTuple):
@@ -33,7 +36,8 @@ class Curves(NamedTuple):
         kind: "deletion" or "insertion".
         fractions: (steps + 1,) float64, 0..1, the share of the pixels deleted or inserted.
         curves: (n, steps + 1) float64, 0..1, the probability of the explained class.
-        random, moved: the same for the controls, the mean of their repetitions; NaN if left out.
+        random, displaced: the same for the controls, the mean of their repetitions; NaN if left
+            out.
         empty: the number of images whose map is empty.
         targets: (n,) int32, the classes explained.
         head: the name of the head.
@@ -43,7 +47,7 @@ class Curves(NamedTuple):
     fractions: np.ndarray
     curves: np.ndarray
     random: np.ndarray
-    moved: np.ndarray
+    displaced: np.ndarray
     empty: int
     targets: np.ndarray
     head: str
@@ -52,7 +56,7 @@ class Curves(NamedTuple):
         """Return (n,) float64, 0..1, the areas under the "curves", or of a control."""
         return np.trapezoid(getattr(self, of), self.fractions, axis=1)
 
-    def gain(self, control="moved"):
+    def gain(self, control="displaced"):
         """Return how much better the maps are than a control: (mean, low, high) of the areas.
 
         Above 0 the maps are better, for both kinds. The interval is that of Student's t with 95 %
@@ -62,19 +66,7 @@ class Curves(NamedTuple):
         return known_interval(sign * (self.areas() - self.areas(control)))
 
 
-def deletion(
-    model,
-    images,
-    heatmaps,
-    head=None,
-    target=None,
-    *,
-    steps=20,
-    blank=0,
-    repeats=3,
-    seed=0,
-    controls=CONTROLS,
-) -> Curves:
+def deletion(model, images, heatmaps, head=None, target=None, masking=DEFAULT_MASKING) -> Curves:
     """Take pixels away, the hottest first, and watch the probability of the explained class.
 
     Args:
@@ -82,14 +74,9 @@ def deletion(
         images: what the model's own input needs, one or many.
         heatmaps: `Heatmaps` of these images, or numbers (n, height, width) >= 0. Pixels of the same
             heat go in an order that is drawn once for all images.
-        head, target: as in `grad_cam`, for an array; `Heatmaps` know their own.
-        steps: parts into which the pixels are divided.
-        blank: what stands for a missing pixel, a number or an image; 0 is the ground of MNIST
-            and of the lines. Where a pixel is blank anyway, nothing changes.
-        repeats: random orders, and moved maps for the controls. They are the same for all images,
-            so the intervals speak of other images, not of other orders.
-        seed: of these draws.
-        controls: which of CONTROLS to compute.
+        head, target: as in `grad_cam`, for an array, which needs a target; `Heatmaps` know their
+            own.
+        masking: `Masking`: the number of steps, what a missing pixel becomes, the controls.
 
     Returns:
         `Curves`; the smaller their areas the better.
@@ -97,72 +84,51 @@ def deletion(
     Raises:
         TypeError: `model` is not a Keras model.
         ValueError: heatmaps of another number or size, or negative; a head or target besides
-            `Heatmaps`; steps or repeats that are no whole number >= 1, a seed that is none >= 0; an
-            unknown control; a blank that does not fit; and as `grad_cam`.
+            `Heatmaps`, or no target for an array; and as `grad_cam`.
     """
-    shared = (head, target, steps, blank, repeats, seed, controls)
-    return _curves("deletion", model, images, heatmaps, *shared)
+    return _curves("deletion", model, images, heatmaps, (head, target), masking)
 
 
-def insertion(
-    model,
-    images,
-    heatmaps,
-    head=None,
-    target=None,
-    *,
-    steps=20,
-    blank=0,
-    repeats=3,
-    seed=0,
-    controls=CONTROLS,
-) -> Curves:
+def insertion(model, images, heatmaps, head=None, target=None, masking=DEFAULT_MASKING) -> Curves:
     """Put pixels on an empty image, the hottest first, and watch the probability of the class.
 
     Everything is as in `deletion`, except that larger areas are better.
     """
-    shared = (head, target, steps, blank, repeats, seed, controls)
-    return _curves("insertion", model, images, heatmaps, *shared)
+    return _curves("insertion", model, images, heatmaps, (head, target), masking)
 
 
-def _curves(kind, model, images, heatmaps, head, target, steps, blank, repeats, seed, controls):
-    for name, value, least in (("steps", steps, 1), ("repeats", repeats, 1), ("seed", seed, 0)):
-        require_whole(name, value, least)
-    controls = as_list(controls)
-    if unknown := [name for name in controls if name not in CONTROLS]:
-        raise ValueError(f"no control {unknown[0]!r}; there are {', '.join(CONTROLS)}")
+def _curves(kind, model, images, heatmaps, asked, masking):
     network = inspect_model(model, images)
     images = as_batch(network, images)
-    heat, there = heat_of(heatmaps)
+    heat, nonempty = heat_of(heatmaps)
     if heat.shape != images.shape[:3]:
         raise ValueError(f"heatmaps have the shape {heat.shape}; {images.shape[:3]} is needed")
-    head, targets = explained(network, images, heatmaps, head, target)
-    pair = (images, as_blank(blank, images))
-    pair = [part[there] for part in (pair if kind == "deletion" else pair[::-1])]
-    pixels = heat[0].size
-    counts = np.rint(np.linspace(0, pixels, steps + 1)).astype(np.int32)
-    generator = np.random.default_rng(seed)
+    head, targets = explained(network, images, heatmaps, *asked)
+    pair = (images, np.full_like(images, masking.blank))
+    pair = [part[nonempty] for part in (pair if kind == "deletion" else pair[::-1])]
+    pixels, repeats = heat[0].size, masking.repeats
+    counts = np.rint(np.linspace(0, pixels, masking.steps + 1)).astype(np.int32)
+    generator = np.random.default_rng(masking.seed)
     ties, *orders = (generator.permutation(pixels).astype(np.int32) for _ in range(repeats + 1))
-    of_all, moved = heat[there], moved_maps(network, heatmaps, heat, there, repeats, generator)
+    shown = heat[nonempty]
+    displaced = displaced_maps(network, heatmaps, heat, nonempty, repeats, generator)
     ranks = {
-        "curves": [pixel_ranks(of_all, ties)],
-        "random": [
-            np.broadcast_to(order.reshape(heat.shape[1:]), of_all.shape) for order in orders
-        ],
-        "moved": (pixel_ranks(maps, ties) for maps in moved),
+        "curves": [pixel_ranks(shown, ties)],
+        "random": [np.broadcast_to(order.reshape(heat.shape[1:]), shown.shape) for order in orders],
+        "displaced": (pixel_ranks(maps, ties) for maps in displaced),
     }
-    found = {name: np.full((len(heat), len(counts)), np.nan) for name in ranks}
-    for name in ("curves", *controls):
-        if there.any():
+    probabilities = {name: np.full((len(heat), len(counts)), np.nan) for name in ranks}
+    for name in ("curves", *as_list(masking.controls)):
+        if nonempty.any():
             repeated = [
-                measure(network, head, pair, r, counts, targets[there]) for r in ranks[name]
+                measure(network, head, pair, r, counts, targets[nonempty]) for r in ranks[name]
             ]
-            found[name][there] = np.mean(repeated, axis=0)
+            probabilities[name][nonempty] = np.mean(repeated, axis=0)
     return Curves(
         kind=kind,
         fractions=counts / pixels,
-        **found,
-        empty=int(np.sum(~there)),
+        **probabilities,
+        empty=int(np.sum(~nonempty)),
         targets=targets,
         head=head.name,
     )

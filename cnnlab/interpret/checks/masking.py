@@ -1,5 +1,6 @@
 """What a network says of images in which some pixels are exchanged."""
 
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -8,15 +9,55 @@ import tensorflow as tf
 from cnnlab.interpret import placement
 from cnnlab.interpret.gradcam import Heatmaps
 from cnnlab.interpret.model import scores
+from cnnlab.interpret.model.network import as_list
+from cnnlab.validation import require_whole
 
 ROWS = 1024  # changed images in one call of the compiled function: bounds the memory
+CONTROLS = ("random", "displaced")
+
+
+@dataclass(frozen=True)
+class Masking:
+    """How pixels are exchanged, in deletion and insertion.
+
+    Attributes:
+        steps: parts into which the pixels are divided.
+        blank: the finite number that stands for a missing pixel; 0 is the ground of MNIST and of
+            the lines. Where a pixel is blank anyway, nothing changes.
+        repeats: random orders, and displaced maps, for the controls. They are the same for all
+            images, so the intervals speak of other images, not of other orders.
+        seed: of these draws.
+        controls: which of CONTROLS to compute, one or several.
+
+    Raises:
+        ValueError: steps or repeats that are no whole number >= 1, a seed that is none >= 0, a
+            blank that is no finite number, or an unknown control.
+    """
+
+    steps: int = 20
+    blank: float = 0
+    repeats: int = 3
+    seed: int = 0
+    controls: str | tuple[str, ...] = CONTROLS
+
+    def __post_init__(self):
+        for name, least in (("steps", 1), ("repeats", 1), ("seed", 0)):
+            require_whole(name, getattr(self, name), least)
+        if not isinstance(self.blank, int | float | np.number) or not np.isfinite(self.blank):
+            raise ValueError(f"blank {self.blank!r} is not allowed: it must be a finite number")
+        if unknown := [name for name in as_list(self.controls) if name not in CONTROLS]:
+            raise ValueError(f"no control {unknown[0]!r}; there are {', '.join(CONTROLS)}")
+
+
+DEFAULT_MASKING = Masking()
 
 
 def explained(network, images, heatmaps, head, target):
     """Return the head and the (n,) targets: of `Heatmaps` their own, else what is asked for.
 
     Raises:
-        ValueError: `Heatmaps` with another head or with targets; an unknown head or wrong targets.
+        ValueError: `Heatmaps` with another head or with targets; an unknown head, or wrong targets
+            or none.
     """
     if isinstance(heatmaps, Heatmaps):
         if head not in (None, heatmaps.head) or target is not None:
@@ -26,20 +67,9 @@ def explained(network, images, heatmaps, head, target):
             )
         head, target = heatmaps.head, heatmaps.targets
     head = scores.find_head(network.heads, head)
-    targets = scores.check_targets(head, target, len(images))
-    if targets is not None:
-        return head, targets
-    answer = network.function(("answers", head.name), lambda: _compile_answers(network, head))
-    parts = [answer(images[start : start + ROWS]) for start in range(0, len(images), ROWS)]
-    return head, np.concatenate(parts)
-
-
-def _compile_answers(network, head):
-    @tf.function(input_signature=[network.signature()])
-    def answer(images):
-        return scores.answers(head, scores.logits(network.graph, head, images))
-
-    return answer
+    if target is None:
+        raise ValueError(f"which class of head {head.name!r} is explained? give the target")
+    return head, scores.check_targets(head, target, len(images))
 
 
 def measure(network, head, pair, ranks, counts, targets):
@@ -61,35 +91,20 @@ def measure(network, head, pair, ranks, counts, targets):
 
 
 def _compile(network, head):
-    place = tf.TensorSpec((None, *network.graph.input_shape[:2]), tf.int32)
+    pixels = tf.TensorSpec((None, *network.graph.input_shape[:2]), tf.int32)
     row = tf.TensorSpec((None,), tf.int32)
 
-    @tf.function(input_signature=[network.signature(), network.signature(), place, row, row])
+    @tf.function(input_signature=[network.signature(), network.signature(), pixels, row, row])
     def compute(before, after, ranks, targets, counts):
         exchanged = ranks[:, None] < counts[:, None, None]  # (n, steps + 1, h, w)
         images = tf.where(exchanged[..., None], after[:, None], before[:, None])
         images = tf.reshape(images, tf.concat([[-1], tf.shape(before)[1:]], axis=0))
         logits = scores.logits(network.graph, head, images)
-        found = scores.probabilities(head, logits, tf.repeat(targets, tf.size(counts)))
-        return tf.reshape(found, (-1, tf.size(counts)))
+        targets = tf.repeat(targets, tf.size(counts))
+        probabilities = scores.probabilities(head, logits, targets)
+        return tf.reshape(probabilities, (-1, tf.size(counts)))
 
     return compute
-
-
-def as_blank(blank, images):
-    """Return what stands for missing pixels as an array like the images, (n, h, w, channels).
-
-    Raises:
-        ValueError: no finite numbers, or another shape than that of a number, a color or an image.
-    """
-    try:
-        blanks = np.broadcast_to(np.asarray(blank, images.dtype), images.shape)
-    except (TypeError, ValueError):
-        shape = f"one number, a color or an image {images.shape[1:]}"
-        raise ValueError(f"blank {blank!r} is not allowed: it must be {shape}") from None
-    if not np.isfinite(blanks.astype(np.float64)).all():
-        raise ValueError(f"blank {blank!r} is not allowed: it must be finite")
-    return blanks
 
 
 def pixel_ranks(heat, order):
@@ -106,29 +121,30 @@ def pixel_ranks(heat, order):
     return ranks.reshape(heat.shape)
 
 
-def moved_maps(network, heatmaps, heat, there, repeats, generator):
-    """Yield up to `repeats` arrays (m, height, width): the maps in a wrong place, all moved alike.
+def displaced_maps(network, heatmaps, heat, nonempty, repeats, generator):
+    """Yield up to `repeats` arrays (m, height, width): the maps in a wrong place, all alike.
 
     The cells of the layer are mirrored and shifted around in circles, then enlarged as the map was;
-    an array's pixels are moved themselves. A map of a single cell cannot be moved and stays.
+    an array's pixels are displaced themselves. A map of a single cell stays as it is.
 
     Args:
-        network: of the model.
+        network: the view of the model.
         heatmaps: `Heatmaps` or an array.
         heat: (n, height, width) of it.
-        there: (n,) bool, the m maps wanted.
-        repeats: how many moves to draw, all different.
+        nonempty: (n,) bool, the m maps wanted.
+        repeats: how many displacements to draw, all different.
         generator: a numpy random generator.
     """
     is_array = not isinstance(heatmaps, Heatmaps)
-    cells = heat[there] if is_array else np.maximum(heatmaps.raw[there], 0)
+    cells = heat[nonempty] if is_array else np.maximum(heatmaps.raw[nonempty], 0)
     height, width = cells.shape[1:]
     # Of one or two cells the mirror image is also a shift, or nothing at all.
     mirrors = [(1, -1) if size > 2 else (1,) for size in (height, width)]
-    stay, *moves = product(range(height), range(width), *mirrors)
-    moves = moves or [stay]
+    stay, *displacements = product(range(height), range(width), *mirrors)
+    displacements = displacements or [stay]
     enlarge = None if is_array else placement.enlarger(network, network.layer(heatmaps.layer))
-    for index in generator.choice(len(moves), size=min(repeats, len(moves)), replace=False):
-        down, across, vertical, horizontal = moves[index]
-        moved = np.roll(cells[:, ::vertical, ::horizontal], (down, across), axis=(1, 2))
-        yield moved if is_array else np.asarray(enlarge(tf.constant(moved), heat.shape[1:]))
+    count = min(repeats, len(displacements))
+    for index in generator.choice(len(displacements), size=count, replace=False):
+        down, across, vertical, horizontal = displacements[index]
+        displaced = np.roll(cells[:, ::vertical, ::horizontal], (down, across), axis=(1, 2))
+        yield displaced if is_array else np.asarray(enlarge(tf.constant(displaced), heat.shape[1:]))

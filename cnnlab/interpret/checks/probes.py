@@ -2,8 +2,8 @@
 
 Alain & Bengio, "Understanding intermediate layers using linear classifier probes", 2016: if a
 linear classifier can tell the classes from a layer's activations, the layer has made them easy to
-tell. Position is taken out first, by the mean and the maximum over places of each channel, because
-otherwise the many numbers of a large map could tell almost everything.
+tell. Position is taken out first, by the mean and the maximum over positions of each channel,
+because otherwise the many numbers of a large map could tell almost everything.
 """
 
 import numpy as np
@@ -18,9 +18,9 @@ IMAGE = "image"  # the name of the row for the pixels themselves
 
 
 def pooled(maps) -> np.ndarray:
-    """Return mean and maximum over places, (n, 2 * channels), of maps (n, ..., channels)."""
-    places = tuple(range(1, maps.ndim - 1))
-    return np.concatenate([maps.mean(axis=places), maps.max(axis=places)], axis=1)
+    """Return mean and maximum over positions, (n, 2 * channels), of maps (n, ..., channels)."""
+    positions = tuple(range(1, maps.ndim - 1))
+    return np.concatenate([maps.mean(axis=positions), maps.max(axis=positions)], axis=1)
 
 
 def linear_probes(model, images, labels, layers=None) -> dict[str, dict[str, float]]:
@@ -41,10 +41,10 @@ def linear_probes(model, images, labels, layers=None) -> dict[str, dict[str, flo
         ValueError: as `activations`; fewer than 2 images; labels that do not match.
     """
     images = as_batch(inspect_model(model, images), images)
-    for question, answers in labels.items():
-        if len(answers) != len(images) or len(images) < 2:
+    for question, of_question in labels.items():
+        if len(of_question) != len(images) or len(images) < 2:
             raise ValueError(
-                f"{len(answers)} labels of {question!r} for {len(images)} images; "
+                f"{len(of_question)} labels of {question!r} for {len(images)} images; "
                 "each image needs one, and there must be 2 at least"
             )
     features = {IMAGE: [pooled(images.astype(np.float32))]}
@@ -53,16 +53,16 @@ def linear_probes(model, images, labels, layers=None) -> dict[str, dict[str, flo
             features.setdefault(name, []).append(pooled(maps))
     return {
         name: {
-            question: _accuracy(np.concatenate(parts), answers)
-            for question, answers in labels.items()
+            question: _accuracy(np.concatenate(parts), of_question)
+            for question, of_question in labels.items()
         }
         for name, parts in features.items()
     }
 
 
-def _accuracy(features, answers):
+def _accuracy(features, labels):
     shuffled = np.random.default_rng(0).permutation(len(features))
     train, test = np.array_split(shuffled, 2)
     classifier = make_pipeline(StandardScaler(), RidgeClassifier())
-    classifier.fit(features[train], answers[train])
-    return float(classifier.score(features[test], answers[test]))
+    classifier.fit(features[train], labels[train])
+    return float(classifier.score(features[test], labels[test]))

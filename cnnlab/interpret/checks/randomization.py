@@ -6,60 +6,69 @@ the layers are made random one after the other, from the head down to the first,
 heatmaps of the same classes at the same layer are compared with those of the trained network.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from cnnlab.interpret.checks.cascade import KINDS, Cascade, between_images, rank_sums
-from cnnlab.interpret.gradcam import grad_cam
+from cnnlab.interpret.gradcam import heatmaps
 from cnnlab.interpret.model import scores
 from cnnlab.interpret.model.network import as_batch, inspect_model
 from cnnlab.validation import require_whole
 
 
+@dataclass(frozen=True)
+class Shuffling:
+    """How often the cascade is repeated, each time with other shuffles, and the seed of these.
+
+    Raises:
+        ValueError: draws that are no whole number >= 1, or a seed that is none >= 0.
+    """
+
+    draws: int = 5
+    seed: int = 0
+
+    def __post_init__(self):
+        require_whole("draws", self.draws, 1)
+        require_whole("seed", self.seed, 0)
+
+
+DEFAULT_SHUFFLING = Shuffling()
+
+
 def randomization(
-    model,
-    images,
-    head=None,
-    target=None,
-    layer=None,
-    method="grad-cam",
-    seed=0,
-    *,
-    draws=5,
-    explain=None,
+    model, images, head=None, target=None, method="grad-cam", shuffling=DEFAULT_SHUFFLING
 ) -> Cascade:
     """Make the layers on the way to a head random, from the top down, and watch the heatmaps.
 
     A variable becomes random by a shuffle of its own entries, which takes away what it has learned
-    and keeps its scale, so that the network stays alive; weights drawn anew need not fit the
+    and keeps its scale, so that the network stays alive; weights drawn again need not fit the
     statistics of the batch normalization. In kernels each entry gets a random sign as well: the
     weights of a trained softmax head are negative on average (adding a number to all of its logits
     changes nothing), and merely shuffled they leave nothing that speaks for a class.
 
     Compared are the sums at the layer's own size, not the pictures: enlarging adds nothing but
-    neighbors that agree, and cutting off at 0 makes places equal. Equal places share their mean
-    rank.
+    neighbors that agree, and cutting off at 0 makes positions equal. Equal positions share their
+    mean rank.
 
     Args:
         model: a Keras model; see `inspect_model`. It stays as it was.
         images: what the model's own input needs, one or many.
-        head, target, layer, method: as in `grad_cam`. The target left out is the answer of the
-            trained network, at all stages.
-        seed: of the shuffles.
-        draws: how often the cascade is repeated, each time with other shuffles.
-        explain: another explanation to be checked in place of `method`: a function of (images,
-            targets, weights) that returns (n, h, w) numbers, higher where more speaks for the
-            target; `weights` is [(variable, array)], for `Graph.run`.
+        head, target: as in `grad_cam`. The target left out is the prediction of the trained
+            network, at all stages.
+        method: a key of METHODS, `GradCam`, or another explanation to be checked: a function of
+            (images, targets, weights) that returns (n, h, w) numbers, higher where more speaks for
+            the target; `weights` is [(variable, array)], for `Graph.run`.
+        shuffling: `Shuffling`, the number of draws and the seed.
 
     Returns:
         `Cascade`; `verdict` puts it into a sentence.
 
     Raises:
         TypeError: `model` is not a Keras model.
-        ValueError: as `grad_cam`; a seed that is no whole number >= 0, or draws >= 1; no layer with
-            weights; or numbers from `explain` of another shape.
+        ValueError: as `grad_cam`; no layer with weights; or numbers from a function of another
+            shape.
     """
-    require_whole("seed", seed, 0)
-    require_whole("draws", draws, 1)
     network = inspect_model(model, images)
     images = as_batch(network, images)
     layers = weighted_layers(network, scores.find_head(network.heads, head))
@@ -69,24 +78,25 @@ def randomization(
         for operation in layers.values()
         for variable in operation.weights
     }
-    first = grad_cam(model, images, head, target, layer, method, list(trained.values()))
+    how = "grad-cam" if callable(method) else method
+    first = heatmaps(model, images, head, target, how, list(trained.values()))
 
     def sums(values):
         weights = list(values.values())
-        if explain is not None:
-            return _checked(explain(images, first.targets, weights), len(images))
-        at = (first.head, first.targets, first.layer, method)
-        maps = grad_cam(model, images, *at, weights)
+        if callable(method):
+            return _checked(method(images, first.targets, weights), len(images))
+        maps = heatmaps(model, images, first.head, first.targets, how, weights)
         empty = [note.startswith("empty") for note in maps.note]
         return np.where(np.array(empty)[:, None], np.nan, _checked(maps.raw, len(images)))
 
+    generator = np.random.default_rng(shuffling.seed)
     return Cascade(
         stages=tuple(layers),
-        **_cascade(list(layers.values()), trained, sums, draws, np.random.default_rng(seed)),
+        **_cascade(list(layers.values()), trained, sums, shuffling.draws, generator),
         targets=first.targets,
         head=first.head,
         layer=first.layer,
-        method=method if explain is None else getattr(explain, "__name__", "explain"),
+        method=getattr(method, "__name__", "function") if callable(method) else first.method,
     )
 
 
@@ -98,33 +108,30 @@ def weighted_layers(network, head):
     Raises:
         ValueError: there is none.
     """
-    found = {}
-    for call in reversed(network.graph.ancestors(head.value)):
-        operation = call.operation
-        if getattr(operation, "weights", ()) and not any(
-            operation is old for old in found.values()
-        ):
-            found[call.name] = operation
-    if not found:
+    names = {}  # {id of a layer: its name}
+    calls = network.graph.ancestors(head.value)[::-1]
+    layers = [call.operation for call in calls if getattr(call.operation, "weights", ())]
+    for call in calls:
+        names.setdefault(id(call.operation), call.name)
+    if not layers:
         raise ValueError(f"no layer on the way to {head.name!r} has weights to make random")
-    return found
+    return {names[id(layer)]: layer for layer in layers}
 
 
 def _cascade(layers, trained, sums, draws, generator):
-    """Return the numbers of a `Cascade`; `sums` computes (n, places) for the weights given."""
+    """Return the numbers of a `Cascade`; `sums` computes (n, positions) for the weights given."""
     ranks = rank_sums(sums(trained))
     shape = (draws, len(layers), len(ranks["signed"]))
-    found = {kind: np.empty(shape) for kind in KINDS}
+    correlations = {kind: np.empty(shape) for kind in KINDS}
     changed = np.empty(shape[:2])
     for draw in range(draws):
         values = dict(trained)
         for stage, layer in enumerate(layers):
             changed[draw, stage] = _shuffle(layer.weights, values, generator)
             for kind, part in rank_sums(sums(values)).items():
-                found[kind][draw, stage] = np.sum(ranks[kind] * part, axis=1)
+                correlations[kind][draw, stage] = np.sum(ranks[kind] * part, axis=1)
     return {
-        **found,
-        "empty": float(np.isnan(ranks["signed"][:, 0]).mean()),
+        **correlations,
         "changed": changed.mean(axis=0),
         "reference": {kind: between_images(part) for kind, part in ranks.items()},
     }
@@ -146,5 +153,5 @@ def _shuffle(variables, values, generator):
 def _checked(sums, count):
     sums = np.asarray(sums, np.float64)
     if sums.ndim != 3 or len(sums) != count:
-        raise ValueError(f"`explain` returned the shape {sums.shape}, not ({count}, h, w)")
+        raise ValueError(f"the sums have the shape {sums.shape}, not ({count}, h, w)")
     return sums.reshape(count, -1)

@@ -1,4 +1,4 @@
-"""What the checks of heatmaps share: heat taken out of its wrapping, means over what is there."""
+"""What the checks of heatmaps share: heat as an array, means over what is known."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from cnnlab.metrics import mean_interval
 
 
 def heat_of(heatmaps):
-    """Return ((n, height, width) float64 heat, (n,) bool whether there is any).
+    """Return ((n, height, width) float64 heat, (n,) bool, which maps are nonempty).
 
     Args:
         heatmaps: `Heatmaps`, or an array (n, height, width) of numbers >= 0. An array's map is
@@ -25,10 +25,10 @@ def heat_of(heatmaps):
     heat = heat.astype(np.float64)
     if np.any(heat < 0):
         raise ValueError(f"heat {heat[heat < 0][0]:.3g} is not allowed: it must be at least 0")
-    there = np.isfinite(heat).all(axis=(1, 2)) & (heat > 0).any(axis=(1, 2))
+    nonempty = np.isfinite(heat).all(axis=(1, 2)) & (heat > 0).any(axis=(1, 2))
     if isinstance(heatmaps, Heatmaps):
-        there &= [not note.startswith("empty") for note in heatmaps.note]
-    return np.where(there[:, None, None], heat, 0), there
+        nonempty &= [not note.startswith("empty") for note in heatmaps.note]
+    return np.where(nonempty[:, None, None], heat, 0), nonempty
 
 
 def mean_known(values):

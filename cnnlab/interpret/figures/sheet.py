@@ -82,7 +82,7 @@ class Sheet:
             self.height = top + max(heights) + SPACE
 
     def _column(self, group, left, top, side):
-        """TensorRef stacked tiles; returns their height."""
+        """Place stacked tiles below each other; returns their height."""
         self._text(left, top - 0.025, group[0].label, fontsize=SMALL, va="bottom")
         below = top
         for tile in group:
