@@ -6,9 +6,10 @@ STOPPED = 130  # the exit code of a program that Ctrl-C has ended
 
 try:
     import argparse
+    from pathlib import Path
 
-    from cnnlab.command_line import console, explain, lines
-    from cnnlab.command_line.options import sentence
+    from cnnlab.command_line import explain, lines
+    from cnnlab.command_line.options import flush, sentence, use_utf8
 except KeyboardInterrupt:
     sys.exit(STOPPED)
 
@@ -24,9 +25,10 @@ def main(arguments=None):
 
     It is 0, 2 after one sentence on stderr that says what is wrong, or 130 after Ctrl-C.
     """
-    console.use_utf8()
+    use_utf8()
     parser = _Parser(
-        prog="python -m cnnlab", description="The datasets and pictures of the three tasks."
+        prog="cnnlab" if Path(sys.argv[0]).stem == "cnnlab" else "python -m cnnlab",
+        description="The datasets and pictures of the three tasks.",
     )
     subcommands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in (lines, explain):
@@ -34,7 +36,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         options.run(options)
-        console.flush()
+        flush()
     except (ValueError, OSError, MemoryError) as error:
         print(f"{options.parser.prog}: error: {sentence(error)}", file=sys.stderr)
         return 2

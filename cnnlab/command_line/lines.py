@@ -1,4 +1,4 @@
-"""`python -m cnnlab lines`: the line dataset as files, a contact sheet or a film."""
+"""`cnnlab lines`: the line dataset as files, a contact sheet or a film."""
 
 from pathlib import Path
 

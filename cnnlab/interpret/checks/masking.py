@@ -37,7 +37,7 @@ def explained(network, images, heatmaps, head, target):
 def _compile_answers(network, head):
     @tf.function(input_signature=[network.signature()])
     def answer(images):
-        return scores.answers(head, scores.logits(network.graph, head, images))
+        return scores.predicted(head, scores.logits(network.graph, head, images))
 
     return answer
 

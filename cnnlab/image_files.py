@@ -3,6 +3,7 @@
 Nothing here needs TensorFlow, so that a wrong file is noticed before it is started.
 """
 
+import contextlib
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -32,7 +33,7 @@ def read(path) -> Picture:
 
     Raises:
         OSError: the file is not there or cannot be read.
-        ValueError: it is no image, damaged, too large, or its numbers have no known range.
+        ValueError: it is not an image, damaged, too large, or its numbers have no known range.
         MemoryError: there is too little memory for it.
     """
     path, steps = Path(path), []
@@ -40,28 +41,32 @@ def read(path) -> Picture:
         raise ValueError(f"{path} is not a file")
     with open(path, "rb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, of damage that it can or cannot do without
-        with _opened(path, file) as image:
-            try:
+        with _naming_damage(path):
+            image = Image.open(file)
+        with image:
+            _require_readable(path, image)
+            with _naming_damage(path):
                 _make_upright(image, steps)
-            except MemoryError:
-                raise
-            except Exception as error:  # a damaged image raises whatever its damage leads to
-                raise ValueError(f"{path} is damaged: {error or type(error).__name__}") from None
             pixels, white = _as_array(path, image, steps)
     return Picture(pixels, white, tuple(steps))
 
 
-def _opened(path, file):
+@contextlib.contextmanager
+def _naming_damage(path):
+    """Raise ValueError for whatever a damaged image leads Pillow to."""
     try:
-        image = Image.open(file)
+        yield
+    except MemoryError:
+        raise
     except UnidentifiedImageError:
         raise ValueError(f"{path} is not an image file that Pillow can read") from None
     except Image.DecompressionBombError:
         raise ValueError(f"{path} has too many pixels; {MOST_PIXELS:,} are read at most") from None
-    except MemoryError:
-        raise
     except Exception as error:
         raise ValueError(f"{path} is damaged: {error or type(error).__name__}") from None
+
+
+def _require_readable(path, image):
     if image.format == "EPS":  # Pillow would give it to Ghostscript
         raise ValueError(f"{path} is PostScript, a program that draws: save it as .png first")
     if image.width * image.height > MOST_PIXELS:
@@ -69,7 +74,6 @@ def _opened(path, file):
             f"{path} has {image.width} × {image.height} pixels; {MOST_PIXELS:,} are read "
             "at most: make it smaller first"
         )
-    return image
 
 
 def _make_upright(image, steps):
@@ -108,5 +112,5 @@ def _of_many_bits(path, image, steps):
         raise ValueError(f"{path} has values {lowest}..{highest}; whole ones of 0..65535 are read")
     if image.mode == "I" and highest <= 255:  # 32 bits tell nothing of the range
         return pixels.astype(np.uint8), 255
-    steps.append("16-bit values brought to 8 bits")
+    steps.append("16-bit values converted to 8 bits")
     return pixels.astype(np.uint16), 65535
