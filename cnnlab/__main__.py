@@ -8,8 +8,8 @@ try:
     import argparse
     from pathlib import Path
 
-    from cnnlab.command_line import explain, lines
-    from cnnlab.command_line.options import flush, sentence, use_utf8
+    from cnnlab.command_line import console, explain, lines
+    from cnnlab.command_line.options import sentence
 except KeyboardInterrupt:
     sys.exit(STOPPED)
 
@@ -25,7 +25,7 @@ def main(arguments=None):
 
     It is 0, 2 after one sentence on stderr that says what is wrong, or 130 after Ctrl-C.
     """
-    use_utf8()
+    console.use_utf8()
     parser = _Parser(
         prog="cnnlab" if Path(sys.argv[0]).stem == "cnnlab" else "python -m cnnlab",
         description="The datasets and pictures of the three tasks.",
@@ -36,7 +36,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         options.run(options)
-        flush()
+        console.flush()
     except (ValueError, OSError, MemoryError) as error:
         print(f"{options.parser.prog}: error: {sentence(error)}", file=sys.stderr)
         return 2

@@ -50,18 +50,19 @@ def find(name_or_path) -> Path:
         if not path.is_file():
             made = f"{task}.ipynb makes it: make notebooks TASKS={task}"
             raise FileNotFoundError(f"the model {name} is not there yet ({path}); {made}")
-    if path.suffix not in (".keras", *HDF5) and not os.path.exists(path):
+    exists = os.path.exists(path)  # `Path.exists` raises an error where a name is too long
+    if exists and not os.path.isfile(path):
+        kind = "a folder" if os.path.isdir(path) else "not a file"
+        raise ValueError(f"{path} is {kind}; a model is one file, and {ENDS}")
+    is_known = path.suffix in (".keras", *HDF5)
+    if exists and not is_known:
+        raise ValueError(f"{path} is not a model: {ENDS}")
+    if not is_known:
         close = difflib.get_close_matches(name, MODELS, n=1, cutoff=0.5)
         meant = f" (did you mean {close[0]!r}?)" if close else ""
         raise ValueError(
             f"no model {name!r}{meant}; there are {', '.join(MODELS)}, and any file: {ENDS}"
         )
-    if os.path.isdir(path):
-        raise ValueError(f"{path} is a folder; a model is one file, and {ENDS}")
-    if path.suffix not in (".keras", *HDF5):
-        raise ValueError(f"{path} is not a model: {ENDS}")
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise ValueError(f"{path} is not a file")
     try:
         with path.open("rb") as file:
             if not file.read(1):

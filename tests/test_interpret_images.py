@@ -95,7 +95,7 @@ def test_another_size_keeps_its_proportions(gray):
         ("LA", "transparency laid on black"),
         ("RGBA", "transparency laid on black"),
         ("1", "gray repeated in three color channels"),
-        ("I;16", "16-bit values brought to 8 bits"),
+        ("I;16", "16-bit values converted to 8 bits"),
     ],
 )
 def test_modes_of_files(tmp_path, color, mode, said):

@@ -241,8 +241,8 @@ def one_layer(**layer):
         ),
         ("[1, 2]", "does not say what its model is made of"),
         ("", "does not say what its model is made of"),
-        ("{", "is damaged, or no model of Keras"),
-        ("[" * 100_000, "is damaged, or no model of Keras"),
+        ("{", "is damaged, or not a model of Keras"),
+        ("[" * 100_000, "is damaged, or not a model of Keras"),
     ],
 )
 def test_descriptions_that_make_no_model(tmp_path, suffix, description, message):
@@ -271,9 +271,9 @@ def flipped(content):
     ("change", "message"),
     [
         (lambda content: b"", "is empty"),
-        (lambda content: content[: len(content) // 2], "is damaged, or no model of Keras"),
-        (lambda content: content[:10], "is damaged, or no model of Keras"),
-        (lambda content: b"some text", "is damaged, or no model of Keras"),
+        (lambda content: content[: len(content) // 2], "is damaged, or not a model of Keras"),
+        (lambda content: content[:10], "is damaged, or not a model of Keras"),
+        (lambda content: b"some text", "is damaged, or not a model of Keras"),
     ],
 )
 def test_damaged_files(tmp_path, suffix, change, message):
@@ -321,7 +321,7 @@ def test_names_and_paths_that_lead_nowhere(tmp_path):
         (tmp_path, ValueError, "is a folder; a model is one file"),
         (tmp_path / "none.keras", FileNotFoundError, "there is no file .*none.keras"),
         (tmp_path / "none.h5", FileNotFoundError, "there is no file .*none.h5"),
-        (text, ValueError, "is no model: its name must end in .keras, .h5 or .hdf5"),
+        (text, ValueError, "is not a model: its name must end in .keras, .h5 or .hdf5"),
         (3, TypeError, "by its name or path, not from 3"),
         (None, TypeError, "by its name or path, not from None"),
     ]:

@@ -9,6 +9,10 @@ from cnnlab.command_line.options import check_writable, option, whole_number, wr
 from cnnlab.validation import HEATMAP_METHODS, checked_range
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+TARGET = "the class to explain; 0 or 1 for a single sigmoid unit (default: the predicted one)"
+METHOD = "of the heatmaps (default: %(default)s)"
+RANGE = "black and white in the model's input (default: read from its first layers)"
+OUT = "the figure, in an existing folder: .png, .pdf or .svg"
 
 
 def add(subcommands):
@@ -20,47 +24,17 @@ def add(subcommands):
         "A layer alone: its filters. Both: that image's activations and heatmaps at that layer.",
         epilog=f"The models of this repository have short names: {', '.join(pretrained.MODELS)}.",
     )
-    parser.add_argument(
-        "--model",
-        metavar="FILE",
-        required=True,
-        help="a .keras or .h5 file, or a short name; nothing in it is executed but its layers",
+    add_option = parser.add_argument
+    add_option("--model", metavar="FILE", required=True, help="a .keras or .h5 file, or short name")
+    add_option(
+        "--image", metavar="FILE", type=Path, help="any image; it is said how it is converted"
     )
-    parser.add_argument(
-        "--image",
-        metavar="FILE",
-        type=Path,
-        help="any image; its size and colors are converted, and it is said how",
-    )
-    parser.add_argument("--layer", metavar="NAME", help="a wrong name lists the right ones")
-    parser.add_argument("--head", metavar="NAME", help="explain this output (default: each)")
-    parser.add_argument(
-        "--target",
-        metavar="N",
-        type=whole_number(0),
-        help="the class to explain; 0 or 1 for a single sigmoid unit (default: the predicted one)",
-    )
-    parser.add_argument(
-        "--method",
-        choices=HEATMAP_METHODS,
-        default=HEATMAP_METHODS[0],
-        metavar="NAME",
-        help=f"of the heatmaps: {', '.join(HEATMAP_METHODS)} (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--range",
-        nargs=2,
-        type=float,
-        metavar=("LOW", "HIGH"),
-        help="black and white in the model's input (default: read from its first layers)",
-    )
-    parser.add_argument(
-        "--out",
-        metavar="FILE",
-        type=Path,
-        required=True,
-        help="the figure, in an existing folder: .png, .pdf or .svg",
-    )
+    add_option("--layer", metavar="NAME", help="a wrong name lists the right ones")
+    add_option("--head", metavar="NAME", help="explain this output (default: each)")
+    add_option("--target", metavar="N", type=whole_number(0), help=TARGET)
+    add_option("--method", choices=HEATMAP_METHODS, default=HEATMAP_METHODS[0], help=METHOD)
+    add_option("--range", nargs=2, type=float, metavar=("LOW", "HIGH"), help=RANGE)
+    add_option("--out", metavar="FILE", type=Path, required=True, help=OUT)
     parser.set_defaults(run=_run, parser=parser)
 
 

@@ -6,7 +6,6 @@ What is asked for is checked and resolved once, into a `Request`; then it is com
 import contextlib
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from cnnlab.interpret.model.network import inspect_model
 from cnnlab.interpret.model.ranges import input_range
 from cnnlab.validation import HEATMAP_METHODS, checked_range, require_method
 
-PATIENCE = 1.0  # seconds without a word
+PATIENCE = 1.0  # seconds until a step is announced
 OPEN_SIZE = (64, 64)  # of filters' pictures, for a model that takes images of any size
 
 
@@ -101,8 +100,8 @@ def explain(model, image=None, layer=None, head=None, target=None, **options) ->
             value_range: (low, high), what black and white are for the model; left out, read from
                 its first layers by `model.ranges.input_range`.
             names: {head: names of its classes}, or None to number them.
-            progress: called with one line when a step begins; left out, the step that is running
-                goes to stderr once a second has passed, and each step that begins after it.
+            progress: called with one line when a step begins; left out, a step goes to stderr once
+                it has been running for a second.
 
     Raises:
         TypeError: `model` is not a Keras model, or there is no such option.
@@ -262,25 +261,22 @@ def _shown(images, value_range):
 
 
 @contextlib.contextmanager
-def announcer(given):
-    """Give a function that announces steps: the one given, or else stderr after a second."""
-    if given is not None:
-        yield given
-        return
-    begin, running = time.perf_counter(), []
+def announcer(progress):
+    """Give a function that announces steps: the one given, or else to stderr if a step is slow."""
+    timers = []
 
-    def tell():
-        print(f"{running[-1]} ...", file=sys.stderr, flush=True)
+    def tell(step):
+        print(f"{step} ...", file=sys.stderr, flush=True)
 
     def say(step):
-        running.append(step)
-        if time.perf_counter() - begin > PATIENCE:
-            tell()
+        for timer in timers:
+            timer.cancel()
+        timers.append(threading.Timer(PATIENCE, tell, [step]))
+        timers[-1].daemon = True
+        timers[-1].start()
 
-    timer = threading.Timer(PATIENCE, lambda: running and tell())
-    timer.daemon = True
-    timer.start()
     try:
-        yield say
+        yield progress or say
     finally:
-        timer.cancel()
+        for timer in timers:
+            timer.cancel()
