@@ -1,11 +1,11 @@
-"""Any image becomes what the model takes, and it is said how; what is not one has a clear error."""
+"""Any image becomes what the model takes, and it is said how.
+
+What is not an image is tested in `faults/test_images.py`.
+"""
 
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from cnnlab.interpret.model.images import prepare
@@ -117,49 +117,3 @@ def test_transparency_orientation_and_frames(tmp_path):
     ready = prepare(GRAY, tmp_path / "film.gif", BYTES)
     assert "the first of 2 frames" in ready.steps
     np.testing.assert_allclose(ready.batch, 10, atol=1)
-
-
-@pytest.mark.parametrize(
-    ("image", "message"),
-    [
-        (np.zeros((8, 6, 2)), "shape"),
-        (np.zeros((0, 6)), "shape"),
-        (np.zeros((2, 8, 6, 1)), "one image"),
-        (np.full((8, 6), np.nan), "NaN"),
-        (np.full((8, 6), "x"), "numbers"),
-        ([[1, 2], [3]], "differ in length"),
-        (np.full((8, 6), -1), "0..255"),
-        (np.full((8, 6), 70000), "0..255"),
-        (np.full((8, 6), 1e12), "too far from the range"),
-    ],
-)
-def test_arrays_that_are_not_images(image, message):
-    with pytest.raises(ValueError, match=message):
-        prepare(GRAY, image, BYTES)
-
-
-def test_files_that_are_not_images(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        prepare(GRAY, tmp_path / "nothing.png", BYTES)
-    Image.fromarray(pixels(80, 60)).save(tmp_path / "whole.png")
-    half = (tmp_path / "whole.png").read_bytes()[:2000]
-    for content, message in ((b"text", "not an image file"), (half, "damaged")):
-        (tmp_path / "bad.png").write_bytes(content)
-        with pytest.raises(ValueError, match=message):
-            prepare(GRAY, tmp_path / "bad.png", BYTES)
-
-
-@settings(deadline=None, max_examples=60, derandomize=True)
-@given(
-    arrays.arrays(
-        st.sampled_from([np.uint8, np.float32, np.int64, np.bool_, np.uint16]),
-        arrays.array_shapes(min_dims=1, max_dims=4, max_side=9),
-    )
-)
-def test_an_array_is_prepared_or_refused_with_a_value_error(array):
-    try:
-        ready = prepare(COLOR, array, BYTES)
-    except ValueError:
-        return
-    assert ready.batch.shape == (1, 8, 6, 3)
-    assert np.isfinite(ready.batch).all()
