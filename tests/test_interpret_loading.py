@@ -256,6 +256,8 @@ def test_names_and_paths_that_lead_nowhere(wrong, error, message):
 
 def test_a_model_whose_notebook_was_not_run(tmp_path, monkeypatch):
     monkeypatch.setattr("cnnlab.pretrained.repository_root", lambda: tmp_path)
-    message = r"task2 is not there yet \(.*Task-2.*\); Task-2.ipynb makes it: make \w+ TASKS=Task-2"
+    message = (
+        r"task2 is not there yet \(.*Task-2.*\); Task-2.ipynb makes it: make notebooks TASKS=Task-2"
+    )
     with pytest.raises(FileNotFoundError, match=message):
         load("task2")
