@@ -49,7 +49,8 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
     """Check the arguments of `explain`, before anything is computed.
 
     Raises:
-        TypeError, ValueError: as `explain`.
+        TypeError: as `explain`.
+        ValueError: as `explain`.
     """
     if image is None and layer is None:
         raise ValueError("nothing to explain: give an image, a layer, or both")

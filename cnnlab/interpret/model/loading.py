@@ -31,7 +31,7 @@ def load(name_or_path) -> keras.Model:
     Raises:
         TypeError: neither a string nor a path.
         FileNotFoundError: no such file, or the notebook was not run that makes it.
-        ValueError: no such name, a file that is not a whole model, weights that are NaN or infinite,
+        ValueError: no such name, a file without a whole model, weights that are NaN or infinite,
             or a model that needs code to run: a Lambda layer or a class that is not registered;
             the message says which. Damage to the weights is always noticed in a `.keras` file; an
             `.h5` file has no checksums, so that a changed number in it may pass.
