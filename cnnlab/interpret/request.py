@@ -59,7 +59,8 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
     require_method(options.method)
     picture = None if image is None else picture_of(image)
     is_file = isinstance(image, (str, Path, Picture))  # its size was not chosen for a model
-    view = inspect_model(model, None if image is None or is_file else _batch(picture))
+    own = None if image is None or is_file else np.atleast_3d(picture.pixels)[..., :3]
+    view = inspect_model(model, own)
     ends = options.value_range
     ends = input_range(view) if ends is None else checked_range(ends)
     _check_names(options.names, view.heads)
@@ -89,12 +90,6 @@ def _naming(argument):
     except ValueError as error:
         error.argument = argument
         raise
-
-
-def _batch(picture):
-    """Return an array image with a batch axis: what an unbuilt Sequential is built for."""
-    pixels = picture.pixels
-    return pixels[None, ..., None] if pixels.ndim == 2 else pixels[None, ..., :3]
 
 
 def _check_names(names, heads):

@@ -17,8 +17,7 @@ from hypothesis.extra import numpy as arrays
 from keras import layers
 from PIL import Image, ImageOps, features
 
-from cnnlab import interpret
-from cnnlab.interpret.model import image_files
+from cnnlab import image_files, interpret
 from cnnlab.interpret.model.images import OPEN_MOST, picture_of, prepare
 from cnnlab.interpret.model.network import inspect_model
 

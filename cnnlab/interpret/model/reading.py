@@ -136,22 +136,18 @@ def _in_order(model, inputs, *_, **__):
 
 def _nodes(model):
     """Return the calls that lead to the model's outputs, Keras's `Node`s, in order."""
-    known = {id(tensor) for tensor in model.inputs}
-    done = {}  # a dict as an ordered set
-    for output in model.outputs:
-        stack = [output]
-        while stack:
-            tensor = stack[-1]
-            if id(tensor) in known:
-                stack.pop()
-                continue
-            history = tensor._keras_history
-            node = history.operation._inbound_nodes[history.node_index]
-            missing = [part for part in node.input_tensors if id(part) not in known]
-            if missing:
-                stack.append(missing[0])
-            else:
-                done[node] = True
-                known.update(map(id, node.outputs))
-                stack.pop()
-    return list(done)
+    known, nodes = {id(tensor) for tensor in model.inputs}, []
+    stack = list(reversed(model.outputs))
+    while stack:
+        if id(stack[-1]) in known:
+            stack.pop()
+            continue
+        history = stack[-1]._keras_history
+        node = history.operation._inbound_nodes[history.node_index]
+        missing = [tensor for tensor in node.input_tensors if id(tensor) not in known]
+        if missing:
+            stack.append(missing[0])
+        else:
+            nodes.append(node)
+            known.update(map(id, node.outputs))
+    return nodes
