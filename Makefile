@@ -8,7 +8,7 @@ INSTALLED := .venv/.installed
 SUITABLE := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run notebooks sync study report figures bench documents graders test test-faults lint format check clean
+.PHONY: help setup run notebooks sync study report figures bench benchmarks documents graders test test-faults lint format check clean
 
 help:  ## Show this list
 	@echo "make TARGET, where TARGET is:"
@@ -45,11 +45,15 @@ report: $(INSTALLED)  ## Typeset report.pdf from report/ and the committed resul
 figures: $(INSTALLED)  ## Draw the README's picture from the committed models
 	@$(VENV_PYTHON) -m tools.overview
 
-graders: $(INSTALLED)  ## Run the notebooks as graders do, each in an environment of its own: most of an hour
-	@$(VENV_PYTHON) -m tools.graders
+graders: $(INSTALLED)  ## Run the notebooks as graders do, each in an environment of its own: most of an hour (TASKS="Task-2")
+	@$(VENV_PYTHON) -m nox -- $(TASKS)
 
-bench: $(INSTALLED)  ## Measure speed beside other programs: a quarter of an hour, with nothing else running
+bench: $(INSTALLED)  ## Measure speed next to other programs, into run/: a quarter of an hour, with nothing else running
 	@$(VENV_PYTHON) -m benchmarks
+
+benchmarks: $(INSTALLED)  ## The same, but replace the committed measurements, and fill the documents
+	@$(VENV_PYTHON) -m benchmarks --commit
+	@$(VENV_PYTHON) -m tools.documents fill
 
 documents: $(INSTALLED)  ## Write the results into the Markdown files, in the blocks that cog fills
 	@$(VENV_PYTHON) -m tools.documents fill
@@ -64,7 +68,7 @@ format: $(INSTALLED)  ## Format the code and mend what can be mended automatical
 	@$(VENV_PYTHON) -m ruff format .
 
 clean:  ## Remove caches and generated data; .venv and all results stay
-	@rm -rf .pytest_cache .ruff_cache .hypothesis Task-*/out.ipynb data/lines.npz data/.*-lines.npz
+	@rm -rf .pytest_cache .ruff_cache .hypothesis .nox Task-*/out.ipynb data/lines.npz data/.*-lines.npz
 	@find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 # The stamp is made last, so that an installation that was interrupted is taken up again.

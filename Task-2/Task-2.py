@@ -62,7 +62,6 @@ from keras import layers, ops
 from cnnlab import lines, metrics, notebook, plots, runtime, splits
 from cnnlab.lines import other_programs, variants
 from cnnlab.notebook import percent, percent_range, table
-from cnnlab.plots import network_graph
 from cnnlab.training import heads
 from cnnlab.training.augment import RandomAppearance
 from cnnlab.training.batches import batches
@@ -181,12 +180,12 @@ NETWORKS = {
 
 # %%
 example = build_network(**NETWORKS["final"])
-out.figure(network_graph.draw(example, "The four-headed network"), "network")
+out.figure(plots.network_diagram(example, "The four-headed network"), "network")
 
 # %% [markdown]
-# **Figure 1.** The network, drawn from the Keras model itself: every box says what the layer does,
-# the shape it puts out and how many parameters it has. Up to the 96 features there is one path;
-# there it divides into the four heads.
+# **Figure 1.** The network, drawn from the Keras model itself: every box says what its layers do,
+# the shape of their output and how many parameters they have. Up to the 96 features there is one
+# trunk; there it divides into the four heads.
 
 # %% [markdown]
 # ## 3 · Training end to end
@@ -949,9 +948,9 @@ if use_study:
         for drawn in ("red and blue", "green", "white", "40 % bright")
     ]
     results["variants"] = variant_rows
-    doses = [0, 0.001, 0.01, 0.1]
-    figure = plots.dose(
-        doses,
+    fractions = [0, 0.001, 0.01, 0.1]
+    figure = plots.accuracy_by_recolored_fraction(
+        fractions,
         {
             head: np.array([variant_accuracies(variant, "green", head) for variant in VARIANTS[:4]])
             for head in SHAPE_HEADS

@@ -1,97 +1,86 @@
-"""All benchmarks, a table of them, and `benchmarks/results.json`. From the root: make bench
+"""Measure speed next to other programs. From the root: make bench, or make benchmarks
 
-Each one runs in a process of its own, one after the other. Within it, ours and the other take
+Each benchmark runs in a process of its own, one after the other. Within it, ours and the other take
 turns; a time is a median of at least five, unless its row says otherwise. Nothing else should run
-on the machine meanwhile. `python -m benchmarks.NAME` runs one of them alone, and says more.
+on the machine meanwhile. The first lines of each file say what it measures.
 """
 
 import argparse
-import importlib
 import json
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-from cnnlab import runtime
+from benchmarks import timing
+from cnnlab import runtime, saving
 from tools.blocks import short_time
 
-BENCHMARKS = (
-    "mnist",
-    "lines_to_zero",
-    "throughput",
-    "generation",
-    "interpret",
-    "imports",
-    "growth",
-    "notebooks",
-)
-RESULTS = "benchmarks/results.json"
+BENCHMARKS = {  # name: is a matrix product measured before it? Its threads and memory stay
+    "mnist": True,
+    "lines_to_zero": True,
+    "throughput": False,
+    "generation": False,
+    "interpret": True,
+    "imports": False,
+    "growth": False,
+    "notebooks": False,
+}
+COMMITTED, MEASURED = "benchmarks/results.json", "run/benchmarks.json"
 
 
-def measure(names: tuple[str, ...], say=print) -> dict:
-    """Run benchmarks, each in a process of its own.
-
-    Args:
-        names: of the modules.
-        say: called with the name of each, before it runs.
+def measure(name: str) -> dict:
+    """Run a benchmark in a process of its own.
 
     Returns:
-        {name: {"seconds": how long it ran, "peak GFLOP/s": of a matrix product before it, "found":
-        what its `measure` returned}}.
+        {"seconds": how long it ran, "peak GFLOP/s": of a matrix product before it, "found": what
+        its `measure` returned}.
 
     Raises:
-        RuntimeError: one failed; the message ends with what it said.
+        RuntimeError: it failed; the message is its traceback.
     """
-    found = {}
-    for name in names:
-        say(name)
-        begin = time.perf_counter()
-        command = [sys.executable, "-m", "benchmarks", "--only-measure", name]
-        done = subprocess.run(
-            command, capture_output=True, text=True, cwd=runtime.repository_root()
-        )
-        if done.returncode:
-            raise RuntimeError(f"the benchmark {name} failed:\n{done.stderr[-2000:]}")
-        measured = json.loads(done.stdout.splitlines()[-1])
-        found[name] = {"seconds": time.perf_counter() - begin} | measured
-    return found
+    print(f"{name} ...", file=sys.stderr, flush=True)
+    work = (timing.measure, name, BENCHMARKS[name])
+    seconds, (peak, found) = timing.timed(timing.in_a_process, *work)
+    return {"seconds": seconds, "peak GFLOP/s": peak, "found": found}
 
 
-def rows(found: dict) -> list[dict]:
-    """Return the rows of the common table: {"work", "ours": s, "other": s, "who"}."""
+def rows(benchmarks: dict) -> list[dict]:
+    """Return the rows of the common table: {"work", "ours": s, "other": s, "who", "ratio"}."""
+    modules = {name: timing.module(name) for name in BENCHMARKS if name in benchmarks}
     return [
-        row
-        for name, module in _modules(found)
+        row | {"ratio": row["other"] / row["ours"]}
+        for name, module in modules.items()
         if hasattr(module, "rows")
-        for row in module.rows(found[name]["found"])
+        for row in module.rows(benchmarks[name]["found"])
     ]
 
 
-def _modules(found):
-    """Yield the names and modules of the benchmarks that were run, in their order."""
-    for name in BENCHMARKS:
-        if name in found:
-            yield name, importlib.import_module(f"benchmarks.{name}")
+def tables(benchmarks: dict, committed: dict) -> str:
+    """Return the common table (ours, the other, their ratio; here and as committed), and others."""
+    old = rows({name: committed[name] for name in benchmarks})
+    compared = [
+        {"work": row["work"], "here": _times(row), "committed": _times(before), "other": row["who"]}
+        for row, before in zip(rows(benchmarks), old, strict=True)
+    ]
+    others = [one["found"] for one in benchmarks.values() if isinstance(one["found"], list)]
+    return "\n\n".join(aligned(table) for table in [compared, *others] if table)
 
 
-def table(found: list[dict]) -> str:
-    """Return rows as aligned text, with the ratio of the two times."""
-    lines = [f"{'work':74}{'ours':>9}{'other':>9}{'ratio':>8}  other"]
-    for row in found:
-        ours, other = (short_time(row[key]) for key in ("ours", "other"))
-        ratio = f"{row['other'] / row['ours']:.1f}x"
-        lines.append(f"{row['work']:74}{ours:>9}{other:>9}{ratio:>8}  {row['who']}")
-    return "\n".join(lines)
+def _times(row):
+    return [short_time(row["ours"]), short_time(row["other"]), f"{row['ratio']:.1f}x"]
 
 
-def further_tables(found: dict) -> str:
-    """Return what is no comparison of two times: each module's own table."""
-    return "\n\n".join(
-        module.table(found[name]["found"])
-        for name, module in _modules(found)
-        if hasattr(module, "table")
-    )
+def aligned(table: list[dict]) -> str:
+    """Write rows as text, with the names of the columns above them."""
+    columns = list(dict.fromkeys(name for row in table for name in row))
+    lines = [columns, *([_text(row.get(name, "")) for name in columns] for row in table)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
+def _text(value):
+    if isinstance(value, list):
+        return " ".join(_text(each).rjust(7) for each in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def accuracies(root: Path) -> dict[str, str]:
@@ -103,66 +92,37 @@ def accuracies(root: Path) -> dict[str, str]:
     }
 
 
-def before(root: Path, computer: dict) -> dict:
-    """Return what was measured before, on a computer like this one.
-
-    Raises:
-        ValueError: it was another computer, whose times say nothing beside these.
-    """
-    stored = json.loads((root / RESULTS).read_text(encoding="utf-8"))
-    if stored["machine"] != computer:
-        raise ValueError(f"{RESULTS} is from another computer, {stored['machine']}: run them all")
-    return stored["benchmarks"]
-
-
-def main() -> None:
-    """Measure all, or those of `--only`, and write results.json."""
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, write the file, and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        choices=BENCHMARKS,
-        help="measure these anew, and keep what was measured before of the others",
-    )
-    parser.add_argument("--only-measure", choices=BENCHMARKS, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if name := options.only_measure:
-        module = importlib.import_module(f"benchmarks.{name}")
-        from benchmarks.timing import matrix_peak
-
-        peak = None if name in WITHOUT_TENSORFLOW else matrix_peak()
-        print(json.dumps({"peak GFLOP/s": peak, "found": module.measure()}))
-        return
-    root, computer = runtime.repository_root(), runtime.machine()
-    chosen = tuple(options.only or BENCHMARKS)
-    found = measure(chosen, lambda name: print(f"{name} ...", file=sys.stderr, flush=True))
-    if options.only:
-        found = before(root, computer) | found
-    compared, results = rows(found), accuracies(root)
-    runtime.save_json(
-        {
-            "machine": computer,
-            "versions": runtime.versions(),
-            "benchmarks": found,
-            "rows": [row | {"ratio": row["other"] / row["ours"]} for row in compared],
-            "accuracies": results,
-        },
-        root / RESULTS,
-    )
-    peaks = [each["peak GFLOP/s"] for each in found.values() if each["peak GFLOP/s"]]
-    print(
-        f"{computer['processor']}, {computer['cores']} cores; matrix product "
-        f"{min(peaks):.0f} to {max(peaks):.0f} GFLOP/s before the benchmarks\n"
-    )
-    print(table(compared), further_tables(found), sep="\n\n")
-    print("\nTest accuracies of the notebooks:")
-    for what, value in results.items():
-        print(f"{what:66}{value}")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--only", nargs="+", choices=BENCHMARKS, help="some of them")
+    which.add_argument("--commit", action="store_true", help=f"all of them, into {COMMITTED}")
+    options = parser.parse_args(arguments)
+    root, file = runtime.repository_root(), COMMITTED if options.commit else MEASURED
+    committed = json.loads((root / COMMITTED).read_text(encoding="utf-8"))
+    benchmarks = {name: measure(name) for name in options.only or BENCHMARKS}
+    results = {
+        "machine": runtime.machine(),
+        "versions": runtime.versions(),
+        "benchmarks": benchmarks,
+        "rows": rows(benchmarks),
+        "accuracies": accuracies(root),
+    }
+    saving.save_json(results, root / file)
+    print(tables(benchmarks, committed["benchmarks"]))
+    print(json.dumps(results["accuracies"], indent=1, ensure_ascii=False))
+    print(f"\nMeasured on: {computer(results)}\nCommitted:   {computer(committed)}\nIn {file}")
 
 
-# The peak is measured before a benchmark, and TensorFlow's threads and memory would be in its way.
-WITHOUT_TENSORFLOW = ("throughput", "generation", "imports", "growth", "notebooks")
+def computer(results: dict) -> str:
+    """Describe the computer that something was measured on, and how fast it was."""
+    machine, each = results["machine"], results["benchmarks"].values()
+    peaks = [f"{one['peak GFLOP/s']:.0f}" for one in each if one["peak GFLOP/s"]]
+    speed = f"; a matrix product ran at {', '.join(peaks)} GFLOP/s" if peaks else ""
+    return f"{machine['processor']}, {machine['cores']} cores{speed}"
+
 
 if __name__ == "__main__":
     main()

@@ -1,36 +1,29 @@
-"""How long until no unseen line is misread, from random weights. From the root:
+"""How long until no unseen line is misread, from random weights.
 
-.venv/bin/python -m benchmarks.lines_to_zero
-.venv/bin/python -m benchmarks.lines_to_zero --fresh
-
-Ours is a network with three convolutions and one dense layer for all four answers, trained in one
+Ours is a network with three convolutions and one dense layer for all four heads, trained in one
 compiled loop on 187,200 lines (three and a quarter epochs). It was chosen on the validation lines,
-which it then trains on too. Answers are the mean over the four quarter turns of an image: a line
+which it then trains on too. It predicts the mean over the four quarter turns of an image: a line
 that is turned by 90 degrees is a line of the dataset again, of the same length, width and color.
 
 Two recipes without these turns were tested before: two and a half epochs made 0, 3, 1, 0 and 2
 errors, three and a quarter 1, 1, 2, 0 and 0. The turns were then added because of 38,400 other
-lines, drawn with a seed of their own; --fresh tests 15 trainings on those, with turns and without.
+lines, drawn with a seed of their own.
 
 The other is the small network of Task 2, its losses weighted 5, 2, 1 and 50, in batches of 3,200
-for 15 epochs. Both are tested on 38,400 lines; a line is wrong as soon as one of its four answers
-is. Times include building and compiling the network, and training it; not the answers.
+for 15 epochs. Both are tested on 38,400 lines; a line is wrong as soon as one of its four labels
+is. Times include building and compiling the network, and training it; not the predictions.
 """
 
-import argparse
-import functools
 import statistics
-import time
 
 import numpy as np
 
-from benchmarks import recipes
-from cnnlab import lines, runtime, splits
+from benchmarks.timing import recipe_of_task, timed
+from cnnlab import lines, splits
 
-SEEDS = 5
-EXAMPLES = 187_200
+SEEDS, EXAMPLES = 5, 187_200
 OTHER_BATCH, OTHER_EPOCHS = 3_200, 15
-FRESH_SEED, FRESH_TRAININGS = 77, 15
+NUM_CLASSES = tuple(lines.NUM_CLASSES.values())
 QUARTER = lines.ANGLES.index(90)  # how many classes a quarter turn moves the angle
 
 
@@ -41,40 +34,25 @@ def measure() -> dict:
         {"ours" and "theirs": {"seconds": median, "seconds by seed", "errors": median, "errors by
         seed"}, "test lines": count}.
     """
-    recipe = recipes.of_task(2)
+    recipe = recipe_of_task(2)
     train, test = _parts()
-    found = {"ours": [], "theirs": []}
+    runs = {"ours": [], "theirs": []}
     for seed in range(SEEDS):
-        for name, trained in (("ours", _ours), ("theirs", _theirs)):
-            begin = time.perf_counter()
-            answer = trained(recipe, train, seed)
-            seconds = time.perf_counter() - begin
-            found[name].append((seconds, int((answer(test.images) != test.labels).any(1).sum())))
-    return {name: _summary(runs) for name, runs in found.items()} | {"test lines": len(test.images)}
-
-
-def measure_fresh() -> dict:
-    """Test our trainings on lines of another seed, which are in neither part of the dataset.
-
-    Returns:
-        {"one look", "four turns": errors by training} of 38,400 lines.
-    """
-    runtime.start(seed=0)
-    train, _ = _parts()
-    fresh = lines.generate(per_class=400, seed=FRESH_SEED)
-    found = {"one look": [], "four turns": []}
-    for seed in range(FRESH_TRAININGS):
-        network = _trained(train, seed)
-        for name, turns in (("one look", 1), ("four turns", 4)):
-            answered = answer_by_turns(network, fresh.images, turns)
-            found[name].append(int((answered != fresh.labels).any(1).sum()))
-    return found
+        seconds, network = timed(_train_ours, train, seed)
+        runs["ours"].append((seconds, _errors(predict_by_turns(network, test.images), test)))
+        seconds, network = timed(_train_theirs, recipe, train, seed)
+        runs["theirs"].append((seconds, _errors(_predict_heads(network, test.images), test)))
+    return {name: _summary(run) for name, run in runs.items()} | {"test lines": len(test.images)}
 
 
 def _parts():
     dataset = lines.load()
     split = splits.stratified(lines.encode(dataset.labels), test=0.4, validation=0, seed=0)
     return (lines.Lines(*(c[part] for c in dataset)) for part in (split.train, split.test))
+
+
+def _errors(predicted, part):
+    return int((predicted != part.labels).any(axis=1).sum())
 
 
 def _summary(runs):
@@ -99,14 +77,10 @@ def line_network():
     for filters in (32, 48):
         x = layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))  # 7, 7, 32 → 4, 4, 48
-    return keras.Model(pixels, layers.Dense(sum(lines.NUM_CLASSES.values()))(layers.Flatten()(x)))
+    return keras.Model(pixels, layers.Dense(sum(NUM_CLASSES))(layers.Flatten()(x)))
 
 
-def _ours(recipe, part, seed):
-    return functools.partial(answer_by_turns, _trained(part, seed))
-
-
-def _trained(part, seed):
+def _train_ours(part, seed):
     import keras
     import tensorflow as tf
 
@@ -114,9 +88,7 @@ def _trained(part, seed):
 
     def loss(labels, logits):
         by_head = zip(
-            tf.unstack(labels, axis=1),
-            tf.split(logits, tuple(lines.NUM_CLASSES.values()), axis=1),
-            strict=True,
+            tf.unstack(labels, axis=1), tf.split(logits, NUM_CLASSES, axis=1), strict=True
         )
         errors = [tf.nn.sparse_softmax_cross_entropy_with_logits(*head) for head in by_head]
         return tf.reduce_mean(tf.add_n(errors))
@@ -129,38 +101,36 @@ def _trained(part, seed):
     return network
 
 
-def answer_by_turns(network, images, count=4):
-    """Answer images (n, 28, 28, 3) by the mean logits of `count` quarter turns: labels (n, 4)."""
+def predict_by_turns(network, images, count=4):
+    """Return the labels (n, 4) of images (n, 28, 28, 3) by their mean logits of quarter turns."""
     from cnnlab.training.batches import batches
 
     by_head = []
     for turns in range(count):
         turned = np.ascontiguousarray(np.rot90(images, turns, axes=(1, 2)))
         logits = network.predict(batches(turned, batch_size=1000), verbose=0)
-        length, width, angle, color = np.split(
-            logits, np.cumsum(lines.NUM_CLASSES.values())[:-1], axis=1
-        )
+        length, width, angle, color = np.split(logits, np.cumsum(NUM_CLASSES)[:-1], axis=1)
         by_head.append((length, width, np.roll(angle, turns * QUARTER, axis=1), color))
     return np.stack([sum(head).argmax(axis=1) for head in zip(*by_head, strict=True)], axis=1)
 
 
-def _theirs(recipe, part, seed):
+def _train_theirs(recipe, part, seed):
     import keras
-
-    from cnnlab.training import heads
 
     keras.utils.set_random_seed(seed)
     network = recipe["build_network"](**recipe["NETWORKS"]["small"])
     network.compile("adam", loss=recipe["LOSSES"], loss_weights=recipe["WEIGHTS"]["5, 2, 1, 50"])
     columns = {name: part.labels[:, column] for column, name in enumerate(lines.HEADS)}
-    answers = columns | {"angle": keras.utils.to_categorical(columns["angle"], 12)}
-    network.fit(part.images, answers, batch_size=OTHER_BATCH, epochs=OTHER_EPOCHS, verbose=0)
+    targets = columns | {"angle": keras.utils.to_categorical(columns["angle"], 12)}
+    network.fit(part.images, targets, batch_size=OTHER_BATCH, epochs=OTHER_EPOCHS, verbose=0)
+    return network
 
-    def answer(images):
-        decided = heads.to_labels(heads.probabilities(network, images))
-        return np.stack([decided[name] for name in lines.HEADS], axis=1)
 
-    return answer
+def _predict_heads(network, images):
+    from cnnlab.training import heads
+
+    predicted = heads.to_labels(heads.probabilities(network, images))
+    return np.stack([predicted[name] for name in lines.HEADS], axis=1)
 
 
 def rows(found: dict) -> list[dict]:
@@ -177,9 +147,3 @@ def rows(found: dict) -> list[dict]:
             f"{100 * right:.2f} % jointly",
         }
     ]
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--fresh", action="store_true", help="test on lines of another seed")
-    print(measure_fresh() if parser.parse_args().fresh else measure())

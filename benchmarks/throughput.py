@@ -1,25 +1,21 @@
-"""How well the network of Part 1 uses the processor, and what was tried. From the root:
-
-.venv/bin/python -m benchmarks.throughput
+"""How well the network of Part 1 uses the processor, and what was tried.
 
 A step is one pass forward and backward and one of Adam; every variant runs in a process of its own,
 with random images. The share is of what a large matrix product of the same process reaches.
 """
 
-import json
-import os
-import statistics
-import subprocess
-import sys
-import time
+import inspect
+
+from benchmarks.timing import in_a_process, matrix_peak, medians, recipe_of_task
 
 BASE = {
     "batch": 128,
-    "threads": 0,
+    "threads": None,
     "normalization": "fused",
     "XLA": False,
     "type": "float32",
-    "loop": False,
+    "layout": "channels_last",
+    "steps in a call": 1,
 }
 VARIANTS = {
     "as in the notebook": {},
@@ -30,10 +26,9 @@ VARIANTS = {
     "XLA": {"XLA": True},
     "bfloat16": {"type": "mixed_bfloat16"},
     "channels first": {"layout": "channels_first"},
-    "16 steps in one call": {"loop": True},
+    "16 steps in one call": {"steps in a call": 16},
 }
 STEPS = 16
-ROUNDS = 5
 # Multiplications and additions of a pass forward: convolution 22 x 22 x 32 x 49, dense 3872 x 1024
 # and 1024 x 10. A pass backward has each of them twice; nobody asks for the gradient of the pixels.
 CONVOLUTION = 2 * 22 * 22 * 32 * 49
@@ -48,29 +43,21 @@ def measure() -> list[dict]:
         Rows with "variant", "images/s", "GFLOP/s", "share" of "peak GFLOP/s", or "error" with what
         TensorFlow said to a variant that it cannot run.
     """
-    return [{"variant": name} | _in_a_process(change) for name, change in VARIANTS.items()]
+    return [{"variant": name} | _alone(BASE | change) for name, change in VARIANTS.items()]
 
 
-def _in_a_process(change):
-    environment = dict(os.environ)
-    if change.get("threads"):
-        environment |= dict.fromkeys(
-            ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), str(change["threads"])
-        )
-    command = [sys.executable, "-m", "benchmarks.throughput", json.dumps(BASE | change)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        return {"error": done.stderr.strip().splitlines()[-1][:120]}
-    return json.loads(done.stdout)
+def _alone(setting):
+    threads, variables = setting["threads"], ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    environment = dict.fromkeys(variables, str(threads)) if threads else {}
+    try:
+        return in_a_process(speed, setting, environment=environment)
+    except RuntimeError as error:
+        return {"error": str(error).splitlines()[-1][:120]}
 
 
-def _main(setting):
-    from benchmarks import recipes, timing
-
-    recipe = recipes.of_task(1)
-
-    import inspect
-
+def speed(setting: dict) -> dict[str, float]:
+    """Train with a setting, in this process; returns the numbers of its row."""
+    recipe = recipe_of_task(1)
     import keras
     import numpy as np
     import tensorflow as tf
@@ -78,63 +65,30 @@ def _main(setting):
     if setting["normalization"] == "Keras":
         layer = keras.layers.BatchNormalization
         layer.call = inspect.unwrap(layer.call)
-    if "layout" in setting:
-        keras.config.set_image_data_format(setting["layout"])
+    keras.config.set_image_data_format(setting["layout"])
     keras.config.set_dtype_policy(setting["type"])
-    shape = (1, 28, 28) if setting.get("layout") else (28, 28, 1)
+    shape = (28, 28, 1) if setting["layout"] == "channels_last" else (1, 28, 28)
     network = recipe["part1_network"](shape, 10)
     weights, loss = network.trainable_variables, keras.losses.CategoricalCrossentropy()
     optimizer = keras.optimizers.Adam()
     optimizer.build(weights)
     random = np.random.default_rng(0)
     images = tf.constant(random.integers(0, 256, (setting["batch"], *shape), np.uint8))
-    answers = tf.one_hot(random.integers(0, 10, setting["batch"]), 10)
-    steps = 16 if setting["loop"] else 1
+    labels = tf.one_hot(random.integers(0, 10, setting["batch"]), 10)
 
     def train():
-        for _ in tf.range(steps):
+        for _ in tf.range(setting["steps in a call"]):
             with tf.GradientTape() as tape:
-                error = loss(answers, network(images, training=True))
+                error = loss(labels, network(images, training=True))
             optimizer.apply(tape.gradient(error, weights), weights)
 
     compiled = tf.function(train, jit_compile=setting["XLA"])
-    compiled()
-    weight = weights[-1]
 
-    def several():
-        for _ in range(max(1, STEPS // steps)):
+    def all_steps():
+        for _ in range(STEPS // setting["steps in a call"]):
             compiled()
-        weight.numpy()  # waits for the last step
+        weights[-1].numpy()  # waits for the last step
 
-    rounds = []
-    for _ in range(ROUNDS):
-        begin = time.perf_counter()
-        several()
-        rounds.append(time.perf_counter() - begin)
-    speed = STEPS * setting["batch"] / statistics.median(rounds)
-    peak = timing.matrix_peak()
-    rate = speed * OPERATIONS / 1e9
-    print(
-        json.dumps({"images/s": speed, "GFLOP/s": rate, "peak GFLOP/s": peak, "share": rate / peak})
-    )
-
-
-def table(found: list[dict]) -> str:
-    """Return what `measure` found as text."""
-    lines = [f"{'':34}{'images/s':>10}{'GFLOP/s':>9}{'peak':>7}{'share':>7}"]
-    for row in found:
-        if "error" in row:
-            lines.append(f"{row['variant']:34}not possible: {row['error']}")
-        else:
-            lines.append(
-                f"{row['variant']:34}{row['images/s']:10,.0f}{row['GFLOP/s']:9.1f}"
-                f"{row['peak GFLOP/s']:7.0f}{100 * row['share']:6.1f}%"
-            )
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    if sys.argv[1:]:
-        _main(json.loads(sys.argv[1]))
-    else:
-        print(table(measure()))
+    per_second = STEPS * setting["batch"] / medians(steps=all_steps)["steps"]
+    rate, peak = per_second * OPERATIONS / 1e9, matrix_peak()
+    return {"images/s": per_second, "GFLOP/s": rate, "peak GFLOP/s": peak, "share": rate / peak}

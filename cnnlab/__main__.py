@@ -26,8 +26,9 @@ def main(arguments=None):
     It is 0, 2 after one sentence on stderr that says what is wrong, or 130 after Ctrl-C.
     """
     console.use_utf8()
+    installed = Path(sys.argv[0]).stem == "cnnlab"  # the command that `pip install .` makes
     parser = _Parser(
-        prog="cnnlab" if Path(sys.argv[0]).stem == "cnnlab" else "python -m cnnlab",
+        prog="cnnlab" if installed else "python -m cnnlab",
         description="The datasets and pictures of the three tasks.",
     )
     subcommands = parser.add_subparsers(metavar="COMMAND", required=True)

@@ -3,7 +3,6 @@
 Nothing here needs TensorFlow, so that a wrong file is noticed before it is started.
 """
 
-import contextlib
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -41,32 +40,28 @@ def read(path) -> Picture:
         raise ValueError(f"{path} is not a file")
     with open(path, "rb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, of damage that it can or cannot do without
-        with _naming_damage(path):
-            image = Image.open(file)
-        with image:
-            _require_readable(path, image)
-            with _naming_damage(path):
+        with _opened(path, file) as image:
+            try:
                 _make_upright(image, steps)
+            except MemoryError:
+                raise
+            except Exception as error:  # a damaged image raises whatever its damage leads to
+                raise ValueError(f"{path} is damaged: {error or type(error).__name__}") from None
             pixels, white = _as_array(path, image, steps)
     return Picture(pixels, white, tuple(steps))
 
 
-@contextlib.contextmanager
-def _naming_damage(path):
-    """Raise ValueError for whatever a damaged image leads Pillow to."""
+def _opened(path, file):
     try:
-        yield
-    except MemoryError:
-        raise
+        image = Image.open(file)
     except UnidentifiedImageError:
         raise ValueError(f"{path} is not an image file that Pillow can read") from None
     except Image.DecompressionBombError:
         raise ValueError(f"{path} has too many pixels; {MOST_PIXELS:,} are read at most") from None
+    except MemoryError:
+        raise
     except Exception as error:
         raise ValueError(f"{path} is damaged: {error or type(error).__name__}") from None
-
-
-def _require_readable(path, image):
     if image.format == "EPS":  # Pillow would give it to Ghostscript
         raise ValueError(f"{path} is PostScript, a program that draws: save it as .png first")
     if image.width * image.height > MOST_PIXELS:
@@ -74,6 +69,7 @@ def _require_readable(path, image):
             f"{path} has {image.width} × {image.height} pixels; {MOST_PIXELS:,} are read "
             "at most: make it smaller first"
         )
+    return image
 
 
 def _make_upright(image, steps):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnlab import lines, mnist, splits
+from cnnlab import lines, mnist
 from cnnlab.runtime import repository_root
 
 MODELS = {  # the project's own, below its root
@@ -37,7 +37,8 @@ def find(name_or_path) -> Path:
 
     Raises:
         TypeError: neither a string nor a path.
-        FileNotFoundError: no such file, or the notebook was not run that makes it.
+        FileNotFoundError: no such file, or the notebook was not run that makes it, or this is not
+            inside the repository.
         ValueError: no such name, a folder, a file that is empty or cannot be read, or another
             suffix.
     """
@@ -45,7 +46,13 @@ def find(name_or_path) -> Path:
         raise TypeError(f"a model is loaded by its name or path, not from {name_or_path!r}")
     path, name = Path(name_or_path), str(name_or_path)
     if name in MODELS:
-        path = repository_root() / MODELS[name]
+        try:
+            path = repository_root() / MODELS[name]
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f"the model {name} belongs to the cnnlab repository, and this is not inside a copy "
+                "of it: go there, or give the path of a model"
+            ) from None
         task = path.parents[1].name
         if not path.is_file():
             made = f"{task}.ipynb makes it: make notebooks TASKS={task}"
@@ -97,6 +104,8 @@ def images_for(name):
     either side; lines are drawn with other centers.
     """
     if name in DIGITS:
+        from cnnlab import splits  # here, because it imports scikit-learn, which takes seconds
+
         (train_images, train_classes), (test_images, test_classes) = mnist.load()
         classes = np.concatenate([train_classes, test_classes])
         unseen = splits.stratified(classes, test=0.4, seed=0).test

@@ -13,15 +13,6 @@ def require(valid, values, name, allowed):
         raise ValueError(f"{name} {wrong} is not allowed: it must be {allowed}")
 
 
-def require_known(kind, names, allowed):
-    """Raise ValueError if there is no name, or for the first one that is not allowed."""
-    for name in names:
-        if name not in allowed:
-            raise ValueError(f"{kind} {name!r} is not known: it must be one of {list(allowed)}")
-    if not names:
-        raise ValueError(f"no {kind} to draw: there must be some of {list(allowed)}")
-
-
 def numbers(name, values, shape, top=1):
     """Return `values` as float64 in 0..top.
 
@@ -40,16 +31,6 @@ def numbers(name, values, shape, top=1):
         raise ValueError(f"{name} has shape {values.shape}, but {needed} is needed")
     require((values >= 0) & (values <= top * (1 + 1e-6)), values, f"{name}:", f"in 0..{top}")
     return np.minimum(values, top)
-
-
-def ascending(name, values, low=0, high=np.inf):
-    """Return (n,) float64, n > 1; ValueError unless they ascend, are finite and in low..high."""
-    values = np.asarray(values, float)
-    listed = values.ndim == 1 and len(values) > 1 and np.isfinite(values).all()
-    if not listed or np.any(np.diff(values) <= 0) or values[0] < low or values[-1] > high:
-        needed = f"two or more ascending numbers in {low}..{high}"
-        raise ValueError(f"{name} must be {needed}, not {values.tolist()}")
-    return values
 
 
 def require_whole(name, value, least):

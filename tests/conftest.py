@@ -1,6 +1,7 @@
 """What every test can count on."""
 
 import os
+import sys
 
 import pytest
 import small_repository
@@ -14,6 +15,13 @@ def full_budget(monkeypatch):
     """Tests say themselves when they want a smoke run, whatever the caller's environment says."""
     monkeypatch.delenv("CNNLAB_BUDGET", raising=False)
     monkeypatch.delenv("CNNLAB_MODELS_OF_RUN", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture

@@ -83,3 +83,36 @@ def test_mcnemar_by_hand():
 def test_wrong_shapes_and_labels(call):
     with pytest.raises(ValueError, match="labels must be"):
         call()
+
+
+@pytest.mark.parametrize(
+    ("confidence", "right", "bins", "expected"),
+    [
+        ([1, 1], [True, False], 15, 0.5),
+        ([0.75, 0.75, 0.75, 0.75], [True, True, True, False], 15, 0),
+        ([0.9, 0.6], [True, False], 1, 0.25),  # |1.5 - 1| / 2
+        ([0.9, 0.6], [True, False], 4, 0.35),  # (|0.9 - 1| + |0.6 - 0|) / 2
+        ([0.5, 0.4], [False, True], 2, 0.05),  # 0.5 belongs to the lower half: |0.9 - 1| / 2
+        ([0, 0.2], [False, False], 5, 0.1),  # 0 belongs to the first bin
+        ([0.3, 0.21], [True, False], 10, 0.245),  # 0.3 * 10 rounds to 3: (|0.51 - 1|) / 2
+        ([np.nextafter(np.float32(1), np.float32(2))], [True], 15, 0),  # a rounded softmax is 1
+    ],
+)
+def test_expected_calibration_error_by_hand(confidence, right, bins, expected):
+    error = metrics.expected_calibration_error(confidence, right, bins)
+    assert error == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "right", "bins", "message"),
+    [
+        ([0.5], [True, False], 15, r"right has shape \(2,\), but \(1,\)"),
+        ([], [], 15, r"confidence has shape \(0,\), but \(n,\)"),
+        ([np.nan], [True], 15, "confidence: nan"),
+        ([0.5], [0.5], 15, "right: 0.5 .* boolean"),
+        ([0.5], [True], 0, "bins 0"),
+    ],
+)
+def test_expected_calibration_error_refuses(confidence, right, bins, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.expected_calibration_error(confidence, right, bins)

@@ -4,17 +4,11 @@ import os
 import subprocess
 import sys
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from drawn import titles, words
 
 from cnnlab import plots
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def test_plots_import_no_tensorflow():
@@ -24,27 +18,19 @@ def test_plots_import_no_tensorflow():
 
 
 def test_learning_curves_break_at_zero_error():
-    history = {
-        "accuracy": [0.5, 1.0],
-        "val_accuracy": [0.6, 0.9],
-        "loss": [1, 0.1],
-        "val_loss": [1, 0.2],
-    }
-    figure = plots.learning_curves({"net": history})
+    history = {"accuracy": [0.5, 1.0], "loss": [1, 0.1]}
+    validated = history | {"val_accuracy": [0.6, 0.9], "val_loss": [1, 0.2]}
+    figure = plots.learning_curves({"net": validated})
     training, validation = (line.get_ydata() for line in figure.axes[0].lines)
     assert training[0] == pytest.approx(50)
     assert np.isnan(training[1])
     assert validation == pytest.approx([40, 10])
-
-
-def test_learning_curves_without_validation():
-    figure = plots.learning_curves({"net": {"accuracy": [0.5], "loss": [1.0]}})
-    assert len(figure.axes[0].lines) == 1
+    assert len(plots.learning_curves({"net": history}).axes[0].lines) == 1
 
 
 def test_confusion_small_carries_numbers():
     image = plots.confusion([[5, 1], [0, 7]], ["a", "b"])
-    assert sorted(text.get_text() for text in image.axes.texts) == ["1", "5", "7"]
+    assert sorted(words(image.axes.texts)) == ["1", "5", "7"]
     assert image.axes.get_aspect() == 1
 
 
@@ -65,11 +51,12 @@ def test_class_scores_has_a_dot_for_each_class():
 @pytest.mark.parametrize("shape", [(5, 28, 28), (5, 28, 28, 1), (5, 28, 28, 3)])
 def test_image_grid_is_square_and_on_one_scale(shape):
     images = np.zeros(shape, np.uint8)
-    figure = plots.image_grid(images, [f"image {i}" for i in range(5)], columns=3)
+    names = [f"image {i}" for i in range(5)]
+    figure = plots.image_grid(images, names, columns=3)
     shown = [axis for axis in figure.axes if axis.images]
     assert len(shown) == 5
     assert all(axis.get_aspect() == 1 and axis.images[0].get_clim() == (0, 255) for axis in shown)
-    assert [axis.get_title() for axis in shown] == [f"image {i}" for i in range(5)]
+    assert titles(shown) == names
 
 
 def test_factor_effects_are_in_percent():

@@ -135,4 +135,4 @@ def recolored(runs: dict):
         for head in HEADS
         if head != "color"
     }
-    return plots.dose(list(RECOLORED), accuracies)
+    return plots.accuracy_by_recolored_fraction(list(RECOLORED), accuracies)

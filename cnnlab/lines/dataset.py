@@ -44,7 +44,8 @@ def load(path=None):
     """Return the line dataset as Lines.
 
     Without a path: the 96,000 images of seed 0 from data/lines.npz, which is made on first use, and
-    made again when broken or out of date. Where it cannot be stored they are made in memory.
+    made again when broken or out of date. Where it cannot be stored, as outside of the repository,
+    they are made in memory.
     With a path: an .npz written by us, or a folder of length_width_angle_color_number.png or .jpg
     images, sorted by class and number; a folder holds no centers, so `centers` is None.
     Raises ValueError or FileNotFoundError that names the file and what is wrong with it.

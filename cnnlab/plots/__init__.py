@@ -1,4 +1,4 @@
-"""Every figure of the notebooks and the report; plotters return the figure that they drew.
+"""The plotters of the notebooks and the report; each returns the figure that it drew.
 
 Numbers are computed elsewhere; pictures of what a network sees are in `interpret.figures`.
 """
@@ -7,17 +7,24 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-plt.style.use(Path(__file__).with_name("style.mplstyle"))
-
-from cnnlab.plots.classifier import (  # noqa: E402  (the style comes first)
+from cnnlab.plots.classifier import (
     class_scores,
     confusion,
     factor_effects,
     image_grid,
     learning_curves,
 )
-from cnnlab.plots.experiments import dose, learning_speed, method_errors, training_size  # noqa: E402
-from cnnlab.plots.heads import channel_weights, head_confusions, learning_progress  # noqa: E402
-from cnnlab.plots.palette import HEAD_COLORS, JOINT_COLOR  # noqa: E402
-from cnnlab.plots.reliability import doubt_bins, reliability  # noqa: E402
-from cnnlab.plots.responses import angle_responses, crossings_of, size_responses  # noqa: E402
+from cnnlab.plots.experiments import (
+    accuracy_by_recolored_fraction,
+    learning_speed,
+    method_errors,
+    training_size,
+)
+from cnnlab.plots.heads import channel_weights, head_confusions, learning_progress
+from cnnlab.plots.network import network_diagram
+from cnnlab.plots.palette import CYCLE, HEAD_COLORS
+from cnnlab.plots.reliability import reliability
+from cnnlab.plots.responses import angle_responses, crossings_of, size_responses
+
+plt.style.use(Path(__file__).with_name("style.mplstyle"))
+plt.rcParams["axes.prop_cycle"] = plt.cycler(color=CYCLE)

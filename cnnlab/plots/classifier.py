@@ -1,4 +1,4 @@
-"""Every figure of the project. Plotters take an axis where one fits, and return what they drew."""
+"""Figures of one classifier: its learning curves, confusions, scores, images and variations."""
 
 import math
 
@@ -6,7 +6,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LogNorm
 
+from cnnlab.plots.palette import BLUE, CYCLE, VERMILION
+
 TITLE_LINE = 0.13  # inches, the height of a line over an image
+SCORES = {"precision": ("o", -0.2), "recall": ("s", 0), "f_score": ("^", 0.2)}  # mark, shift
 NUMBERS_UP_TO = 20  # a confusion matrix with more classes than this is drawn without numbers
 
 
@@ -22,14 +25,14 @@ def learning_curves(histories, title=""):
         The figure: error rate (1 - accuracy, log scale, percent) on the left, loss on the right.
     """
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
-    for color, (name, history) in zip(_colors(), histories.items(), strict=False):
+    for color, (name, history) in zip(CYCLE, histories.items(), strict=False):
         epochs = np.arange(1, len(history["loss"]) + 1)
         for part, style in (("", "--"), ("val_", "-")):
             if part + "loss" not in history:  # trained without validation
                 continue
             label = f"{name}, {'validation' if part else 'training'}"
             error = 100 * (1 - np.array(history[part + "accuracy"]))
-            # An error of exactly 0 has no place on a log scale: break the line there.
+            # A log scale has no 0: break the line there.
             error = np.where(error > 0, error, np.nan)
             axes[0].plot(epochs, error, style, marker="o", color=color, label=label)
             axes[1].plot(epochs, history[part + "loss"], style, marker="o", color=color)
@@ -38,15 +41,11 @@ def learning_curves(histories, title=""):
     for axis in axes:
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.yaxis.set_minor_formatter(plt.NullFormatter())
-        axis.yaxis.set_major_formatter(plt.FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.yaxis.set_major_formatter("{x:g}")
     figure.legend(loc="outside right center")
     if title:
         figure.suptitle(title, x=0.01, ha="left")
     return figure
-
-
-def _colors():
-    return plt.rcParams["axes.prop_cycle"].by_key()["color"]
 
 
 def confusion(matrix, names, axis=None, group=None):
@@ -102,7 +101,7 @@ def _mark_groups(axis, classes, names, group):
 def _ring_errors(axis, matrix):
     """Circle the off-diagonal cells, which are a pixel or two wide and easily overlooked."""
     rows, columns = np.nonzero(matrix * (1 - np.eye(len(matrix), dtype=int)))
-    axis.scatter(columns, rows, s=40, facecolors="none", edgecolors="#D55E00", linewidths=1)
+    axis.scatter(columns, rows, s=40, facecolors="none", edgecolors=VERMILION, linewidths=1)
 
 
 def class_scores(reports, names):
@@ -118,18 +117,13 @@ def class_scores(reports, names):
     figure, axes = plt.subplots(len(reports), 1, figsize=(9, 2.3 * len(reports)), squeeze=False)
     for axis, (title, report) in zip(axes[:, 0], reports.items(), strict=True):
         classes = np.arange(len(report["support"]))
-        for name, marker, shift in (
-            ("precision", "o", -0.2),
-            ("recall", "s", 0),
-            ("f_score", "^", 0.2),
-        ):
+        for name, (marker, shift) in SCORES.items():
             label = name.replace("f_score", "F-score")
             axis.plot(classes + shift, 100 * report[name], marker, label=label)
         axis.set(title=title, ylabel="%", xlim=(-0.7, len(classes) - 0.3))
-        lowest = 100 * min(np.min(report[name]) for name in ("precision", "recall", "f_score"))
-        axis.set_ylim(
-            lowest - max(0.1, 0.08 * (100 - lowest)), 100 + max(0.05, 0.05 * (100 - lowest))
-        )
+        lowest = 100 * min(np.min(report[name]) for name in SCORES)
+        room = 100 - lowest
+        axis.set_ylim(lowest - max(0.1, 0.08 * room), 100 + max(0.05, 0.05 * room))
         if names is not None:
             axis.set_xticks(classes, names)
     axes[-1, 0].set_xlabel("class")
@@ -151,16 +145,12 @@ def image_grid(images, titles=None, columns=8, tile=1.15, vmin=0, vmax=255):
     Returns:
         The figure.
     """
-    images = np.asarray(images)
-    if images.ndim == 4 and images.shape[-1] == 1:
-        images = images[..., 0]
     columns = min(columns, max(1, len(images)))
     rows = max(1, math.ceil(len(images) / columns))
     title_lines = max((title.count("\n") + 1 for title in titles), default=0) if titles else 0
     height = tile + TITLE_LINE * title_lines + 0.06
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(tile * columns, height * rows), squeeze=False
-    )
+    size = tile * columns, height * rows
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     for index, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
@@ -170,13 +160,13 @@ def image_grid(images, titles=None, columns=8, tile=1.15, vmin=0, vmax=255):
     return figure
 
 
-def factor_effects(rows, title="", unit="validation error, %"):
+def factor_effects(rows, title=""):
     """Draw what each variation of a base network did, grouped by factor.
 
     Args:
         rows: dicts with `factor`, `variant`, `values` (a share 0..1 for each seed) and `base`
             (True for the setting that the base itself has).
-        title, unit: of the figure and of its horizontal axis.
+        title: written over the figure.
 
     Returns:
         The figure: small dots are seeds, the large one their mean, the band the range of the base.
@@ -187,19 +177,19 @@ def factor_effects(rows, title="", unit="validation error, %"):
     axis.axvline(np.mean(base), color="0.5", linewidth=1, zorder=1)
     labels, previous = [], None
     for height, row in enumerate(rows):
-        color = _colors()[0] if row["base"] else _colors()[1]
+        color = BLUE if row["base"] else VERMILION
         values = 100 * np.array(row["values"])
         axis.plot(values, [height] * len(values), ".", color=color, alpha=0.5)
         axis.plot(values.mean(), height, "o", markersize=7, color=color)
-        labels.append(
-            f"{row['factor']}:  {row['variant']}" if row["factor"] != previous else row["variant"]
-        )
-        if previous not in (None, row["factor"]):
-            axis.axhline(height - 0.5, color="0.8", linewidth=0.7)
+        labels.append(row["variant"])
+        if row["factor"] != previous:
+            labels[-1] = f"{row['factor']}:  {row['variant']}"
+            if previous is not None:
+                axis.axhline(height - 0.5, color="0.8", linewidth=0.7)
         previous = row["factor"]
     axis.set_yticks(range(len(rows)), labels)
-    axis.set(xscale="log", xlabel=unit, title=title, ylim=(len(rows) - 0.5, -0.5))
-    axis.xaxis.set_major_formatter(plt.FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.xaxis.set_minor_formatter(plt.FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set(xscale="log", xlabel="validation error, %", title=title, ylim=(len(rows) - 0.5, -0.5))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter("{x:g}")
     axis.grid(axis="y", visible=False)
     return figure

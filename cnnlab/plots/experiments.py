@@ -1,34 +1,24 @@
-"""Figures of repeated experiments: methods, training sizes or doses, each with several seeds.
-
-The heads have the colors that they have in `head_plots`.
-"""
+"""Figures of repeated experiments, several seeds each: methods, sizes and variants of training."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import LogLocator
 
 from cnnlab import lines, metrics
-from cnnlab.plots.palette import HEAD_COLORS, JOINT_COLOR, label_height, spread, tick_log
-from cnnlab.validation import ascending, numbers, require, require_known
+from cnnlab.plots.palette import HEAD_COLORS, NAMED_COLORS, label_height, spread, tick_log
+from cnnlab.validation import numbers
 
-CHANCES = {
-    head: 100 / n
-    for head, n in zip(lines.HEADS[:3], tuple(lines.NUM_CLASSES.values())[:3], strict=True)
-}
 # The mark of a break in an axis: two strokes across it, with white between them.
 BREAK = {"color": "white", "linewidth": 3, "clip_on": False, "zorder": 5}
 BREAK |= {"marker": [(-1, -1), (1, 1)], "markersize": 6, "markeredgecolor": "black", "mew": 0.9}
-BREAK_ENDS = np.array((1.8, 2.2))  # times the place of 0
+BREAK_ENDS = np.array((1.8, 2.2))  # times the position of 0
 DECADES = {1: "1", 10: "10", 100: "100", 1000: "1k", 10_000: "10k", 100_000: "100k"}
 
 
-def _by_head(rows, heads, checked):
-    """Turn {row: {head: values}} into {(row, head): checked(name, values)}, which is not empty."""
-    if not rows:
-        raise ValueError("nothing to draw: {name: {head: values}} is needed")
-    for row in rows.values():
-        require_known("head", row, heads)
-    return {(r, h): checked(f"{r}, {h}", v) for r, row in rows.items() for h, v in row.items()}
+def _by_head(rows, shape, top=1):
+    """Turn {row: {head: values}} into {(row, head): values in 0..top}, arrays of that shape."""
+    pairs = ((name, head, values) for name, row in rows.items() for head, values in row.items())
+    return {(n, head): numbers(f"{n}, {head}", values, shape, top) for n, head, values in pairs}
 
 
 def _interval(seeds, top):
@@ -51,16 +41,15 @@ def method_errors(errors, n, title=""):
         its 95 % interval in 0..n.
 
     Raises:
-        ValueError: no method, an unknown head, no seeds, or a count outside 0..n.
+        ValueError: no seeds, or a count outside 0..n.
     """
-    heads = ("joint", *lines.HEADS)
-    counts = _by_head(errors, heads, lambda name, seeds: numbers(name, seeds, ("seeds",), n))
-    panels = [head for head in heads if any(head in row for row in errors.values())]
+    counts = _by_head(errors, ("seeds",), n)
+    panels = [h for h in ("joint", *lines.HEADS) if any(h in row for row in errors.values())]
     figure = plt.figure(figsize=(8, 0.42 * len(errors) + 1.3))
     axes = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
     for (method, panel), seeds in counts.items():
         axis, height = axes[panels.index(panel)], list(errors).index(method)
-        color = HEAD_COLORS.get(panel, JOINT_COLOR)
+        color = NAMED_COLORS[panel]
         mean, *bar = _interval(seeds, n)
         axis.plot(bar, (height, height), color=color, linewidth=1.6)
         heights = height + spread(len(seeds), 0.7)
@@ -105,23 +94,13 @@ def learning_speed(first_passed):
     Returns:
         The figure: dots are means, thin marks seeds, epochs on a log scale. A column at the right
         has a mark for each seed that never passed; the mean of the others is then a hollow dot.
-
-    Raises:
-        ValueError: no method, an unknown head, no seeds, or epochs that are not above 0.
     """
-    epochs = _by_head(first_passed, lines.HEADS, _with_never)
     size = 8, 0.62 * len(first_passed) + 1.4
     figure, (axis, never) = plt.subplots(1, 2, figsize=size, width_ratios=(9, 1), sharey=True)
-    for (method, head), seeds in epochs.items():
-        height = list(first_passed).index(method) + spread(4, 0.8)[lines.HEADS.index(head)]
-        passed, color = seeds[np.isfinite(seeds)], HEAD_COLORS[head]
-        failed = len(seeds) - len(passed)
-        for panel, places in ((axis, passed), (never, 0.5 + spread(failed, 0.9))):
-            heights = np.full(len(places), height)
-            panel.plot(places, heights, "|", color=color, markersize=10, markeredgewidth=1.1)
-        if len(passed):
-            fill = "white" if failed else color
-            axis.plot(passed.mean(), height, "o", color=color, markersize=6.5, mfc=fill)
+    for row, of_method in enumerate(first_passed.values()):
+        for head, seeds in of_method.items():
+            height = row + spread(4, 0.8)[lines.HEADS.index(head)]
+            _draw_speed(axis, never, height, seeds, HEAD_COLORS[head])
     explained = "marks: seeds; dot: their mean, hollow if some never got there"
     axis.set(xscale="log", xlabel=f"epochs to 99 % on the validation images\n({explained})")
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -136,11 +115,16 @@ def learning_speed(first_passed):
     return figure
 
 
-def _with_never(name, epochs):
-    """Return (seeds,) float64, infinite for None; ValueError unless there are some, all above 0."""
-    epochs = numbers(name, [np.inf if e is None else e for e in epochs], ("seeds",), np.inf)
-    require(epochs > 0, epochs, f"{name}: epoch", "a positive number, or None for never")
-    return epochs
+def _draw_speed(axis, never, height, seeds, color):
+    """Draw the seeds of one head and their mean, those that are None in the panel `never`."""
+    passed = np.array([epoch for epoch in seeds if epoch is not None], float)
+    failed = len(seeds) - len(passed)
+    for panel, positions in ((axis, passed), (never, 0.5 + spread(failed, 0.9))):
+        heights = np.full(len(positions), height)
+        panel.plot(positions, heights, "|", color=color, markersize=10, markeredgewidth=1.1)
+    if len(passed):
+        fill = "white" if failed else color
+        axis.plot(passed.mean(), height, "o", color=color, markersize=6.5, mfc=fill)
 
 
 def training_size(errors, sizes):
@@ -156,13 +140,11 @@ def training_size(errors, sizes):
         dots are seeds, bars 95 % intervals; 0 is a line of its own below a break in the axis.
 
     Raises:
-        ValueError: another key, an unknown head, a wrong shape, or a share outside 0..1.
+        ValueError: a wrong shape, or a share outside 0..1.
     """
-    sizes = ascending("sizes", sizes, 1)
-    require_known("training", errors, ("together", "alone"))
-    shape = len(sizes), "seeds"
-    percents = _by_head(errors, lines.HEADS, lambda name, v: 100 * numbers(name, v, shape))
-    # The place of 0 is below all else; a mean of few errors is smaller than any of its seeds.
+    sizes = np.asarray(sizes, float)
+    percents = {k: 100 * v for k, v in _by_head(errors, (len(sizes), "seeds")).items()}
+    # The position of 0 is below all else; a mean of few errors is smaller than any of its seeds.
     values = np.concatenate([np.append(s, s.mean(axis=1)) for s in percents.values()])
     zero = min(values[values > 0], default=1) / 4
     decades = 10.0 ** np.arange(np.ceil(np.log10(2 * zero)), 3)
@@ -170,7 +152,8 @@ def training_size(errors, sizes):
     for (training, head), seeds in percents.items():
         axis, color = axes.flat[lines.HEADS.index(head)], HEAD_COLORS[head]
         # Side by side, so that neither hides the other.
-        side, line, fill = (1.04, "--o", "white") if training == "alone" else (0.96, "-o", color)
+        looks = {"together": (0.96, "-o", color), "alone": (1.04, "--o", "white")}
+        side, line, fill = looks[training]
         means, *ends = np.maximum(np.transpose([_interval(s, 100) for s in seeds]), zero)
         axis.vlines(side * sizes, *ends, color=color, linewidth=1.2)
         dots = np.maximum(seeds, zero)
@@ -194,43 +177,44 @@ def training_size(errors, sizes):
     return figure
 
 
-def dose(shares, accuracies):
-    """Draw the accuracy on lines of an unseen color against the share of recolored images.
+def accuracy_by_recolored_fraction(fractions, accuracies):
+    """Draw the accuracy on lines of an unseen color against the fraction of recolored images.
 
     Args:
-        shares: of training images that were recolored, 0..1, ascending; may start at 0.
-        accuracies: {head: shares 0..1 of right answers, (shares, seeds)} of geometric heads.
+        fractions: of training images that were recolored, 0..1, ascending; may start at 0.
+        accuracies: {head: accuracies 0..1, (fractions, seeds)} of the heads for shape.
 
     Returns:
-        The figure: lines join the means, dots are seeds, dashes show chance. Shares are on a log
+        The figure: lines join the means, dots are seeds, dashes show chance. Fractions are on a log
         scale, 0 at the left of a break.
 
     Raises:
-        ValueError: shares do not ascend, another head, a wrong shape, or a number outside 0..1.
+        ValueError: a wrong shape, or an accuracy outside 0..1.
     """
-    shares = ascending("shares", shares, 0, 1)
-    require_known("geometric head", accuracies, CHANCES)
-    shape = len(shares), "seeds"
+    fractions = np.asarray(fractions, float)
+    shape = len(fractions), "seeds"
     percents = {head: 100 * numbers(head, v, shape) for head, v in accuracies.items()}
-    some = shares > 0
-    zero = shares[some].min() / 4
-    places = np.maximum(shares, zero)
+    chances = {head: 100 / lines.NUM_CLASSES[head] for head in percents}
+    some = fractions > 0
+    zero = fractions[some].min() / 4
+    positions = np.maximum(fractions, zero)
     figure, axis = plt.subplots(figsize=(8, 3.8))
     for head, seeds in percents.items():
         color, index, means = HEAD_COLORS[head], lines.HEADS.index(head), seeds.mean(axis=1)
         # Heads lie on one another at 100 % and at chance: shift the seeds, alternate the dashes.
-        axis.plot(places * 1.05 ** (index - 1), seeds, ".", color=color, alpha=0.5, clip_on=False)
-        axis.plot(places[:2], means[:2], ":o", color=color, markersize=5.5)  # across the break
-        axis.plot(places[some], means[some], "-o", color=color, markersize=5.5, label=head)
+        shifted = positions * 1.05 ** (index - 1)
+        axis.plot(shifted, seeds, ".", color=color, alpha=0.5, clip_on=False)
+        axis.plot(positions[:2], means[:2], ":o", color=color, markersize=5.5)  # across the break
+        axis.plot(positions[some], means[some], "-o", color=color, markersize=5.5, label=head)
         dashes = (5 * index, (5, 5))
-        axis.axhline(CHANCES[head], color=color, linestyle=dashes, linewidth=1.2, zorder=1)
-    for chance in {CHANCES[head] for head in percents}:
-        names = ", ".join(head for head in percents if CHANCES[head] == chance)
+        axis.axhline(chances[head], color=color, linestyle=dashes, linewidth=1.2, zorder=1)
+    for chance in set(chances.values()):
+        names = ", ".join(head for head in percents if chances[head] == chance)
         label_height(axis, chance, f"chance, {chance:.2g} %:\n{names}")
-    axis.set(xscale="log", xlim=(zero / 1.5, 1.4 * shares[-1]), ylim=(0, 102))
+    axis.set(xscale="log", xlim=(zero / 1.5, 1.4 * fractions[-1]), ylim=(0, 102))
     axis.set_xlabel("share of the training images that were recolored")
     axis.set_ylabel("accuracy on green lines, %")
-    tick_log(axis.xaxis, shares[some], zero)
+    tick_log(axis.xaxis, fractions[some], zero)
     axis.plot(BREAK_ENDS * zero, (0, 0), transform=axis.get_xaxis_transform(), **BREAK)
     figure.legend(loc="outside upper center", ncols=3)
     return figure

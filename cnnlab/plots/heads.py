@@ -1,20 +1,16 @@
-"""Figures of one network with four heads: its errors, how it learned, its first weights.
-
-Every head has the same color here, in `experiment_plots`, `calibration` and `response_plots`, which
-also take their small helpers from here.
-"""
+"""Figures of one network with four heads: its errors, how it learned, its first weights."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LogNorm
 
 from cnnlab import lines, metrics
-from cnnlab.lines import CLASS_NAMES
 from cnnlab.plots import classifier
 from cnnlab.plots.palette import HEAD_COLORS, SMALL, label_height, spread, tick_log
-from cnnlab.validation import ascending, numbers, require, require_known
+from cnnlab.validation import numbers
 
 TILES = 12  # filters drawn
+THRESHOLD = 0.99  # the accuracy whose first passing is marked
 
 
 def head_confusions(true, predicted):
@@ -29,21 +25,20 @@ def head_confusions(true, predicted):
     Raises:
         ValueError: shapes differ, or a label is out of its head's range.
     """
-    true, predicted = np.asarray(true), np.asarray(predicted)
-    metrics.joint_accuracy(true, predicted)  # validates that the shapes are equal
-    for labels in (true, predicted):
-        lines.encode(labels)  # validates every label
+    columns = zip(np.transpose(true), np.transpose(predicted), strict=True)
+    counts = {
+        head: metrics.confusion(*labels, lines.NUM_CLASSES[head])
+        for head, labels in zip(lines.HEADS, columns, strict=True)
+    }
     figure = plt.figure(figsize=(8, 5.3))
     layout = [["angle", "length"], ["angle", "width"], ["angle", "color"]]
     axes = figure.subplot_mosaic(layout, width_ratios=(4, 1))
     scale = LogNorm(1, max(2, len(true)))
-    for column, head in enumerate(lines.HEADS):
-        answers = true[:, column], predicted[:, column]
-        counts = metrics.confusion(*answers, tuple(lines.NUM_CLASSES.values())[column])
-        image = classifier.confusion(counts, CLASS_NAMES[head], axes[head])
+    for head, matrix in counts.items():
+        image = classifier.confusion(matrix, lines.CLASS_NAMES[head], axes[head])
         image.colorbar.remove()  # one for all instead
         image.set_norm(scale)
-        _label_matrix(axes[head], head, int(np.sum(answers[0] != answers[1])), scale)
+        _label_matrix(axes[head], head, int(matrix.sum() - matrix.trace()), scale)
     figure.get_layout_engine().set(wspace=0.06)
     bar = {"label": "images (log scale)", "shrink": 0.8, "format": "{x:,.0f}"}
     figure.colorbar(image, ax=list(axes.values()), **bar)
@@ -55,36 +50,33 @@ def _label_matrix(axis, head, errors, scale):
     axis.tick_params(length=0)
     if head == "angle":
         axis.tick_params(labelsize=SMALL)  # twelve numbers side by side
+    else:
+        axis.set(xlabel="", ylabel="")
     for text in axis.texts:
         dark = scale(int(text.get_text())) > 0.55
         text.set(fontsize=SMALL, color="white" if dark else "black")
-    if head != "angle":
-        axis.set(xlabel="", ylabel="")
 
 
-def learning_progress(epochs, accuracies, threshold=0.99):
+def learning_progress(epochs, accuracies):
     """Draw the validation error of each head while the network learned.
 
     Args:
         epochs: (m,) when validation images were looked at, in fractions of an epoch, ascending.
-        accuracies: {head: (m,) shares 0..1 of right answers}.
-        threshold: the share whose first passing is marked, between 0 and 1.
+        accuracies: {head: (m,) accuracies 0..1}.
 
     Returns:
-        The figure: errors in percent on a log scale. Where no answer was wrong the line breaks,
-        and a small dot is in a gray band below the scale. A large dot is where a head first
-        reaches the threshold; the legend tells the epoch.
+        The figure: errors in percent on a log scale. Where there is no error the line breaks, and
+        a small dot is in a gray band below the scale. A large dot is where a head first reaches
+        99 %; the legend tells the epoch.
 
     Raises:
-        ValueError: epochs do not ascend, an unknown head, a wrong shape, or a share outside 0..1.
+        ValueError: accuracies of another shape than the epochs, or outside 0..1.
     """
-    epochs = ascending("epochs", epochs)
-    require_known("head", accuracies, lines.HEADS)
-    require(0 < threshold < 1, threshold, "threshold", "between 0 and 1")
+    epochs = np.asarray(epochs, float)
     errors = {h: 100 * (1 - numbers(h, a, epochs.shape)) for h, a in accuracies.items()}
-    goal, percent = 100 * (1 - threshold), f"{100 * threshold:g} % right"
+    goal, percent = 100 * (1 - THRESHOLD), f"{100 * THRESHOLD:g} % right"
     least = min(goal, *(error[error > 0].min(initial=goal) for error in errors.values()))
-    bottom, top = least / 8, least / 1.6  # of a band for what has no place on a log scale
+    bottom, top = least / 8, least / 1.6  # of a band for 0, which a log scale does not have
     figure, axis = plt.subplots(figsize=(8, 4))
     axis.axhspan(bottom, top, color="0.93", linewidth=0)
     for row, (head, error) in zip(np.geomspace(top, bottom, 6)[1:], errors.items(), strict=False):
@@ -102,32 +94,30 @@ def learning_progress(epochs, accuracies, threshold=0.99):
 
 def _draw_progress(axis, epochs, error, row, first, color, label):
     """Draw the error (m,) of one head, in `row` where it is 0; a large dot at the index `first`."""
-    places = np.where(error > 0, error, row)
-    axis.plot(epochs, places, ".", color=color)
+    heights = np.where(error > 0, error, row)
+    axis.plot(epochs, heights, ".", color=color)
     axis.plot(epochs, np.where(error > 0, error, np.nan), color=color, lw=1.3, label=label)
-    axis.plot(epochs[first], places[first], "o", color=color, markersize=8, mec="white", zorder=3)
+    axis.plot(epochs[first], heights[first], "o", color=color, markersize=8, mec="white", zorder=3)
 
 
-def channel_weights(kernels, before=None):
+def channel_weights(kernels, before):
     """Draw the first convolution's weights, a row for each channel of the image.
 
     Args:
         kernels: (h, w, 3, filters) weights, channels red, green and blue.
-        before: None, or the same weights before training.
+        before: the same weights before training.
 
     Returns:
         The figure: at the left the first 12 filters, on one symmetric scale; at the right the root
-        mean square of every filter's weights in each channel, or, given `before`, of their change.
+        mean square of how much training changed every filter's weights in each channel.
 
     Raises:
-        ValueError: a shape that does not fit, or a weight that is not finite.
+        ValueError: a shape that does not fit.
     """
-    kernels = np.asarray(kernels, float)
-    if kernels.ndim != 4 or kernels.shape[2] != 3 or not kernels.size:
-        raise ValueError(f"kernels have shape {kernels.shape}, but (h, w, 3, filters) is needed")
-    require(np.isfinite(kernels), kernels, "weight", "finite")
-    if before is not None and np.shape(before) != kernels.shape:
-        raise ValueError(f"before has shape {np.shape(before)}, but {kernels.shape} is needed")
+    kernels, shape = np.asarray(kernels, float), np.shape(before)
+    if kernels.ndim != 4 or kernels.shape[2] != 3 or shape != kernels.shape:
+        needed = "both must be the same (h, w, 3, filters)"
+        raise ValueError(f"kernels have shape {kernels.shape}, before {shape}: {needed}")
     filters = kernels.shape[-1]
     count = min(TILES, filters)
     figure, axis = plt.subplots(figsize=(0.52 * count + 1.8, 3))
@@ -135,8 +125,8 @@ def channel_weights(kernels, before=None):
     axis.set_title(f"{'all' if count == filters else f'the first {count} of'} {filters} filters")
     # Inset, so that its rows are as high as the tiles, which are square.
     dots = axis.inset_axes((1 + 0.4 / count, 0, 4 / count, 1), sharey=axis)
-    _draw_strengths(dots, kernels if before is None else kernels - before)
-    dots.set_title("RMS weight" if before is None else "RMS change in training")
+    _draw_strengths(dots, kernels - before)
+    dots.set_title("RMS change in training")
     return figure
 
 
@@ -153,8 +143,8 @@ def _draw_tiles(axis, kernels):
     axis.tick_params(length=0)
     axis.grid(visible=False)
     axis.spines[:].set_visible(False)
-    place = {"location": "bottom", "shrink": 0.6, "aspect": 40, "pad": 0.04}
-    bar = axis.figure.colorbar(image, ax=axis, ticks=(-limit, 0, limit), format="{x:.2g}", **place)
+    below = {"location": "bottom", "shrink": 0.6, "aspect": 40, "pad": 0.04}
+    bar = axis.figure.colorbar(image, ax=axis, ticks=(-limit, 0, limit), format="{x:.2g}", **below)
     bar.set_label("weight, one scale for all")
     bar.outline.set_visible(False)
 

@@ -4,9 +4,28 @@ import numpy as np
 
 from cnnlab import lines
 
-# Four of Okabe and Ito's colors, which people with color-blindness can tell apart.
-HEAD_COLORS = dict(zip(lines.HEADS, ("#0072B2", "#D55E00", "#009E73", "#CC79A7"), strict=True))
-JOINT_COLOR = "#000000"  # all four heads right at once
+# Okabe and Ito's colors, which people with color-blindness can tell apart.
+BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+ORANGE, SKY_BLUE, BLACK = "#E69F00", "#56B4E9", "#000000"
+CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY_BLUE, BLACK)  # of curves, one after another
+
+HEAD_COLORS = dict(zip(lines.HEADS, (BLUE, VERMILION, GREEN, PURPLE), strict=True))
+NAMED_COLORS = HEAD_COLORS | {"joint": BLACK}  # joint: all four heads at once
+OTHER_COLORS = (ORANGE, SKY_BLUE, "0.45", "#6A3D9A")  # next to those of the heads
+LAYER_COLORS = {
+    "input": BLACK,
+    "convolution": BLUE,
+    "dense": ORANGE,
+    "normalization": GREEN,
+    "pooling": PURPLE,
+    "other": "0.6",
+    "head": VERMILION,
+}
+# Of the checks of heatmaps: correlation with and without sign; the map and its controls; methods.
+SIGNED, ABSOLUTE = BLUE, VERMILION
+MAP, RANDOM, DISPLACED = BLUE, ORANGE, BLACK
+METHOD_COLORS = {"grad-cam": BLUE, "grad-cam++": VERMILION, "layercam": GREEN, "contrast": "0.3"}
+
 SMALL = 8.5  # points, the smallest text
 
 
@@ -20,13 +39,13 @@ def label_height(axis, height, text):
     axis.text(1.01, height, text, va="center", fontsize=SMALL, transform=axis.get_yaxis_transform())
 
 
-def tick_log(scale, places, zero=None):
-    """Tick a log axis at `places`, named where there is room, and at `zero`, named 0."""
-    named = [places[-1]]
-    for place in places[::-1]:
-        if np.log(named[-1] / place) > 0.14 * np.log(places[-1] / places[0]):
-            named.append(place)
+def tick_log(scale, values, zero=None):
+    """Tick a log axis at `values`, named where there is room, and at `zero`, named 0."""
+    named = [values[-1]]
+    for value in values[::-1]:
+        if np.log(named[-1] / value) > 0.14 * np.log(values[-1] / values[0]):
+            named.append(value)
     names = {} if zero is None else {zero: "0"}
-    names |= {place: f"{place:,.6g}" if place in named else "" for place in places}
+    names |= {value: f"{value:,.6g}" if value in named else "" for value in values}
     scale.set_ticks([], minor=True)
     scale.set_ticks(list(names), names.values(), fontsize=SMALL)

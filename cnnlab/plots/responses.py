@@ -1,7 +1,4 @@
-"""Figures of how the heads answer at angles and sizes between those they were trained on.
-
-The heads have the colors that they have in `palette`.
-"""
+"""Figures of what the heads predict at angles and sizes between those they were trained on."""
 
 from itertools import cycle
 
@@ -10,19 +7,18 @@ import numpy as np
 from matplotlib.colors import to_rgb
 
 from cnnlab import lines
-from cnnlab.lines import CLASS_NAMES
 from cnnlab.plots.palette import HEAD_COLORS, SMALL, spread
-from cnnlab.validation import ascending, numbers
+from cnnlab.validation import numbers
 
 STYLES = ("-", "--", "-.", (0, (1, 1)))  # of curves in one panel
 
 
 def angle_responses(angles, probabilities, title=""):
-    """Draw what the angle head answers at angles between the twelve it was trained on.
+    """Draw what the angle head predicts at angles between the twelve it was trained on.
 
     Args:
         angles: (m,) true angles, 0..180 degrees, ascending.
-        probabilities: (m, 12) mean softmax of each class there, 0..1.
+        probabilities: (m, 12) mean softmax of each class at each angle, 0..1.
         title: written over the figure.
 
     Returns:
@@ -30,10 +26,9 @@ def angle_responses(angles, probabilities, title=""):
         right 0..45°, with dots where two neighboring classes are equally probable.
 
     Raises:
-        ValueError: a wrong shape, angles that do not ascend or are outside 0..180, or a
-            probability outside 0..1.
+        ValueError: a wrong shape, or a probability outside 0..1.
     """
-    angles = ascending("angles", angles, 0, 180)
+    angles = np.asarray(angles, float)
     probabilities = numbers("probabilities", probabilities, (len(angles), 12))
     figure = plt.figure(figsize=(8, 3.9))
     directions = figure.add_subplot(1, 2, 1, projection="polar")
@@ -56,8 +51,8 @@ def _draw_directions(axis, angles, probabilities):
         around = [*curve, *curve, curve[0]]
         axis.plot(turned, around, color=color, linewidth=1.3)
         axis.fill(turned, around, color=color, alpha=0.2, linewidth=0)
-    places = np.arange(0, 360, 15)
-    axis.set_thetagrids(places, [f"{a % 180}°" for a in places], fontsize=SMALL)
+    ticks = np.arange(0, 360, 15)
+    axis.set_thetagrids(ticks, [f"{a % 180}°" for a in ticks], fontsize=SMALL)
     axis.set(ylim=(0, 1), yticks=(0.5, 1), yticklabels=())
 
 
@@ -84,12 +79,12 @@ def _draw_crossovers(axis, angles, probabilities):
     axis.set_title(f"neighbors are equal at {where or 'no angle'}")
 
 
-def crossings_of(places, heights):
-    """Return where the polyline through (places, heights), both (m,), changes its sign."""
+def crossings_of(x, heights):
+    """Return where the polyline through (x, heights), both (m,), changes its sign."""
     above = heights >= 0
     before = np.flatnonzero(above[1:] != above[:-1])
     rise = heights[before + 1] - heights[before]
-    return places[before] - heights[before] * (places[before + 1] - places[before]) / rise
+    return x[before] - heights[before] * (x[before + 1] - x[before]) / rise
 
 
 def size_responses(lengths, length_curves, widths, width_curves):
@@ -104,34 +99,29 @@ def size_responses(lengths, length_curves, widths, width_curves):
         verticals at the two trained values.
 
     Raises:
-        ValueError: pixels that do not ascend, no curve, a wrong shape, or a number outside 0..1.
+        ValueError: a wrong shape, or a probability outside 0..1.
     """
-    lengths, widths = ascending("lengths", lengths), ascending("widths", widths)
-    length_curves = _check_curves("length", lengths, length_curves)
-    width_curves = _check_curves("width", widths, width_curves)
     figure, axes = plt.subplots(1, 2, figsize=(8, 4.2), sharey=True)
     _draw_sizes(axes[0], "length", lengths, length_curves, lines.LENGTHS)
     _draw_sizes(axes[1], "width", widths, width_curves, lines.WIDTHS)
     return figure
 
 
-def _check_curves(head, pixels, curves):
-    if not curves:
-        raise ValueError(f"no {head} curve to draw: there must be {{name: probabilities}}")
-    return {n: numbers(f"{head} curve {n!r}", c, pixels.shape) for n, c in curves.items()}
-
-
 def _draw_sizes(axis, head, pixels, curves, trained):
+    pixels = np.asarray(pixels, float)
     looks = zip(_shades(HEAD_COLORS[head], len(curves)), cycle(STYLES), strict=False)
     for (name, curve), (shade, style) in zip(curves.items(), looks, strict=True):
+        curve = numbers(f"{head} curve {name!r}", curve, pixels.shape)
         crossings = crossings_of(pixels, curve - 0.5)
         axis.plot(pixels, curve, linestyle=style, color=shade, label=f"{name}: {_half(crossings)}")
         axis.plot(crossings, np.full(len(crossings), 0.5), "o", color=shade, markersize=6)
-    for value, answer in zip(trained, CLASS_NAMES[head], strict=True):
+    for value, name in zip(trained, lines.CLASS_NAMES[head], strict=True):
         axis.axvline(value, color="0.4", linestyle=":", linewidth=1, zorder=1)
-        axis.text(value, 1.02, answer, transform=axis.get_xaxis_transform(), ha="center")
+        axis.text(value, 1.02, name, transform=axis.get_xaxis_transform(), ha="center")
     axis.axhline(0.5, color="0.4", linestyle="--", linewidth=1, zorder=1)
-    axis.set(xlim=(pixels[0], pixels[-1]), ylim=(-0.02, 1.02), ylabel=f"P({CLASS_NAMES[head][1]})")
+    axis.set(
+        xlim=(pixels[0], pixels[-1]), ylim=(-0.02, 1.02), ylabel=f"P({lines.CLASS_NAMES[head][1]})"
+    )
     axis.set_xlabel(f"drawn {head}, pixels (dotted: as trained)")
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))

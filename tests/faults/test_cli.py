@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from cnnlab import __main__ as main
-from cnnlab import runtime
+from cnnlab import image_files, runtime
+from cnnlab.command_line import explain as explain_command
 from cnnlab.command_line import options
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,7 +151,7 @@ def test_a_folder_that_takes_no_file_is_noticed_early(errno, here, monkeypatch, 
 def test_the_checks_before_tensorflow_do_not_import_it(here):
     arguments = explain(image="half.png")
     code = (
-        "import sys; from cnnlab import cli; "
+        "import sys; from cnnlab import __main__ as main; "
         f"code = main.main({['explain', *arguments]!r}); "
         "sys.exit(code + 10 * any(name in sys.modules for name in ('tensorflow', 'keras')))"
     )
@@ -166,7 +167,7 @@ def test_the_checks_before_tensorflow_do_not_import_it(here):
 def test_the_methods_are_those_there_are():
     from cnnlab.interpret import gradcam
 
-    assert tuple(gradcam.METHODS) == explain.METHODS
+    assert tuple(gradcam.METHODS) == explain_command.METHODS
 
 
 LATE = {
@@ -267,7 +268,7 @@ def test_too_little_memory_has_a_sentence(error, here, monkeypatch, capsys):
     def fail(path):
         raise error
 
-    monkeypatch.setattr(explain.image_files, "read", fail)
+    monkeypatch.setattr(image_files, "read", fail)
     code, said = run(explain(), capsys)
     assert code == 2 and re.search("error: .*(memory|allocate)", said)
 
@@ -283,7 +284,7 @@ def test_ctrl_c_is_no_traceback(where, models, here, monkeypatch, capsys):
         raise KeyboardInterrupt
 
     owner, name = {
-        "read": (explain.image_files, "read"),
+        "read": (image_files, "read"),
         "start": (runtime, "start"),
         "load": (loading, "load"),
         "explain": (interpret, "explain"),
