@@ -4,6 +4,7 @@ TASKS ?=
 PYTHON ?= python3 python python3.13 python3.12 python3.11
 VENV_PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
+INSTALLED_CLUSTER := .venv/.installed-cluster
 # TensorFlow 2.21 has no packages for other versions; ensurepip is what Debian's python3-venv brings.
 SUITABLE := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 
@@ -32,7 +33,7 @@ study: $(INSTALLED)  ## Repeat the recipes with several seeds: hours; goes on wh
 test: lint check  ## Everything that must hold: lint, check, tests
 	@$(VENV_PYTHON) -m pytest
 
-test-faults: $(INSTALLED)  ## All tests of faults, the slow ones too (kills, scarce memory, ...): see README
+test-faults: $(INSTALLED_CLUSTER)  ## All tests of faults, the slow ones too (kills, scarce memory, ...): see README
 	@$(VENV_PYTHON) -m tools.faults
 
 lint: $(INSTALLED)  ## Look for mistakes in the code and its docstrings, and for odd formatting
@@ -86,4 +87,10 @@ $(INSTALLED): requirements.txt requirements-test.txt constraints.txt pyproject.t
 	fi
 	@echo "Installing the packages of requirements.txt and requirements-test.txt into .venv: a minute or more."
 	@$(VENV_PYTHON) -m pip install -q --disable-pip-version-check -r requirements.txt -r requirements-test.txt -c constraints.txt
+	@touch $@
+
+# Only the tests of faults need Ray: 285 MB.
+$(INSTALLED_CLUSTER): $(INSTALLED) requirements-cluster.txt
+	@echo "Installing the packages of requirements-cluster.txt into .venv."
+	@$(VENV_PYTHON) -m pip install -q --disable-pip-version-check -r requirements-cluster.txt -c constraints.txt
 	@touch $@

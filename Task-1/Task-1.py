@@ -22,7 +22,7 @@
 # 1. What does a test accuracy mean, if the test images are not really new?
 # 2. How far does the given network get?
 # 3. Which of nine design choices matter, and do they matter equally on both datasets?
-# 4. How good is a network that is built with the answers in mind?
+# 4. How good is a network that is built with these answers in mind?
 #
 # Everything below is computed when the notebook runs, except where it says that a figure comes
 # from `study.json`: the same recipes, repeated with several seeds by `study.py`.
@@ -113,7 +113,7 @@ table(
 # ### MNIST
 #
 # 70,000 gray images of 28×28 pixels, values 0–255. The assignment splits them 60 : 40, stratified
-# by class, and validation comes out of the 60. The rest of the world splits 60,000 : 10,000; we
+# by class; the validation images are taken from the 60. The usual split is 60,000 : 10,000; we
 # report both.
 
 
@@ -173,8 +173,8 @@ table(
 
 # %% [markdown]
 # No test image occurs, byte for byte, in training or validation; `splits.partition` raises an error
-# if one does. One thing the 60 : 40 split cannot do: the same person's digits are on both sides
-# of it, whereas the official test set was written by other people.
+# if one does. What the 60 : 40 split cannot do is separate writers: the same hand's digits are on
+# both sides of it, whereas the official test set was written by other people.
 
 # %% [markdown]
 # ### Lines
@@ -224,10 +224,10 @@ out.figure(figure, "lines-examples")
 # ### What is a test accuracy worth?
 #
 # The best-known versions of this dataset place the lines at whole-pixel positions. How many
-# different images can such a class have? We count the positions, draw 1,000 images a class the
-# same way, split them 60 : 40, and ask two "networks" that have learned nothing about lines. A
-# *dictionary* of the training images answers the class of an identical image if it holds one, and
-# guesses otherwise. The *nearest neighbor* answers the class of the most similar training image.
+# different images can such a class have? We count the positions, draw 1,000 images a class the same
+# way, split them 60 : 40, and test two "networks" that have learned nothing about lines. A
+# *dictionary* of the training images predicts the class of an identical image if it holds one, and
+# guesses otherwise. The *nearest neighbor* predicts the class of the most similar training image.
 
 
 # %%
@@ -254,9 +254,10 @@ def whole_pixel_lines(per_class, seed):
 def dictionary_accuracy(train, test):
     """Accuracy of looking an image up among the training images, else guessing 1 class of 96."""
     known = dict(zip((i.tobytes() for i in train.images), train.labels, strict=True))
-    found = [known.get(image.tobytes()) for image in test.images]
+    predicted = [known.get(image.tobytes()) for image in test.images]
     right = [
-        1 / lines.CLASSES if f is None else f == t for f, t in zip(found, test.labels, strict=True)
+        1 / lines.CLASSES if p is None else p == t
+        for p, t in zip(predicted, test.labels, strict=True)
     ]
     return float(np.mean(right))
 
@@ -298,7 +299,7 @@ del drawn  # 226 MB; later sections need its parts
 results["leak"] = leaks | {"positions per class": [min(positions), middle, max(positions)]}
 table(
     [
-        {"centres": name}
+        {"centers": name}
         | {key: percent(v) if isinstance(v, float) else f"{v:,}" for key, v in row.items()}
         for name, row in leaks.items()
     ]
@@ -306,10 +307,10 @@ table(
 
 # %% [markdown]
 # **Reading.** At whole-pixel positions a class has at most a few hundred different images, so a
-# thousand of them must repeat, and three test images in four were seen in training: the
-# dictionary, which has learned nothing about lines, answers those. A network's accuracy on such a
-# test says as much about memory as about lines. With centers between pixels no test image was
-# seen, and the dictionary is left with guessing one class of 96.
+# thousand of them must repeat, and three test images in four were seen in training: the dictionary,
+# which has learned nothing about lines, gets those right. A network's accuracy on such a test says
+# as much about memory as about lines. With centers between pixels no test image was seen, and the
+# dictionary is left with guessing one class of 96.
 #
 # New does not mean far away, though: the nearest neighbor is right for about nine in ten test
 # images of both datasets. That is the figure a network has to beat, and the last tenth, the lines
@@ -328,12 +329,11 @@ table(
 # model scales them, so that the saved model cannot be fed wrongly. The convolution uses no
 # padding, which is the default where none is named.
 #
-# Nothing is said about the learning rate. A constant one keeps the weights of this network
-# jumping around a good place instead of settling there; Figure 4 shows it. Rather than a decay,
-# which is a subject of Part 2, we use an option of Keras's Adam, `use_ema`: when training ends,
-# the weights become their own exponential average with a memory of a few hundred steps. The
-# learning curves show the weights before averaging; the table below them compares both on
-# validation images.
+# Nothing is said about the learning rate. A constant one keeps the weights of this network jumping
+# around a minimum instead of settling in it; Figure 4 shows it. Rather than a decay, which is a
+# subject of Part 2, we use an option of Keras's Adam, `use_ema`: when training ends, the weights
+# become their own exponential average with a memory of a few hundred steps. The learning curves
+# show the weights before averaging; the table below them compares both on validation images.
 
 
 # %% tags=["recipe"]
@@ -378,7 +378,7 @@ def train_part1(dataset, classes, epochs, learning_rate, memory, seed):
 
 
 def validation_of(dataset, classes):
-    """Validation images and answers for `fit`; None for a dataset that holds none out."""
+    """Validation images and targets for `fit`; None for a dataset that holds none out."""
     if len(dataset.validation.labels) == 0:
         return None
     return batches(dataset.validation.images, one_hot(dataset.validation, classes), 1000)
@@ -396,7 +396,7 @@ def train_part1_lines(dataset, seed):
 
 
 def predict(network, images):
-    """The answered class of each image, (n,) int64."""
+    """The predicted class of each image, (n,) int64."""
     return network.predict(batches(images, batch_size=1000), verbose=0).argmax(axis=-1)
 
 
@@ -405,11 +405,12 @@ def predict(network, images):
 #
 # One base network, one change at a time, everything else equal: the same 8,000 training images, the
 # same seed, the same number of steps. The base is small, so that it has something left to gain.
-# Compared is the error on *validation* images after the last epoch; for digits only images that are
-# in neither test set take part. All is repeated with two further seeds by `study.py`; another seed
-# also means other training images. Two things cannot be kept equal: depth and number of filters
-# also change the size of the dense layer behind them, and each optimizer runs at one usual learning
-# rate (Adam, AdamW, RMSprop 0.001; SGD 0.1; with momentum 0.02), not at its best.
+# What is compared is the error on *validation* images after the last epoch; for digits only images
+# that are in neither test set take part. All of it is repeated with two further seeds by
+# `study.py`; another seed also means other training images. Two things cannot be kept equal: depth
+# and number of filters also change the size of the dense layer behind them, and each optimizer runs
+# at one usual learning rate (Adam, AdamW, RMSprop 0.001; SGD 0.1; with momentum 0.02), not at its
+# best.
 
 # %% tags=["recipe"]
 BASE = {
@@ -503,11 +504,11 @@ def train_variation(dataset, classes, setting, seed):
     steps = SWEEP_EPOCHS * int(np.ceil(len(chosen) / BATCH_SIZE))
     network.compile(varied_optimizer(setting, steps), varied_loss(setting["loss"]))
     network.optimizer.build(network.trainable_variables)
-    answers = one_hot(train, classes)
-    served = batches(train.images, answers, BATCH_SIZE, seed)
+    targets = one_hot(train, classes)
+    served = batches(train.images, targets, BATCH_SIZE, seed)
     network.fit(served, shuffle=False, epochs=SWEEP_EPOCHS, verbose=0)
-    answered = predict(network, dataset.validation.images)
-    return float(np.mean(answered != dataset.validation.labels))
+    predicted = predict(network, dataset.validation.images)
+    return float(np.mean(predicted != dataset.validation.labels))
 
 
 # %% tags=["recipe"]
@@ -542,8 +543,8 @@ def sweep_lines(dataset, seed):
 # epoch and then falls along a cosine.
 #
 # The recipe was settled with 10,000 images held out of the official training set, so the official
-# test set took no part in any choice. The 60 : 40 split deals the same images anew: part of what
-# its test set holds was looked at then. Where the two figures differ, trust the official one.
+# test set took no part in any choice. The 60 : 40 split deals out the same images again: part of
+# what its test set holds was looked at then. Where the two figures differ, trust the official one.
 
 
 # %% tags=["recipe"]
@@ -783,12 +784,12 @@ table(averaging)
 
 # %%
 def evaluate(network, part, classes):
-    """Test a network: what it answers, and all figures of merit with their interval."""
-    answered = predict(network, part.images)
-    report = metrics.class_report(part.labels, answered, classes)
-    correct, n = int((answered == part.labels).sum()), len(answered)
+    """Test a network: its predictions, and all figures of merit with their interval."""
+    predicted = predict(network, part.images)
+    report = metrics.class_report(part.labels, predicted, classes)
+    correct, n = int((predicted == part.labels).sum()), len(predicted)
     low, high = metrics.wilson_interval(correct, n)
-    return answered, report | {"n": n, "errors": n - correct, "interval_95": [low, high]}
+    return predicted, report | {"n": n, "errors": n - correct, "interval_95": [low, high]}
 
 
 # %%
@@ -807,9 +808,9 @@ def scores_row(name, report):
 
 # %%
 with stopwatch.measure("Part 1: testing"):
-    answers, reports = {}, {}
-    answers["Part 1, MNIST"], reports["Part 1, MNIST"] = evaluate(part1_mnist, digits.test, 10)
-    answers["Part 1, lines"], reports["Part 1, lines"] = evaluate(
+    predictions, reports = {}, {}
+    predictions["Part 1, MNIST"], reports["Part 1, MNIST"] = evaluate(part1_mnist, digits.test, 10)
+    predictions["Part 1, lines"], reports["Part 1, lines"] = evaluate(
         part1_lines, line_parts.test, lines.CLASSES
     )
 table([scores_row(name, report) for name, report in reports.items()])
@@ -822,12 +823,12 @@ out.figure(figure, "part1-mnist-scores")
 # precision for the eights; the vertical scale starts just below the worst figure.
 
 # %%
-matrix = metrics.confusion(digits.test.labels, answers["Part 1, MNIST"], 10)
+matrix = metrics.confusion(digits.test.labels, predictions["Part 1, MNIST"], 10)
 out.figure(plots.confusion(matrix, range(10)).figure, "part1-mnist-confusion")
 # %% [markdown]
 # **Figure 6.** Confusion matrix of the given network on 28,000 unseen digits. Colors are on a log
-# scale, empty cells white. The most frequent confusions are 5 taken for 6, 7 for 2, 9 for 8, and 6
-# for 0.
+# scale, empty cells white. The most frequent confusions are 5 predicted as 6, 7 as 2, 9 as 8, and 6
+# as 0.
 
 # %%
 figure = plots.class_scores({"Part 1, lines": reports["Part 1, lines"]}, names=None)
@@ -835,56 +836,57 @@ out.figure(figure, "part1-lines-scores")
 # %% [markdown]
 # **Figure 7.** The same for the 96 classes of lines, numbered as in the dataset. The recall of all
 # long classes (48 to 95) is close to perfect; what is lost is lost on short lines. Some of these
-# are taken for long ones, which costs a few long classes up to 1.2 points of precision.
+# are predicted to be long, which costs a few long classes up to 1.2 points of precision.
 
 # %%
 groups = [f"{a} {b}" for a in ("short", "long") for b in ("thin", "thick")]
-matrix = metrics.confusion(line_parts.test.labels, answers["Part 1, lines"], lines.CLASSES)
+matrix = metrics.confusion(line_parts.test.labels, predictions["Part 1, lines"], lines.CLASSES)
 out.figure(plots.confusion(matrix, groups, group=24).figure, "part1-lines-confusion")
 
 # %% [markdown]
 # **Figure 8.** Confusion matrix of the given network on 38,400 unseen lines; rings mark confusions.
-# In two errors of three the answer is the neighboring angle of the same length, width and color,
-# mostly next to the diagonal; most of the others are wrong in length alone.
+# In two of three errors the prediction is the neighboring angle of the same length, width and
+# color, mostly next to the diagonal; most of the others are wrong in length alone.
 
 
 # %%
-def hardest(network, part, answered, names, most=16):
-    """Draw the errors of which the network was most sure, with what it said and what is true."""
-    wrong = np.flatnonzero(answered != part.labels)
+def hardest(network, part, predicted, names, most=16):
+    """Draw the errors with the highest confidence, with what was predicted and what is true."""
+    wrong = np.flatnonzero(predicted != part.labels)
     if len(wrong) == 0:
-        print(f"no errors among {len(answered):,} test images")
+        print(f"no errors among {len(predicted):,} test images")
         return None
-    sureness = network.predict(part.images[wrong], verbose=0).max(axis=-1)
-    shown = wrong[np.argsort(-sureness, kind="stable")][:most]
-    sure = dict(zip(wrong, sureness, strict=True))
+    highest = network.predict(part.images[wrong], verbose=0).max(axis=-1)
+    shown = wrong[np.argsort(-highest, kind="stable")][:most]
+    confidence = dict(zip(wrong, highest, strict=True))
     titles = [
-        f"predicted {names(answered[i])}\n{100 * sure[i]:.1f} % sure\ntrue {names(part.labels[i])}"
+        f"predicted {names(predicted[i])}\n{100 * confidence[i]:.1f} % sure\n"
+        f"true {names(part.labels[i])}"
         for i in shown
     ]
     return plots.image_grid(part.images[shown], titles, columns=4, tile=2.0)
 
 
 # %%
-figure = hardest(part1_mnist, digits.test, answers["Part 1, MNIST"], str)
+figure = hardest(part1_mnist, digits.test, predictions["Part 1, MNIST"], str)
 out.figure(figure, "part1-mnist-mistakes")
 # %% [markdown]
-# **Figure 9.** The sixteen wrong answers on digits of which the given network was most sure. Some
-# are slips of the pen that most people would misread as well (the first is labeled 5 and looks
-# like a 3); others a person would read at a glance.
+# **Figure 9.** The sixteen wrong predictions on digits in which the given network had the highest
+# confidence. Some are slips of the pen that most people would misread as well (the first is labeled
+# 5 and looks like a 3); others can be read at a glance.
 
 # %%
-figure = hardest(part1_lines, line_parts.test, answers["Part 1, lines"], lines.class_name)
+figure = hardest(part1_lines, line_parts.test, predictions["Part 1, lines"], lines.class_name)
 if figure:
     out.figure(figure, "part1-lines-mistakes")
 
 # %% [markdown]
-# **Figure 10.** The sixteen wrong answers on lines of which the given network was most sure. All
-# sixteen lines are short. Half of the answers are one step of 15° off; six of these lines lie at
-# the border, where the filters without padding see them through fewer windows. The other half takes
-# them for long lines.
+# **Figure 10.** The sixteen wrong predictions on lines in which the given network had the highest
+# confidence. All sixteen lines are short. Half of the predictions are one step of 15° off; six of
+# these lines lie at the border, where the filters without padding see them through fewer windows.
+# The other half says that they are long.
 #
-# **What Part 1 teaches.** (1) One convolution and a large dense layer already answer all but about
+# **What Part 1 teaches.** (1) One convolution and a large dense layer already read all but about
 # one digit in a hundred. Nearly all of the four million weights are in the dense layer; they
 # suffice to learn the training images by heart, since the training error falls below the validation
 # error on digits and stays there. (2) Averaging the weights over the last few hundred steps removes
@@ -918,18 +920,18 @@ def sweep_rows(sweeps):
 
 # %%
 study_path = runtime.repository_root() / "Task-1" / "study.json"
-use_study = study_path.exists() and not runtime.in_smoke()  # a slice of data is no other seed
+use_study = study_path.exists() and not runtime.in_smoke()  # a slice of data is not another seed
 study = json.loads(study_path.read_text()) if use_study else {"runs": {}}
 
 
 def study_runs(name):
     """The results of all seeds of one experiment of study.py, in the order of the seeds."""
-    found = {
+    by_seed = {
         int(key.rpartition("/")[2]): run
         for key, run in study["runs"].items()
         if key.startswith(name + "/")
     }
-    return [found[seed] for seed in sorted(found)]
+    return [by_seed[seed] for seed in sorted(by_seed)]
 
 
 def sweep_summary(name, live):
@@ -982,14 +984,14 @@ out.figure(plots.factor_effects(mnist_rows, "MNIST: one change at a time"), "swe
 # difference (Student's t over three seeds, so it is wide).
 #
 # **Reading.** Two changes differ from the base by more than the interval of their difference:
-# exponential decay and focal loss hurt. Strides in place of pooling and dropout of one half just
-# miss it, and hurt with every seed. Average pooling is the best of all in the mean, and better than
-# max pooling with each seed, without leaving the interval either. Everything else cannot be told
-# from the base: its own error goes from 2.7 to 3.6 % with the seed, which is more than most changes
-# do. The seed that this notebook trains shows how one is misled: by it alone RMSprop helps by 0.7
-# points; with the two others it is as good as Adam, and 1.2 points worse. What hurts has a common
-# cause, we think: 252 steps are few, and whatever slows learning (small late steps, dropped units)
-# shows as a worse result. A conclusion about regularization would need longer runs.
+# exponential decay and, only just, focal loss hurt. Strides in place of pooling and dropout of one
+# half just miss it, and hurt with every seed. Average pooling is the best of all in the mean, and
+# better than max pooling with each seed, without leaving the interval either. Nothing else can be
+# told from the base: its own error goes from 2.7 to 3.6 % with the seed, which is more than most
+# changes do. The seed that this notebook trains shows how one is misled: by it alone RMSprop helps
+# by 1.1 points; with the two others it is as good as Adam, and 1.2 points worse. What hurts has a
+# common cause, we think: 252 steps are few, and whatever slows learning (small late steps, dropped
+# units) shows as a worse result. A conclusion about regularization would need longer runs.
 
 # %%
 sweep_table(lines_rows)
@@ -1041,8 +1043,8 @@ out.figure(figure, "final-learning-curves")
 
 # %%
 with stopwatch.measure("final networks: testing"):
-    answers["final, MNIST"], reports["final, MNIST"] = evaluate(final_mnist, digits.test, 10)
-    answers["final, lines"], reports["final, lines"] = evaluate(
+    predictions["final, MNIST"], reports["final, MNIST"] = evaluate(final_mnist, digits.test, 10)
+    predictions["final, lines"], reports["final, lines"] = evaluate(
         final_lines, line_parts.test, lines.CLASSES
     )
 table([scores_row(name, report) for name, report in reports.items()])
@@ -1051,7 +1053,7 @@ table([scores_row(name, report) for name, report in reports.items()])
 # %%
 def compare(part, before, after):
     """Errors of two networks on the same images, and McNemar's exact p-value."""
-    right = answers[before] == part.labels, answers[after] == part.labels
+    right = predictions[before] == part.labels, predictions[after] == part.labels
     return {
         "networks": f"{before} → {after}",
         "only the first is wrong": int(np.sum(~right[0] & right[1])),
@@ -1071,10 +1073,10 @@ table(comparisons)
 # %%
 tested = {"MNIST": digits.test.labels, "lines": line_parts.test.labels}
 mistaken = {}
-for name, answered in answers.items():
+for name, predicted in predictions.items():
     true = tested[name.rpartition(" ")[2]]
-    wrong = np.flatnonzero(answered != true)
-    mistaken[name] = Counter(zip(true[wrong].tolist(), answered[wrong].tolist(), strict=True))
+    wrong = np.flatnonzero(predicted != true)
+    mistaken[name] = Counter(zip(true[wrong].tolist(), predicted[wrong].tolist(), strict=True))
 most = [
     {
         "network": name,
@@ -1098,38 +1100,38 @@ out.figure(figure, "final-scores")
 # concern; none is below 99.7 %.
 
 # %%
-matrix = metrics.confusion(digits.test.labels, answers["final, MNIST"], 10)
+matrix = metrics.confusion(digits.test.labels, predictions["final, MNIST"], 10)
 out.figure(plots.confusion(matrix, range(10)).figure, "final-mnist-confusion")
 # %% [markdown]
 # **Figure 15.** Confusion matrix of the final network on 28,000 unseen digits. The most frequent
-# confusions left are 4 taken for 9, 5 for 3 and 6, and 1 for 7: pairs that differ in one stroke.
+# confusions left are 4 predicted as 9, 5 as 3 and 6, and 1 as 7: pairs that differ in one stroke.
 
 # %%
-matrix = metrics.confusion(line_parts.test.labels, answers["final, lines"], lines.CLASSES)
+matrix = metrics.confusion(line_parts.test.labels, predictions["final, lines"], lines.CLASSES)
 out.figure(plots.confusion(matrix, groups, group=24).figure, "final-lines-confusion")
 # %% [markdown]
 # **Figure 16.** Confusion matrix of the final network on 38,400 unseen lines. Two images lie off
 # the diagonal, one in each ring.
 
 # %%
-figure = hardest(final_mnist, digits.test, answers["final, MNIST"], str)
+figure = hardest(final_mnist, digits.test, predictions["final, MNIST"], str)
 if figure:
     out.figure(figure, "final-mnist-mistakes")
 
 # %% [markdown]
-# **Figure 17.** The wrong answers of which the final network was most sure. Several carry a label
-# that a second reader would dispute (the 5 in the first picture is written like a 3), which sets
-# a limit that no network should pass.
+# **Figure 17.** The wrong predictions in which the final network had the highest confidence.
+# Several images carry a label that a second reader would dispute (the 5 in the first picture is
+# written like a 3), which sets a limit that no network should pass.
 
 # %%
-figure = hardest(final_lines, line_parts.test, answers["final, lines"], lines.class_name)
+figure = hardest(final_lines, line_parts.test, predictions["final, lines"], lines.class_name)
 if figure:
     out.figure(figure, "final-lines-mistakes")
 
 # %% [markdown]
-# **Figure 18.** The two lines that the final network mistook. Both are thin, red and horizontal and
-# lie along the upper edge of the image. One answer is wrong in length, the other in width; the
-# network is 74 % and 49 % sure of them.
+# **Figure 18.** The two lines that the final network misread. Both are thin, red and horizontal and
+# lie along the upper edge of the image. One prediction is wrong in length, the other in width;
+# their confidences are 74 % and 49 %.
 #
 # Two errors among 38,400 put its true error rate between 0.001 and 0.019 %, with 95 % confidence.
 
@@ -1190,7 +1192,7 @@ for (program, call), images in drawings.items():
         right = {
             name: int(np.sum(predict(network, images) == true_classes))
             for name, network in (("Part 1", part1_lines), ("final", final_lines))
-        }  # else the two calls of a program draw the same, and the answers are those before
+        }  # else the two calls of a program draw the same, and both rows have the same results
     for name, correct in right.items():
         low, high = metrics.wilson_interval(correct, len(images))
         row[name] = f"{percent(correct / len(images))} ({percent_range(low, high, 1)})"
@@ -1218,14 +1220,14 @@ out.figure(figure, "other-programs")
 # covered pixels.
 #
 # **Reading.** The given network has learned our renderer: on the same lines drawn without half-
-# covered pixels it loses a third to two fifths of its answers. The final network keeps more than
-# 99.8 % on anti-aliased OpenCV lines and on rotated bars, neither of which it has seen. On plain
-# OpenCV and Pillow lines it comes within one point of the share of drawings whose own angle is
-# still that of their class; most of what is missing there is missing in the picture. Called with
-# the *same numbers*, OpenCV draws a thick line five pixels wide and three longer, which is a line
-# of neither class, and an eighth to a seventh of the answers go wrong. So generic changes of
-# training images teach a network to look past how a line is drawn, as far as the drawing still
-# shows the line.
+# covered pixels it misreads a third to two fifths of them. The final network reads more than 99.8 %
+# of anti-aliased OpenCV lines and of rotated bars, neither of which it has seen. On plain OpenCV
+# and Pillow lines it comes within one point of the share of drawings whose own angle is still that
+# of their class; most of what is missing there is missing in the picture. Called with the *same
+# numbers*, OpenCV draws a thick line five pixels wide and three longer, which is a line of neither
+# class, and an eighth to a seventh of the predictions are wrong. So generic changes of training
+# images teach a network to look past how a line is drawn, as far as the drawing still shows the
+# line.
 
 # %% [markdown]
 # ### 99 % in five seconds
@@ -1279,19 +1281,19 @@ row = scores_row("quick, MNIST 60,000 : 10,000", quick_report)
 table([row | {"parameters": f"{quick.count_params():,}", "steps": quick_steps}])
 
 # %% [markdown]
-# How long the training took, compilation included, stands in `times.json`; the next section has ten
+# How long the training took, compilation included, is in `times.json`; the next section has ten
 # seeds and their times.
 
 # %% [markdown]
-# ## 6 · How sure are these figures?
+# ## 6 · How reliable are these figures?
 #
 # One network trained once proves little. `study.py` repeats the recipes above with several seeds,
 # for digits on the official split. Those runs train on all 60,000 images and are tested once, after
-# the last epoch. The times are of one core, while another network trains on a second, on a machine
-# that at times did more; the quick network had two for itself. The interval of the mean (Student's
-# t over the seeds) says how far other seeds may lead; the interval of the errors (Wilson, at their
-# median) is for the error of one such network on all images of this kind, of which the test set is
-# a sample.
+# the last epoch. The times are of one core of an Intel Xeon, while another network trains on a
+# second, and at times the machine did more; the quick network had two for itself. The interval of
+# the mean (Student's t over the seeds) says how far other seeds may lead; the interval of the
+# errors (Wilson, at their median) is for the error of one such network on all images of this kind,
+# of which the test set is a sample.
 
 
 # %%

@@ -14,7 +14,7 @@ from typing import NamedTuple
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from cnnlab import metrics, runtime
+from cnnlab import metrics
 from tools import recipes, studies
 
 SCRIPT = HERE / "Task-1.py"
@@ -72,40 +72,28 @@ def do(name, seed):
 
 
 @functools.cache
-def digests():
-    """The digest of each experiment's recipe, by the experiment's name."""
-    code = recipes.source(SCRIPT)
-    # The data modules do not count: tests pin the bytes of both datasets.
-    modules = [HERE.parent / "cnnlab" / name for name in ("augment.py", "batches.py", "quick.py")]
-    used = {name: [each.train, each.data, "predict"] for name, each in EXPERIMENTS.items()}
-    return {
-        name: f"{runtime.budget()} {recipes.digest(code, names, modules)}"
-        for name, names in used.items()
-    }
+def digest(name, script=SCRIPT):
+    """The digest of an experiment's recipe."""
+    experiment = EXPERIMENTS[name]
+    return recipes.digest(script, [experiment.train, experiment.data, "predict"])
 
 
-def digest(name):
-    return digests()[name]
-
-
-def runs_of(name, current):
+def runs_of(name):
     """All runs of an experiment."""
     return [
-        studies.Run(f"{name}/{seed}", current[name], {"seed": seed}, (name,))
+        studies.Run(f"{name}/{seed}", digest(name), {"seed": seed}, (name,))
         for seed in EXPERIMENTS[name].seeds
     ]
 
 
 def main(arguments=None):
-    parser = studies.command_line(STUDY, __doc__, EXPERIMENTS)
-    parser.add_argument("--jobs", type=int, default=runtime.machine()["cores"])
-    arguments = studies.parse(STUDY, parser, arguments)
-    names = set(arguments.only or EXPERIMENTS)
+    options = studies.parse(STUDY, __doc__, EXPERIMENTS, arguments)
+    names = set(options.only or EXPERIMENTS)
     # Its seconds are a result: alone. The others are trained as in the notebook, on one core each.
-    for some, jobs in ((names - {TIMED}, max(2, arguments.jobs)), (names & {TIMED}, 1)):
-        runs = [run for name in EXPERIMENTS if name in some for run in runs_of(name, digests())]
+    for some, jobs in ((names - {TIMED}, max(2, options.jobs)), (names & {TIMED}, 1)):
+        runs = [run for name in EXPERIMENTS if name in some for run in runs_of(name)]
         if runs:
-            studies.execute(arguments.out, runs, STUDY.do, jobs, arguments.place)
+            studies.execute(options.out, runs, STUDY.do, jobs, options.address)
 
 
 if __name__ == "__main__":

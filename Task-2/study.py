@@ -153,9 +153,11 @@ def do_variant(variant, seed):
     }
 
 
+# What every kind depends on.
+ALWAYS = ("line_parts", "errors_by_head", "heads.probabilities", "heads.to_labels")
 KINDS = {  # kind: what does it, the recipes that it depends on, whether it runs alone
     "final": (do_final, ["train_final", "drawings_by_others", "drawn_otherwise"], True),
-    "choose": (do_choose, ["train_comparison", "fraction_of"], False),
+    "choose": (do_choose, ["train_comparison", "fraction_of", "heads.cross_entropy"], False),
     "compare": (
         do_compare,
         ["train_comparison", "fraction_of", "HeadWatch", "watched_part"],
@@ -173,15 +175,9 @@ def do(kind, **arguments):
 
 
 @functools.cache
-def digest(kind):
+def digest(kind, script=SCRIPT):
     """The digest of all recipes that a kind of run depends on."""
-    modules = [
-        HERE.parent / "cnnlab" / f"{name}.py"
-        for name in ("heads", "line_variants", "augment", "batches")
-    ]
-    names = [*KINDS[kind][1], "line_parts", "errors_by_head"]
-    code = recipes.source(SCRIPT)
-    return f"{runtime.budget()} {recipes.digest(code, names, modules)}"
+    return recipes.digest(script, [*KINDS[kind][1], *ALWAYS])
 
 
 def runs_of(kind, stored):
@@ -239,13 +235,11 @@ def chosen_rates(stored):
 
 
 def main(arguments=None):
-    parser = studies.command_line(STUDY, __doc__, KINDS)
-    parser.add_argument("--jobs", type=int, default=runtime.machine()["cores"])
-    arguments = studies.parse(STUDY, parser, arguments)
-    for kind in arguments.only or KINDS:
-        runs = runs_of(kind, studies.load(arguments.out))
-        jobs = 1 if KINDS[kind][2] else arguments.jobs
-        studies.execute(arguments.out, runs, STUDY.do, jobs, arguments.place)
+    options = studies.parse(STUDY, __doc__, KINDS, arguments)
+    for kind in options.only or KINDS:
+        runs = runs_of(kind, studies.load(options.out))
+        jobs = 1 if KINDS[kind][2] else options.jobs
+        studies.execute(options.out, runs, STUDY.do, jobs, options.address)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@
 #
 # Tasks 1 and 2 trained networks that hardly err. What have they learned? Three techniques look
 # inside: *activations* show what each layer makes of an image, *gradient ascent* shows what each
-# filter would like to see, and *Grad-CAM* shows which part of an image spoke for an answer. A
-# fourth part asks whether such pictures can be trusted.
+# filter looks for, and *Grad-CAM* shows which part of an image spoke for a prediction. A fourth
+# part asks whether such pictures can be trusted.
 #
 # All of it is done by `cnnlab.interpret`, which works for any Keras 3 image model; the notebook
 # shows its source where a technique is explained. No network is trained here. The images come from
@@ -75,7 +75,7 @@ from cnnlab.training import heads
 # %% tags=["parameters"]
 SEED = 0
 SHOWN = 6  # test images of each network in the figures of activations
-TESTED = 10_000  # test images that each network answers, to find its mistakes
+TESTED = 10_000  # test images that each network classifies, to find its mistakes
 PROBED = 4_000  # test images for the linear probes, half of them to train
 CHECKED = 40  # test images for randomization, deletion and insertion
 POINTED = 3_840  # test lines for the pointing game, 40 of each class
@@ -154,7 +154,7 @@ test_images = {name: digits if "MNIST" in name else drawn.images for name in mod
 
 
 # %%
-def right_answers(name):
+def true_labels(name):
     """{head: (n,) true classes} of a network's test images."""
     if name == "four heads, lines":
         return dict(zip(lines.HEADS, drawn.labels.T, strict=True))
@@ -162,8 +162,8 @@ def right_answers(name):
     return {head: digit_classes if "MNIST" in name else lines.encode(drawn.labels)}
 
 
-def answers(name, images):
-    """{head: (n,) classes} that a network answers."""
+def predictions(name, images):
+    """{head: (n,) classes} that a network predicts."""
     if name == "four heads, lines":
         return dict(zip(lines.HEADS, heads.predict(models[name], images).T, strict=True))
     (head,) = inspect_model(models[name]).heads
@@ -173,8 +173,8 @@ def answers(name, images):
 with stopwatch.measure("answers to all test images"):
     mistakes = {}
     for name in models:
-        given, right = answers(name, test_images[name][:TESTED]), right_answers(name)
-        wrong = [given[head] != right[head][:TESTED] for head in given]
+        predicted, true = predictions(name, test_images[name][:TESTED]), true_labels(name)
+        wrong = [predicted[head] != true[head][:TESTED] for head in predicted]
         mistakes[name] = np.flatnonzero(np.any(wrong, axis=0))
 
 # %%
@@ -213,7 +213,7 @@ Code(inspect.getsource(graph.Graph.run), language="python")
 #
 # All layers are computed in one pass. The figures show six test images, one in a row, and the first
 # 24 channels of the first, the middle and the last rectified layer. Within a layer all tiles share
-# one color scale, so a dark tile is a channel that hardly answers to that image.
+# one color scale, so a dark tile is a channel that hardly responds to that image.
 
 
 # %%
@@ -254,7 +254,7 @@ show(draw_activations("Part 1, MNIST"), "activations-part1-mnist")
 
 # %% [markdown]
 # *Figure: six test digits and the first 24 of 32 channels of Part 1's only convolution. Look along
-# a row: on the common scale most channels answer weakly, a few redraw the strokes.*
+# a row: on the common scale most channels respond weakly, a few redraw the strokes.*
 
 
 # %%
@@ -262,7 +262,7 @@ show(draw_activations("final, MNIST"), "activations-final-mnist")
 
 # %% [markdown]
 # *Figure: the final MNIST network. Look down a column: in the first layer every digit is redrawn by
-# every channel; in the middle one a channel answers to strokes of one direction; in the last, the
+# every channel; in the middle one a channel responds to strokes of one direction; in the last, the
 # three threes light up the same channels (3, 4, 8, 11, 12) and the 1 hardly any of them.*
 
 
@@ -270,33 +270,33 @@ show(draw_activations("final, MNIST"), "activations-final-mnist")
 show(draw_activations("Part 1, lines"), "activations-part1-lines")
 
 # %% [markdown]
-# *Figure: Part 1's network for lines. Channels answer along the line, to one of its two sides, or
-# everywhere but there.*
+# *Figure: Part 1's network for lines. Channels respond along the line, on one of its two sides, or
+# everywhere else.*
 
 
 # %%
 show(draw_activations("final, lines"), "activations-final-lines")
 
 # %% [markdown]
-# *Figure: the final network for lines. From layer to layer fewer channels answer to one line.*
+# *Figure: the final network for lines. From layer to layer fewer channels respond to one line.*
 
 
 # %%
 show(draw_activations("four heads, lines"), "activations-four-heads")
 
 # %% [markdown]
-# *Figure: the four-headed network. In the middle layer channel 7 answers to lines near 30°, channel
-# 8 most to steep ones.*
+# *Figure: the four-headed network. In the middle layer channel 7 responds to lines at 15° and 30°,
+# channel 8 most to steep ones.*
 #
-# **Reading.** First layers copy the image, taken apart into edges; in later ones a channel answers
+# **Reading.** First layers copy the image, taken apart into edges; in later ones a channel responds
 # to some images and not to others. What they know is measured next. No channel of any network is
-# dead: each answers to some of the 4,000 test images (`results.json`, "dead channels").
+# dead: each responds to some of the 4,000 test images (`results.json`, "dead channels").
 #
 # ### What does each layer know?
 #
 # **Experiment.** A *linear probe* is the simplest classifier there is, trained on a layer's
 # activations: what it can tell, the layer has made easy to tell (Alain & Bengio, 2016). It sees of
-# each channel only the mean and the maximum over places, so that it cannot use position. Half of
+# each channel only the mean and the maximum over positions, so that it cannot use position. Half of
 # 4,000 test images train it, the other half is counted.
 
 
@@ -321,7 +321,7 @@ show_chart(check_plots.draw(probed, colors), "linear-probes")
 
 # %% [markdown]
 # *Figure: errors of linear probes on the image and on each rectified layer, log scale; no error
-# among 2,000 images stands at the lower border. Width and color lie on each other there.*
+# among 2,000 images is drawn at the lower border, where width and color coincide.*
 
 # %%
 table(
@@ -336,24 +336,24 @@ table(
 # %% [markdown]
 # **Reading.** *First layers* already hold color and width, which even the mean brightness of the
 # three color channels tells, and length, which it does not: 76.85 % on the image, 96.05–100.00 %
-# after one layer. *Middle layers* work out what needs several places at once: in our networks the
-# angle rises from 79–87 % after the first layer (13.1 % on the image, 8.3 % is chance) to 91–96 %.
-# *Last layers* finish: 99.8 % for the angle in the 96-way network, 98.5 % in the four-headed one,
-# whose dense layer does the rest; for digits 99.65 %, from 63.45 % in the first layer. Part 1's
-# single wide convolution leaves 9.35 % of the digits and 5.2 % of the angles unread by this
-# measure: presumably its dense layer of 1,024 units, which looks at every place by itself, does
-# the rest.
+# after one layer. *Middle layers* work out what needs several positions at once: in our networks
+# the angle rises from 79–88 % after the first layer (13.1 % on the image, 8.3 % is chance) to
+# 93–96 %. *Last layers* finish: 99.8 % for the angle in the 96-way network, 98.75 % in the
+# four-headed one, whose dense layer does the rest; for digits 99.65 %, from 63.45 % in the first
+# layer. Part 1's single wide convolution leaves 9.35 % of the digits and 5.2 % of the angles unread
+# by this measure: presumably its dense layer of 1,024 units, which looks at every position
+# separately, does the rest.
 #
 # ## 3 · Filters
 #
-# **Question.** What would each filter like to see?
+# **Question.** What does each filter look for?
 #
-# From a blank image, the pixels climb along the gradient of one filter's response (Erhan et al.,
-# 2009). The response is the mean over places of what enters the rectifier, so that a filter whose
-# rectifier is shut still has a gradient; what is below 0 counts a hundredth, or else a filter would
-# rather raise all places a little than some of them much. In each step the image is shifted by up
-# to a pixel and neighboring pixels share a part of their gradient (after Olah et al., 2017),
-# against checkerboards and noise. All filters of a layer climb at once:
+# From a blank image, the pixels ascend along the gradient of one filter's response (Erhan et al.,
+# 2009). The response is the mean over positions of what enters the rectifier, so that a filter
+# whose rectifier outputs 0 still has a gradient; what is below 0 counts a hundredth, or else a
+# filter would raise all positions a little rather than some of them much. In each step the image is
+# shifted by up to a pixel and neighboring pixels share a part of their gradient (after Olah et al.,
+# 2017), against checkerboards and noise. All filters of a layer ascend at once:
 
 # %%
 Code(inspect.getsource(ascent.climber), language="python")
@@ -370,13 +370,13 @@ def ascend(name):
 
 
 def draw_filters(name, most=32):
-    """The first filters of all convolutions; under each the test image that it answers to most."""
+    """The first filters of all convolutions, each with the test image that it responds to most."""
     sheet = Sheet()
-    for place, (layer, found) in enumerate(maximized[name].items()):
-        weights = filters.first_layer_weights(models[name], layer) if place == 0 else None
+    for number, (layer, of_layer) in enumerate(maximized[name].items()):
+        weights = filters.first_layer_weights(models[name], layer) if number == 0 else None
         images = test_images[name][:COMPARED] / 255
         images = images[..., None] if images.ndim == 3 else images
-        pictures.add_filters(sheet, found, images, weights, most=most)
+        pictures.add_filters(sheet, of_layer, images, weights, most=most)
     return sheet.figure()
 
 
@@ -392,17 +392,17 @@ rows = [
     {
         "network": name,
         "layer": layer,
-        "filters": len(found.images),
-        "blank image": float(found.start.mean()),
-        "after": float(found.end.mean()),
-        "best test image": float(found.best_response.mean()),
-        "raised": int((found.end > found.start).sum()),
-        "above the best test image": int((found.end > found.best_response).sum()),
-        "dead": int(found.dead.sum()),
-        "one tone": sum(note.startswith("one tone") for note in found.note),
+        "filters": len(of_layer.images),
+        "blank image": float(of_layer.start.mean()),
+        "after": float(of_layer.end.mean()),
+        "best test image": float(of_layer.best_response.mean()),
+        "raised": int((of_layer.end > of_layer.start).sum()),
+        "above the best test image": int((of_layer.end > of_layer.best_response).sum()),
+        "dead": int(of_layer.dead.sum()),
+        "one tone": sum(note.startswith("one tone") for note in of_layer.note),
     }
     for name, layers in maximized.items()
-    for layer, found in layers.items()
+    for layer, of_layer in layers.items()
 ]
 results["filters"] = rows
 responses = ("blank image", "after", "best test image")
@@ -411,7 +411,7 @@ table([row | {key: f"{row[key]:.3g}" for key in responses} for row in rows])
 # %% [markdown]
 # **Reading.** No filter of the five networks is dead, and each picture beats the blank image;
 # nearly each beats the best of 2,000 test images, by a factor of about two for deep digit filters
-# and of up to ten and more for those of lines. The response is a mean over places, and a line
+# and of up to ten and more for those of lines. The response is a mean over positions, and a line
 # covers few: in four of the eight layers for lines even the blank gray image has a higher one than
 # the best line. In the figures the first 32 filters of every convolution are shown, a star where
 # the middle of a picture is one tone ("one tone" in the table), or where it says little for another
@@ -431,7 +431,7 @@ show(draw_filters("final, MNIST"), "filters-final-mnist")
 # %% [markdown]
 # *Figure: the final network for digits, six convolutions. Filters of the first and second look for
 # stripes; in the third the stripes begin to bend; from the fourth on they are strokes that end,
-# meet and turn, around one place of the image.*
+# meet and turn, around one position in the image.*
 
 
 # %%
@@ -440,7 +440,7 @@ show(draw_filters("Part 1, lines"), "filters-part1-lines")
 # %% [markdown]
 # *Figure: Part 1's filters for lines. Many pictures are full of green, which no line has, red and
 # blue being all there is: the weights that read the green channel had nothing to learn from and are
-# still as random as at the start. Task 2 found the same by asking the network about green lines.*
+# still as random as at the start. Task 2 found the same by testing a network on green lines.*
 
 
 # %%
@@ -457,23 +457,23 @@ show(draw_filters("four heads, lines"), "filters-four-heads")
 
 # %% [markdown]
 # *Figure: the four-headed network, a tenth of whose training lines had other colors. Filters of the
-# first layer look for white, or for one color; in later layers nearly all stripes are white, and
-# green is rare: the network asks about direction in any color.*
+# first layer look for white, or for a color or two; in later layers nearly all stripes are white,
+# and green is rare: the filters respond to a direction in any color.*
 #
-# Almost no picture looks like a line on black. A filter's response is a mean over all places, so a
-# whole field of parallel lines gives more than one; what it shows is the direction, the width and
+# Almost no picture looks like a line on black. A filter's response is a mean over all positions, so
+# a whole field of parallel lines gives more than one; what it shows is the direction, the width and
 # the color that the filter looks for, not an image that the network expects.
 
 
 # %% [markdown]
 # ## 4 · Heatmaps
 #
-# **Question.** Which part of an image spoke for the answer?
+# **Question.** Which part of an image spoke for the prediction?
 #
 # Grad-CAM (Selvaraju et al., 2017) weighs each channel of the last convolution with the mean
 # gradient of the class's score and adds the channels up; what is above 0 speaks for the class. The
-# score is the logit, since a nearly sure softmax has no gradient left; for a sigmoid that answers 0
-# it is the negated logit. Images are explained in batches by one compiled function:
+# score is the logit, since a softmax close to 1 has hardly any gradient; for a sigmoid that
+# predicts 0 it is the negated logit. Images are explained in batches by one compiled function:
 
 # %%
 Code(inspect.getsource(gradcam._compile), language="python")
@@ -502,9 +502,9 @@ def draw_heatmaps(name, images, titles, layer=None, method="grad-cam"):
     """The heatmaps of all heads for some images."""
     model, sheet = models[name], Sheet()
     order = lines.HEADS if name == "four heads, lines" else inspect_model(model).heads
-    found = {head: grad_cam(model, images, head, None, layer, method) for head in order}
+    maps = {head: grad_cam(model, images, head, None, layer, method) for head in order}
     colors = (images / 255)[..., None] if images.ndim == 3 else images / 255
-    pictures.add_heatmaps(sheet, colors, found, titles, class_names(name))
+    pictures.add_heatmaps(sheet, colors, maps, titles, class_names(name))
     return sheet.figure()
 
 
@@ -531,9 +531,9 @@ def draw_chosen(name, layer=None, method="grad-cam"):
 
 
 # %% [markdown]
-# Each image is followed by its heatmap and both laid over each other. Over the map stand the
-# answer, its probability, and the *peak*, the highest value of the map in logits. Mistakes, where
-# there are any among the test images, come last.
+# Each image is followed by its heatmap and by both laid over each other. Above the map are the
+# prediction, its probability, and the *peak*, the highest value of the map in logits. Mistakes,
+# where there are any among the test images, come last.
 
 # %%
 show(draw_chosen("Part 1, MNIST"), "heatmaps-part1-mnist")
@@ -552,8 +552,8 @@ rectifier = rectified("Part 1, MNIST")[-1]
 show(draw_chosen("Part 1, MNIST", rectifier), "heatmaps-part1-mnist-rectified")
 
 # %% [markdown]
-# *Figure: the same images at the rectifier. Heat lies on edges and on strokes' ends, and also
-# beside the digit.*
+# *Figure: the same images at the rectifier. Heat lies on edges and on strokes' ends, and also next
+# to the digit.*
 
 
 # %%
@@ -562,7 +562,7 @@ show(draw_chosen("final, MNIST"), "heatmaps-final-mnist")
 # %% [markdown]
 # *Figure: the final MNIST network, six digits and three mistakes. The last convolution has 3 × 3
 # cells, and without padding their middles lie at the pixels 12, 14 and 16 of 28, so a map says no
-# more than which quarter of the image spoke for the answer. An earlier layer, and LayerCAM, see
+# more than which quarter of the image spoke for the prediction. An earlier layer, and LayerCAM, see
 # finer:*
 
 # %%
@@ -608,9 +608,9 @@ show(draw_chosen("four heads, lines"), "heatmaps-four-heads")
 # scale, so they show which head has the most to say; the overlays go up to each map's own peak.*
 #
 # **Reading.** The heads look at different things. *Angle* looks along the line. *Length* does two
-# things: "long" is said by the line, "short" by the empty ground away from it. *Color*: the maps of
-# "red" are strong and spread over the ground, those of "blue" weak, and some are empty. *Width* has
-# weak maps, mostly at the line.
+# things: "long" is supported by the line, "short" by the empty ground away from it. *Color*: the
+# maps of "red" are strong and spread over the ground, those of "blue" are weak. *Width* has weak
+# maps, mostly at the line, the weakest for "thin".
 #
 # ### Where it fails: lines of another program
 #
@@ -623,8 +623,8 @@ def drawn_by_pillow():
     """The first test lines, drawn by Pillow, and (n, 4) what the four-headed network misreads."""
     labels, centers = drawn.labels[:PROBED], drawn.centers[:PROBED]
     images = other_programs.draw("Pillow line", labels, centers)
-    given = np.stack(list(answers("four heads, lines", images).values()), axis=1)
-    return images, given != labels
+    predicted = np.stack(list(predictions("four heads, lines", images).values()), axis=1)
+    return images, predicted != labels
 
 
 pillow_images, misread = drawn_by_pillow()
@@ -644,7 +644,7 @@ figure = draw_heatmaps("four heads, lines", pillow_images[some], true_titles("li
 show(figure, "heatmaps-pillow")
 
 # %% [markdown]
-# *Figure: six of the misread lines, drawn by Pillow.* The angle's heat lies on the line or on one
+# *Figure: six of the misread lines, drawn by Pillow.* The angle's heat lies on the line or near one
 # of its ends, as before; *why* such a line is misread, the maps do not say.
 
 
@@ -681,15 +681,15 @@ results["randomization"] = [
     {
         "network": name,
         "head": head,
-        "layer": found.layer,
-        "stages": found.stages,
-        "different images": found.reference,
-        "similarity": {kind: found.similarity(kind) for kind in ("signed", "absolute")},
-        "lost to empty maps": found.invalid.mean(),
-        "reading": checks.verdict(found).text,
+        "layer": cascade.layer,
+        "stages": cascade.stages,
+        "different images": cascade.reference,
+        "similarity": {kind: cascade.similarity(kind) for kind in ("signed", "absolute")},
+        "lost to empty maps": cascade.invalid.mean(),
+        "reading": checks.verdict(cascade).text,
     }
     for name, of_heads in randomized.items()
-    for head, found in of_heads.items()
+    for head, cascade in of_heads.items()
 ]
 
 
@@ -717,19 +717,19 @@ show_chart(check_plots.cascade({head: four[head] for head in lines.HEADS}), "ran
 #
 # **Reading.** In the table, each pair is the rank correlation with and without sign, the mean of
 # three draws. With its sign it falls to 0.16 or less once the head is random, in all networks.
-# Single draws differ widely for length and color: a random head with two answers may keep or turn
-# the sign. Without sign some outlines stay: 0.63 and 0.42 for Part 1's networks and 0.53 for the
-# final one for lines, where different images have 0.31, 0.00 and 0.13. When all is random, 0.14 is
-# left of the last, but 0.40 and 0.37 of Part 1's: their maps follow the weights only in part. (The
-# last column only asks whether the larger of the two falls below 0.5, the dotted limit in the
-# figure.) For Part 1's digits nearly half of the comparisons are lost to empty maps.
+# Single draws differ widely for length: a random head with two classes may keep or turn the sign.
+# Without sign some outlines stay: 0.63 and 0.42 for Part 1's networks and 0.53 for the final one
+# for lines, where different images have 0.31, 0.00 and 0.13. When all is random, 0.14 is left of
+# the last, but 0.40 and 0.37 of Part 1's: their maps follow the weights only in part. (The last
+# column only asks whether the larger of the two falls below 0.5, the dotted limit in the figure.)
+# For Part 1's digits nearly half of the comparisons are lost to empty maps.
 #
 # ### Does the network need what is hot?
 #
 # Pixels are taken away, the hottest first, and the probability of the class is watched; or put on
 # an empty image, the hottest first (Samek et al., 2017; Petsiuk et al., 2018). Two controls say
-# what is early: random pixels, and *the same map in a wrong place*, mirrored and shifted, which has
-# the same patches as the map and only lacks its place.
+# what is early: random pixels, and the *displaced* map ("the map moved" in the figures), mirrored
+# and shifted, which has the same patches as the map at wrong positions.
 
 
 # %%
@@ -754,7 +754,7 @@ show_chart(check_plots.curves(deleted), "deletion")
 
 # %% [markdown]
 # *Figure: deletion, mean of 40 test lines with 95 % interval. The lower the curve, the better the
-# map. The curves end where an empty image leaves the head, which gives every head an answer:*
+# map. The curves end at what each head predicts for an empty image:*
 
 # %%
 black = np.zeros((28, 28, 3), np.uint8)
@@ -762,10 +762,10 @@ to_black = {head: grad_cam(four, black, head) for head in lines.HEADS}
 results["empty image"] = [
     {
         "head": head,
-        "answer to a black image": lines.CLASS_NAMES[head][found.targets[0]],
-        "probability": found.probabilities[0],
+        "answer to a black image": lines.CLASS_NAMES[head][maps.targets[0]],
+        "probability": maps.probabilities[0],
     }
-    for head, found in to_black.items()
+    for head, maps in to_black.items()
 ]
 table([row | {"probability": percent(row["probability"], 1)} for row in results["empty image"]])
 
@@ -778,14 +778,14 @@ show_chart(check_plots.curves(inserted), "insertion")
 # **Reading.** For all four heads the maps beat both controls, except color in insertion, where a
 # few random pixels of the line tell the color just as well. With the hottest 20 % of the pixels
 # gone, the angle is at chance. A black image already is "short" to this network, and it leans to
-# "thin" (73.3 %) and "red" (60.9 %): "short" needs nothing on the image that speaks for it, the
+# "thin" (67.5 %) and "red" (73.6 %): "short" needs nothing on the image that speaks for it, the
 # other two little.
 #
 # ### Which method is the most faithful?
 #
 # Grad-CAM, Grad-CAM++ and LayerCAM, each at the last convolution and at the rectifier that follows
-# it. The figures are the areas between the curve of the map and that of the moved maps; above 0 the
-# map is better. The last row of each is no explanation at all: *contrast* takes the brightest
+# it. The figures are the areas between the curve of the map and that of the displaced maps; above 0
+# the map is better. The last row of each is no explanation at all: *contrast* takes the brightest
 # pixels first, knowing nothing of the network.
 
 
@@ -837,11 +837,11 @@ rectifiers = {rectified(name)[-1] for name in models}
 table([{"at": "bare convolution"} | count(bare), {"at": "rectifier"} | count(rectifiers)])
 
 # %% [markdown]
-# *Figure: 40 test images of each network; dots right of 0 are better than the same map in a wrong
-# place, bars are 95 % intervals over the images.*
+# *Figure: 40 test images of each network; dots right of 0 are better than the displaced map, bars
+# are 95 % intervals over the images.*
 #
-# **Reading.** At the rectifier the maps are better than misplaced ones on the mean in all 48
-# comparisons, and beyond the interval in 45; at the bare convolution in 43 and 39. It helps Part
+# **Reading.** At the rectifier the maps are better than displaced ones on the mean in all 48
+# comparisons, and beyond the interval in 45; at the bare convolution in 45 and 39. It helps Part
 # 1's networks, where Grad-CAM fails for digits at the convolution with nearly half of its maps
 # empty. For ours it changes little for Grad-CAM and LayerCAM, which do better at the convolution
 # for color, and in deletion for width. Grad-CAM++ at the convolution is the best map for Part 1's
@@ -880,7 +880,7 @@ show_chart(check_plots.localization(games, heats), "pointing-game")
 #
 # A map has to be enlarged before it can be compared with the line, and that moves heat. Usually it
 # is stretched over the image, as if the cells of a layer shared it out evenly. They do not: without
-# padding, the outermost cells look at places further inside. `interpret.placement` computes from
+# padding, the outermost cells look at positions further inside. `interpret.placement` computes from
 # kernels, strides and padding where each cell looks. In the table, "stretched" is the same heat
 # enlarged in the usual way.
 
@@ -930,56 +930,57 @@ with stopwatch.measure("pointing game"):
 table([{"network": title} | in_percent(row) for title, row in results["pointing game"].items()])
 
 # %% [markdown]
-# A head with two answers can tell one of them by the ground. So the same once more, by the true
-# answer:
+# A head with two classes can tell one of them by the ground. So here is the same again, by the true
+# class:
 
 # %%
 results["pointing game by answer"] = [
     {
         "head": head,
-        "answer": answer,
-        "lines": int(of_answer.sum()),
-        "hottest pixel": np.nanmean(games[title].of_images[of_answer]),
-        "heat": np.nanmean(heats[title].of_images[of_answer]),
-        "empty": int(np.isnan(heats[title].of_images[of_answer]).sum()),
+        "answer": class_name,
+        "lines": int(of_class.sum()),
+        "hottest pixel": np.nanmean(games[title].of_images[of_class]),
+        "heat": np.nanmean(heats[title].of_images[of_class]),
+        "empty": int(np.isnan(heats[title].of_images[of_class]).sum()),
     }
     for head, column in zip(lines.HEADS, pointed.labels.T, strict=True)
     if head != "angle"
     for title in (f"four heads, lines: {head}",)
-    for number, answer in enumerate(lines.CLASS_NAMES[head])
-    for of_answer in (column == number,)
+    for number, class_name in enumerate(lines.CLASS_NAMES[head])
+    for of_class in (column == number,)
 ]
 table([in_percent(row) for row in results["pointing game by answer"]])
 
 # %% [markdown]
-# **Reading.** The hottest pixel lies on the line 3.4 to 12.4 times as often as chance, the heat 2.4
-# to 5.1 times; most of it lies beside the line. Placing the heat where the cells look takes Part
-# 1's hottest pixels from 36.2 % to 60.0 %. For the 4 × 4 maps it moves them by −8 to +3 points, and
-# slightly less heat is on the line in three of five rows, as much in two. At the rectifier more
-# hottest pixels lie on the line, except for width and color, where far fewer do.
+# **Reading.** The hottest pixel lies on the line 4.2 to 12.4 times as often as chance, the heat 2.7
+# to 5.1 times; most of it lies next to the line. Placing the heat where the cells look takes Part
+# 1's hottest pixels from 36.2 % to 60.0 %. For the 4 × 4 maps it moves them by −5 to +4 points, and
+# slightly less heat is on the line in four of five rows, slightly more for width. At the rectifier
+# more hottest pixels lie on the line, except for width, where fewer do, and color, where far fewer
+# do.
 #
-# By answer, "long" has its hottest pixel on the line for 41.4 % of the lines, "short" for none: it
-# is told by the ground, as the black image showed. In the same way only 8.5 % of the heat of "red",
-# to which a black image leans, lies on the line, 15.9 % of that of "blue". A test that expects
-# heat on the line takes such maps for mistakes.
+# By class, "long" has its hottest pixel on the line for 42.1 % of the lines, "short" for none: it
+# is told by the ground, as the black image showed. In the same way only 9.6 % of the heat of "red",
+# to which a black image leans, lies on the line, 16.3 % of that of "blue". A test that expects heat
+# on the line interprets such maps as mistakes.
 #
-# ## 6 · One door
+# ## 6 · One entry point
 #
 # All of this stands behind one function, for any Keras model: an image alone gives activations and
 # heatmaps, a layer alone its filters, both that image at that layer. The image may have any size
-# and color mode; what is done to it is said.
+# and color mode; `explain` says how it was converted.
 
 # %%
 photo = np.zeros((40, 60, 3), np.uint8)
 cv2.line(photo, (12, 30), (48, 10), (230, 40, 40), 5, cv2.LINE_AA)
-found = explain(
+explanation = explain(
     models["four heads, lines"],
     photo,
     layer="conv2d_9",
     names=class_names("four heads, lines"),
     progress=print,
 )
-show(found.figure, "explain")
+show(explanation.figure, "explain")
 
 # %% [markdown]
 # *Figure: a drawing of 60 × 40 pixels, explained at the first convolution.* From the shell it is
@@ -993,13 +994,14 @@ show(found.figure, "explain")
 #   filters, 91 % from Part 1's 7 × 7 (section 2).
 # * **Middle layers** put strokes together. For digits the probe climbs from 63 % to 97 % in three
 #   layers, and the filters' pictures bend.
-# * **Last layers** hold the answer: probes reach 99.65 % for digits and 98.5–99.8 % for the angle.
-# * **The heads of the four-headed network look at different places.** Angle at the line; "long" at
-#   the line, "short" at the ground away from it; "red" has strong, wide heat, "blue" weak heat.
-# * **Heatmaps must be asked back.** They depend on the weights, Part 1's only in part, and most
-#   beat the same map in a wrong place. But at a bare convolution Grad-CAM can be empty or no better
-#   than misplaced heat; stretching misplaces the maps of convolutions without padding; and on a
-#   plain ground brightness alone does as well.
+# * **Last layers** know the class: probes reach 99.65 % for digits and 98.75–99.8 % for the angle.
+# * **The heads of the four-headed network look at different parts of the image.** Angle at the
+#   line; "long" at the line, "short" at the ground away from it; "red" has strong, wide heat,
+#   "blue" weak heat.
+# * **Heatmaps must be questioned.** They depend on the weights, Part 1's only in part, and most
+#   beat the displaced map. But at a bare convolution Grad-CAM can be empty or no better than
+#   displaced heat; stretching misplaces the maps of convolutions without padding; and on a plain
+#   ground brightness alone does as well.
 #
 # What this notebook does not settle: one trained network of each kind was looked at, one seed; the
 # probes cannot use position, which the networks' dense layers can; and an image with deleted pixels

@@ -11,8 +11,6 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from PIL import Image
-
 # A zip archive cannot hold an earlier date. Keras never reads the dates of its archives.
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -182,6 +180,8 @@ def save_small(figure, path) -> Path:
     The palette covers all colors that there are, so that none moves by more than a few of 255
     steps; a palette by frequency gives up rare bright ones.
     """
+    from PIL import Image  # here, because the datasets need no Pillow
+
     drawn = io.BytesIO()
     # For "tight", Matplotlib draws everything twice, which only a layout engine needs.
     edges = "tight" if figure.get_layout_engine() else figure.get_tightbbox().padded(MARGIN)

@@ -127,6 +127,23 @@ def add_documents(root: Path) -> Path:
     return root
 
 
+FAKE_MODULE = """
+import sys
+from unittest.mock import MagicMock
+
+sys.modules[__name__] = MagicMock()
+"""
+
+
+def fake_modules(folder: Path) -> Path:
+    """Add a folder of modules, so that fake runs of a study need not wait for the true ones."""
+    modules = folder / "modules"
+    modules.mkdir(exist_ok=True)
+    for name in ("tensorflow", "keras", "jupytext"):
+        (modules / f"{name}.py").write_text(FAKE_MODULE)
+    return modules
+
+
 def edit(path: Path, old: str, new: str) -> None:
     text = path.read_text(encoding="utf-8")
     assert old in text

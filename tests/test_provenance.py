@@ -82,3 +82,11 @@ def test_meaning_keeps_what_runs():
     assert provenance.meaning('"""A."""\nx = 1') == provenance.meaning("x = 1  # one")
     shown = provenance.meaning('"a value that a cell shows"', documented=False)
     assert shown != provenance.meaning("", documented=False)
+
+
+def test_meaning_is_the_same_under_every_python():
+    meaning = provenance.meaning("def f(x, *, w=None):\n    return f'{x:>{len(w)}}', {**x}, x[1:]")
+    assert (
+        provenance.digest(meaning)
+        == "149ab8da736ca8b87fa3c000c8ef787bab3867dec37ac938c4804124bb082873"
+    )

@@ -87,8 +87,6 @@ def python_code(cell: str) -> str:
 def meaning(source: str, documented: bool = True) -> str:
     """Return the syntax tree of Python source as text, without comments, layout and docstrings.
 
-    `ast.dump` would write another text under another Python version, even for the same source.
-
     Args:
         source: Python code.
         documented: False for a notebook's cell, whose leading string is an output, no docstring.
@@ -96,26 +94,32 @@ def meaning(source: str, documented: bool = True) -> str:
     Raises:
         SyntaxError: the source is not Python.
     """
+    return tree_meaning(parse(source, documented))
+
+
+def parse(source: str, documented: bool = True) -> ast.Module:
+    """Return the syntax tree of Python source without docstrings; see `meaning`."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         may_have_docstring = isinstance(node, DOCUMENTED) and (documented or node is not tree)
         if may_have_docstring and ast.get_docstring(node, clean=False) is not None:
             del node.body[0]
+        if isinstance(node, ast.JoinedStr):  # Python 3.12.1 adds empty strings to format widths
+            node.values = [part for part in node.values if getattr(part, "value", None) != ""]
+    return tree
+
+
+def tree_meaning(tree: ast.AST) -> str:
+    """Return a syntax tree as text; `ast.dump` would write another one under another Python."""
     return json.dumps(_plain(tree))
 
 
 def _plain(node):
     """Write a node as lists; fields that are empty count as absent (newer Pythons add some)."""
     if isinstance(node, ast.AST):
-        fields = [[name, _plain(value)] for name, value in ast.iter_fields(node) if _filled(value)]
-        return [type(node).__name__, *fields]
-    if isinstance(node, list):
-        return [_plain(item) for item in node]
-    return repr(node)
-
-
-def _filled(value) -> bool:
-    return value is not None and value != []
+        fields = [[name, _plain(value)] for name, value in ast.iter_fields(node)]
+        return [type(node).__name__, *(field for field in fields if field[1] not in ("None", []))]
+    return [_plain(item) for item in node] if isinstance(node, list) else repr(node)
 
 
 def import_closure(source: str, roots: list[Path]) -> list[Path]:
@@ -148,14 +152,30 @@ def imported_names(source: str, package: str = "") -> list[str]:
     """
     names = []
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            parents = package.split(".")[: len(package.split(".")) - node.level + 1]
-            base = ".".join([*(parents if node.level else []), *filter(None, [node.module])])
-            names += [f"{base}.{alias.name}" for alias in node.names]
+        names += [dotted for _, dotted in bindings(node, package)]
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
     parts = [name.split(".") for name in names]
     return [".".join(part[:end]) for part in parts for end in range(1, len(part) + 1)]
+
+
+def bindings(node: ast.AST, package: str) -> list[tuple[str, str]]:
+    """Return the names that an import binds, each with the dotted name of what it stands for.
+
+    Args:
+        node: nothing comes back for a node that is no import.
+        package: that of the module which imports, for relative imports.
+    """
+    if isinstance(node, ast.Import):
+        firsts = [alias.name.partition(".")[0] for alias in node.names]
+        return [
+            (alias.asname or first, alias.name if alias.asname else first)
+            for alias, first in zip(node.names, firsts, strict=True)
+        ]
+    if isinstance(node, ast.ImportFrom):
+        parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+        base = [*(parents if node.level else []), *filter(None, [node.module])]
+        return [(alias.asname or alias.name, ".".join([*base, alias.name])) for alias in node.names]
+    return []
 
 
 def _module_file(name: str, roots: list[Path]) -> Path | None:

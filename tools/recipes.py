@@ -4,11 +4,16 @@ A cell of `Task-N.py` that is tagged "recipe" only defines things: constants, ne
 """
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import jupytext
 
+from cnnlab import runtime
+from cnnlab.training import workers
 from tools import provenance
+
+START = workers.start_process  # what every run of a study starts with
 
 
 def source(script: Path) -> str:
@@ -24,47 +29,118 @@ def load(script: Path) -> dict:
     return names
 
 
-def digest(code: str, names: list[str], modules: list[Path] = ()) -> str:
-    """Return a SHA-256 over the meaning of the named definitions and of all that they use.
-
-    What they use are other definitions of the code and of the modules. A change anywhere else, or
-    in a comment, leaves the digest as it was.
+def digest(script: Path, names: list[str]) -> str:
+    """Return the budget and a digest of recipes: of all code that a run of them depends on.
 
     Args:
-        code: the recipe cells.
-        names: top-level names in it.
-        modules: Python files whose definitions the recipes import.
+        script: `Task-N.py` in a task's folder of the repository.
+        names: what a study calls, such as "train_final" or "heads.probabilities".
+    """
+    start = f"from {START.__module__} import {START.__name__}"
+    code = f"{source(script)}\n{start}\n"
+    return f"{runtime.budget()} {code_digest(code, [*names, START.__name__], script.parents[1])}"
+
+
+def code_digest(code: str, names: list[str], root: Path) -> str:
+    """Return a SHA-256 over the meaning of the named definitions and of all that they use.
+
+    What they use is followed through the whole import closure of the code below `root`. A change
+    of anything else, of a comment or of a docstring leaves the digest as it was, and so does moving
+    a definition to another module.
 
     Raises:
         KeyError: a name is not defined in the code.
     """
-    texts = [code, *(module.read_text(encoding="utf-8") for module in modules)]
-    definitions = _definitions("\n".join(texts))
-    waiting, used = list(names), set()
+    modules = {"": _definitions(code, "")}
+    for file in provenance.import_closure(code, [root]):
+        parts = file.relative_to(root).with_suffix("").parts
+        package = ".".join(parts[:-1])
+        name = package if parts[-1] == "__init__" else ".".join(parts)
+        modules[name] = _definitions(file.read_text(encoding="utf-8"), package)
+    if unknown := {name.partition(".")[0] for name in names} - modules[""].keys():
+        raise KeyError(f"the recipes do not define {', '.join(sorted(unknown))}")
+
+    waiting = [use for name in names for use in _resolve(modules, "", name.split("."))]
+    waiting += [(module, None) for module in modules]
+    used, meanings = set(), set()
     while waiting:
-        name = waiting.pop()
-        if name not in used:
-            used.add(name)
-            for node in definitions[name]:
-                words = {word.id for word in ast.walk(node) if isinstance(word, ast.Name)}
-                waiting += sorted(words & definitions.keys())
-    parts = sorted({ast.unparse(node) for name in used for node in definitions[name]})
-    return provenance.digest("\n".join(map(provenance.meaning, parts)))
+        module, name = use = waiting.pop()
+        for definition in modules[module].get(name, []) if use not in used else []:
+            if isinstance(definition, str):  # imported from outside the repository
+                meanings.add(f"{name} is {definition}")
+            else:
+                meanings.add(provenance.tree_meaning(definition))
+                waiting += _uses(modules, module, definition)
+        used.add(use)
+    return provenance.digest("\n".join(sorted(meanings)))
 
 
-def _definitions(code: str) -> dict[str, list[ast.stmt]]:
-    """Return the top-level statements that define each name; of an import, only that name."""
-    found: dict[str, list[ast.stmt]] = {}
-    for statement in ast.parse(code).body:
-        if isinstance(statement, ast.ImportFrom | ast.Import):
-            for alias in statement.names:
-                only = type(statement)(**(vars(statement) | {"names": [alias]}))
-                name = (alias.asname or alias.name).partition(".")[0]
-                found.setdefault(name, []).append(only)
-        elif isinstance(statement, ast.FunctionDef | ast.ClassDef):
-            found.setdefault(statement.name, []).append(statement)
-        else:  # assignments, also those inside an `if`
-            for word in ast.walk(statement):
-                if isinstance(word, ast.Name) and isinstance(word.ctx, ast.Store):
-                    found.setdefault(word.id, []).append(statement)
-    return found
+_Definitions = dict[str | None, list[ast.stmt | str]]
+
+
+def _definitions(code: str, package: str) -> _Definitions:
+    """Return the top-level statements that define each name of a module.
+
+    Of what is imported, wherever that is, the dotted name. Under None, the statements that define
+    nothing: importing the module executes them, so they always count.
+    """
+    tree = provenance.parse(code)
+    definitions: _Definitions = {}
+    for statement in tree.body:
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            names = {statement.name}
+        else:
+            words = (word for word in ast.walk(statement) if isinstance(word, ast.Name))
+            names = {word.id for word in words if isinstance(word.ctx, ast.Store)} or {None}
+        if not isinstance(statement, ast.Import | ast.ImportFrom):
+            for name in names:
+                definitions.setdefault(name, []).append(statement)
+    for node in ast.walk(tree):
+        for name, dotted in provenance.bindings(node, package):
+            definitions.setdefault(name, []).append(dotted)
+    return definitions
+
+
+_Use = tuple[str, str | None]  # a module and a name in it
+
+
+def _uses(modules: dict[str, _Definitions], module: str, node: ast.AST) -> Iterator[_Use]:
+    """Yield what the names and the attributes of names in a statement may stand for."""
+    if chain := _chain(node):
+        yield from _resolve(modules, module, chain)
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from _uses(modules, module, child)
+
+
+def _chain(node: ast.AST) -> list[str]:
+    """Return ["a", "b", "c"] for `a.b.c`, and nothing for anything but names and dots."""
+    if isinstance(node, ast.Name):
+        return [node.id]
+    if isinstance(node, ast.Attribute) and (chain := _chain(node.value)):
+        return [*chain, node.attr]
+    return []
+
+
+def _resolve(modules: dict[str, _Definitions], module: str, chain: list[str]) -> Iterator[_Use]:
+    """Yield the definitions that `a.b.c` leads to, from the point of view of a module."""
+    first, *rest = chain
+    for definition in modules[module].get(first, []):
+        target = definition if isinstance(definition, str) else ""
+        parent, _, name = target.rpartition(".")
+        if target in modules and target:
+            yield from _in_module(modules, target, rest)
+        elif parent in modules and parent:
+            yield from _in_module(modules, parent, [name, *rest])
+        else:
+            yield module, first
+
+
+def _in_module(modules: dict[str, _Definitions], module: str, chain: list[str]) -> Iterator[_Use]:
+    names = modules[module]
+    if chain and chain[0] in names:
+        yield from _resolve(modules, module, chain)
+    elif chain and f"{module}.{chain[0]}" in modules:
+        yield from _in_module(modules, f"{module}.{chain[0]}", chain[1:])
+    else:  # the module itself is handed on, or what it defines cannot be seen: all of it may count
+        yield from ((module, name) for name in names)

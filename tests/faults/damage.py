@@ -9,15 +9,9 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-SHARES = np.random.default_rng(1).uniform(0, 1, 20).round(4).tolist()  # of a file, where it is cut
-FLIPS = [  # (share of a file, bit)
-    (round(float(share), 5), int(bit))
-    for share, bit in zip(
-        np.random.default_rng(2).uniform(0, 1, 100),
-        np.random.default_rng(3).integers(0, 8, 100),
-        strict=True,
-    )
-]
+SHARES = (0.0, 0.03, 0.4, 0.75, 0.9)  # of a file, where it is cut
+FLIPS = ((0.0, 1), (0.002, 7), (0.15, 0), (0.45, 3), (0.7, 5), (0.9, 2), (0.97, 4), (0.999, 6))
+SPECIAL = ("directory", "empty file", "text", "npy", "named pipe", "link to itself")
 CHANGE_USER = """
 import os
 if os.geteuid() == 0:
@@ -37,9 +31,29 @@ def cut(whole: bytes, share: float) -> bytes:
 
 def flip(whole: bytes, share: float, bit: int) -> bytes:
     """Return a file with one bit flipped."""
+    return flipped(whole, int(share * len(whole)), bit)
+
+
+def flipped(whole: bytes, position: int, bit: int) -> bytes:
+    """Return a file with one bit of the byte at a position flipped."""
     changed = bytearray(whole)
-    changed[int(share * len(whole))] ^= 1 << bit
+    changed[position] ^= 1 << bit
     return bytes(changed)
+
+
+def put(kind: str, path: Path) -> None:
+    """Put something else, one of SPECIAL, where a file should be."""
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "named pipe":
+        os.mkfifo(path)
+    elif kind == "link to itself":
+        path.symlink_to(path)
+    elif kind == "npy":
+        with open(path, "wb") as file:
+            np.save(file, np.zeros(3))
+    else:
+        path.write_text("" if kind == "empty file" else "hello")
 
 
 def without_permission(folder: Path, prepare: str, code: str) -> str:

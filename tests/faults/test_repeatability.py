@@ -11,8 +11,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from damage import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
+TASKS = ("Task-1", "Task-2", "Task-3")
+pytestmark = pytest.mark.fault
 DIGEST = """
 import hashlib
 import numpy
@@ -34,11 +36,6 @@ def numpy_and_digest(python: str | Path) -> list[str]:
     return done.stdout.split()
 
 
-@pytest.fixture(scope="module")
-def here():
-    return numpy_and_digest(sys.executable)
-
-
 def bounds() -> tuple[str, str]:
     """Return the lowest version of NumPy that requirements.txt allows, and all that it allows."""
     text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
@@ -46,9 +43,8 @@ def bounds() -> tuple[str, str]:
     return f"=={allowed[2]}", allowed[1]
 
 
-@pytest.mark.fault
 @pytest.mark.parametrize("which", ["lowest", "highest"])
-def test_lines_are_the_same_with_another_numpy(tmp_path, here, which):
+def test_lines_are_the_same_with_another_numpy(tmp_path, which):
     """In a new environment that holds nothing but NumPy: the dataset needs no TensorFlow."""
     venv.create(tmp_path, symlinks=os.name != "nt")
     python = tmp_path / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -59,8 +55,7 @@ def test_lines_are_the_same_with_another_numpy(tmp_path, here, which):
     if done.returncode:
         pytest.skip(f"{wanted} cannot be installed: {done.stderr.strip().splitlines()[-1]}")
     version, digest = numpy_and_digest(python)
-    print(f"NumPy {version} and {here[0]}: {digest}")
-    assert digest == here[1]
+    assert digest == numpy_and_digest(sys.executable)[1]
     if which == "lowest":
         assert version == bounds()[0].strip("=") + ".0" * (2 - bounds()[0].count("."))
 
@@ -91,16 +86,14 @@ def first(tmp_path_factory):
     return functools.cache(lambda task: smoke_run(folder / f"{task} für Zoë", task))
 
 
-@pytest.mark.fault
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["Task-1", "Task-2", "Task-3"])
+@pytest.mark.parametrize("task", TASKS)
 def test_a_notebook_comes_out_the_same_in_another_folder(tmp_path, first, task):
     assert smoke_run(tmp_path / "elsewhere", task).read_bytes() == first(task).read_bytes()
 
 
-@pytest.mark.fault
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["Task-1", "Task-2", "Task-3"])
+@pytest.mark.parametrize("task", TASKS)
 def test_another_seed_gives_other_results(tmp_path, first, task):
     pairs = zip(shown(smoke_run(tmp_path / "other", task, seed=1)), shown(first(task)), strict=True)
     assert sum(other != one for other, one in pairs) >= 5

@@ -10,13 +10,12 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 from damage import ROOT
 from PIL import Image
 
 from cnnlab import __main__ as main
-from cnnlab import lines, mnist, runtime
+from cnnlab import lines, runtime
 from cnnlab.lines import files
 
 runtime.start(seed=0)
@@ -41,27 +40,23 @@ NAMES = {
 }
 METHODS = {"extractall", "exec_module", "enable_unsafe_deserialization", "allow_pickle"}
 KEYWORDS = {"shell": False, "allow_pickle": False, "safe_mode": True}  # the only value allowed
-
-ALLOWED = {  # (file, what): why
-    ("cnnlab/parallel.py", "cloudpickle.loads"): "functions sent to this program's own processes",
-    ("tools/cluster.py", "pickle.loads"): "calls sent to this program's own workers",
-    ("tools/recipes.py", "exec"): "the recipe cells of this repository's own scripts",
-    ("tools/recipes.py", "compile"): "the same",
-    ("tools/studies.py", ".exec_module"): "study.py of this repository",
-    ("benchmarks/timing.py", "importlib.import_module"): "benchmarks by a fixed list of names",
+FOLDERS = ("cnnlab", "tools", "benchmarks", "Task-1", "Task-2", "Task-3")
+ALLOWED = {
+    # Functions sent to this program's own processes.
+    "cnnlab/training/workers.py": {"cloudpickle.loads"},
+    # The recipe cells of this repository's own scripts.
+    "tools/recipes.py": {"exec", "compile"},
+    # study.py of this repository.
+    "tools/studies.py": {".exec_module"},
+    # Benchmarks by a fixed list of names.
+    "benchmarks/timing.py": {"importlib.import_module"},
 }
-
-
-def code_files():
-    folders = ("cnnlab", "tools", "benchmarks", "Task-1", "Task-2", "Task-3")
-    files = (path for folder in folders for path in (ROOT / folder).rglob("*.py"))
-    return sorted(path.relative_to(ROOT).as_posix() for path in files)
 
 
 def dangers(code):
     """Return the names of all in Python code that could execute input: called or only mentioned."""
     tree = ast.parse(code)
-    found, full_names = set(), {}
+    dangerous, full_names = set(), {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -75,72 +70,48 @@ def dangers(code):
             first, dot, rest = ast.unparse(node).partition(".")
             name = full_names.get(first, first) + dot + rest
             if name in NAMES:
-                found.add(name)
+                dangerous.add(name)
         if isinstance(node, ast.Attribute) and node.attr in METHODS:
-            found.add(f".{node.attr}")
+            dangerous.add(f".{node.attr}")
         if isinstance(node, ast.keyword) and node.arg in KEYWORDS:
             value = getattr(node.value, "value", "unknown")
             if value is not KEYWORDS[node.arg]:
-                found.add(f"{node.arg}={ast.unparse(node.value)}")
-    return found
+                dangerous.add(f"{node.arg}={ast.unparse(node.value)}")
+    return dangerous
 
 
-@pytest.mark.parametrize("file", code_files())
-def test_no_code_executes_input(file):
-    """A place may go only when its line in ALLOWED goes, too."""
-    allowed = {what for name, what in ALLOWED if name == file}
-    assert dangers((ROOT / file).read_text(encoding="utf-8")) == allowed
+def test_no_code_executes_input():
+    """What goes away must go from ALLOWED, too."""
+    paths = (path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+    scanned = {
+        path.relative_to(ROOT).as_posix(): dangers(path.read_text(encoding="utf-8"))
+        for path in paths
+    }
+    assert len(scanned) > 50
+    assert {file: dangerous for file, dangerous in scanned.items() if dangerous} == ALLOWED
 
 
-def test_every_place_that_is_allowed_exists():
-    assert {file for file, _ in ALLOWED} <= set(code_files())
+EXAMPLES = {
+    "list(map(eval, texts))": {"eval"},
+    "import pickle as p\np.loads(b'')": {"pickle.loads"},
+    "from pickle import loads as decode\ndecode(b'')": {"pickle.loads"},
+    "import numpy as np\nnp.load('x', allow_pickle=True)": {"allow_pickle=True"},
+    "import os\nos.execv('ls', [])": {"os.execv"},
+    "subprocess.Popen('ls', shell=1)": {"shell=1"},
+    "keras.models.load_model('x', safe_mode=False)": {"safe_mode=False"},
+    "keras.config.enable_unsafe_deserialization()": {".enable_unsafe_deserialization"},
+    "archive.extractall(folder)": {".extractall"},
+    "import re\nre.compile('a')": set(),
+    "model.compile('adam')": set(),
+    "import pickle\npickle.dumps(3)": set(),
+    "np.load('x', allow_pickle=False)": set(),
+    "'eval(this)'": set(),
+}
 
 
-@pytest.mark.parametrize(
-    ("code", "what"),
-    [
-        ("eval(text)", "eval"),
-        ("list(map(eval, texts))", "eval"),
-        ("exec('1')", "exec"),
-        ("def f():\n    return __import__(name)", "__import__"),
-        ("import pickle\npickle.load(file)", "pickle.load"),
-        ("import pickle as p\np.loads(b'')", "pickle.loads"),
-        ("from pickle import loads\nloads(b'')", "pickle.loads"),
-        ("from pickle import loads as decode\ndecode(b'')", "pickle.loads"),
-        ("import cloudpickle\nread = cloudpickle.loads", "cloudpickle.loads"),
-        ("import joblib\njoblib.load('x')", "joblib.load"),
-        ("import numpy as np\nnp.load('x', allow_pickle=True)", "allow_pickle=True"),
-        ("np.load('x', allow_pickle=trusted)", "allow_pickle=trusted"),
-        ("import yaml\nyaml.load(text)", "yaml.load"),
-        ("import os\nos.system('ls')", "os.system"),
-        ("from os import popen\npopen('ls')", "os.popen"),
-        ("import os\nos.execv('ls', [])", "os.execv"),
-        ("import subprocess\nsubprocess.run('ls', shell=True)", "shell=True"),
-        ("subprocess.Popen('ls', shell=1)", "shell=1"),
-        ("keras.models.load_model('x', safe_mode=False)", "safe_mode=False"),
-        ("keras.config.enable_unsafe_deserialization()", ".enable_unsafe_deserialization"),
-        ("archive.extractall(folder)", ".extractall"),
-    ],
-)
-def test_the_scan_finds(code, what):
-    assert dangers(code) == {what}
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import re\nre.compile('a')",
-        "model.compile('adam')",
-        "import pickle\npickle.dumps(3)",
-        "np.load('x', allow_pickle=False)",
-        "keras.models.load_model('x', safe_mode=True)",
-        "import subprocess\nsubprocess.run(['ls'], shell=False)",
-        "import json\njson.loads('1')",
-        "'eval(this)'",
-    ],
-)
-def test_the_scan_lets_pass(code):
-    assert dangers(code) == set()
+@pytest.mark.parametrize("code", EXAMPLES)
+def test_the_scan(code):
+    assert dangers(code) == EXAMPLES[code]
 
 
 # --- what is on the disk
@@ -148,16 +119,14 @@ def test_the_scan_lets_pass(code):
 
 def tree(folder):
     """Return {path: what it is} of all that lies below a folder; links are not followed."""
-    found = {}
-    for above, folders, names in os.walk(folder):
-        for name in (*folders, *names):
-            path = Path(above, name)
-            if path.is_symlink():
-                content = f"link to {os.readlink(path)}"
-            else:
-                content = "folder" if path.is_dir() else hashlib.sha256(path.read_bytes()).digest()
-            found[path.relative_to(folder).as_posix()] = content
-    return found
+    content = {}
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            what = f"link to {os.readlink(path)}"
+        else:
+            what = "folder" if path.is_dir() else hashlib.sha256(path.read_bytes()).digest()
+        content[path.relative_to(folder).as_posix()] = what
+    return content
 
 
 def changes(before, after):
@@ -180,61 +149,37 @@ def world(tmp_path, monkeypatch):
 
 MEMBERS = {
     "above": ("../../escaped.txt", None),
-    "far above": ("../" * 30 + "tmp/escaped.txt", None),
     "absolute": ("{world}/escaped.txt", None),
     "inside, then above": ("assets/../../../escaped.txt", None),
     "with backslashes": ("..\\..\\escaped.txt", None),
     "a link": ("assets/link", "{world}/thesis.txt"),
     "a link to a folder": ("assets", "{world}"),
-    "the name of an array": ("../images.npy", None),
 }
-
-
-def add_member(path, world, kind):
-    name, target = (text and text.format(world=world) for text in MEMBERS[kind])
-    entry = zipfile.ZipInfo(name)
-    if target:
-        entry.external_attr = (stat.S_IFLNK | 0o777) << 16
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(entry, target or "escaped")
-        archive.writestr("assets/file.txt", "so that Keras unpacks its folder of files")
-        archive.writestr("assets/link/file.txt", "through the link")
 
 
 @pytest.fixture(scope="module")
 def model():
+    convolution = layers.Conv2D(2, 3, name="conv")
     return keras.Sequential(
-        [keras.Input((8, 8, 1)), layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(3)]
+        [keras.Input((8, 8, 1)), convolution, layers.Flatten(), layers.Dense(3)]
     )
 
 
 @pytest.mark.parametrize("kind", MEMBERS)
-@pytest.mark.parametrize("what", ["lines", "mnist", "model"])
-def test_members_that_lead_elsewhere(world, monkeypatch, model, what, kind):
-    path = Path("input.keras" if what == "model" else "input.npz")
-    if what == "model":
-        model.save(path)
-    elif what == "lines":
-        files.write_npz(path, lines.generate(1), lines.recipe(1, 0))
-    else:
-        array = np.zeros(3, np.uint8)
-        known = {"x_train": (array.shape, hashlib.sha256(array).hexdigest())}
-        monkeypatch.setattr(mnist, "ARRAYS", dict.fromkeys(mnist.ARRAYS, known["x_train"]))
-        np.savez(path, **dict.fromkeys(mnist.ARRAYS, array))
-    add_member(path, world, kind)
+def test_members_of_a_model_that_lead_elsewhere(world, model, kind):
+    model.save("input.keras")
+    name, target = (text and text.format(world=world) for text in MEMBERS[kind])
+    entry = zipfile.ZipInfo(name)
+    if target:
+        entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile("input.keras", "a") as archive:
+        archive.writestr(entry, target or "escaped")
+        archive.writestr("assets/file.txt", "so that Keras unpacks its folder of files")
+        archive.writestr("assets/link/file.txt", "through the link")
     before = tree(world)
-    read = {"lines": lines.load, "mnist": mnist.load, "model": load}[what]
-    try:
-        found = read(path)
-    except ValueError as error:
-        assert path.name in str(error)
-        found = None
-    if what == "model":
-        assert found is None
-    if what == "lines" and found is not None:
-        assert np.array_equal(found.images, lines.generate(1).images)
+    with pytest.raises(ValueError, match=r"input\.keras"):
+        load("input.keras")
     assert changes(before, tree(world)) == set()
-    assert not Path("/tmp/escaped.txt").exists()
 
 
 # --- image folders with links
@@ -247,9 +192,7 @@ def images(world):
     return Path("images")
 
 
-@pytest.mark.parametrize(
-    "target", ["thesis.txt", "temporary", "nowhere", "/dev/zero", "/dev/null", "some/where/images"]
-)
+@pytest.mark.parametrize("target", ["thesis.txt", "temporary", "nowhere", "/dev/zero"])
 def test_links_that_are_no_images(world, images, target):
     image = sorted(images.iterdir())[3]
     image.unlink()
@@ -258,16 +201,6 @@ def test_links_that_are_no_images(world, images, target):
     with pytest.raises(ValueError, match=image.name):
         lines.load(images)
     assert changes(before, tree(world)) == set()
-
-
-def test_a_link_to_an_image_is_as_good(world, images):
-    right = lines.load(images)
-    image = sorted(images.iterdir())[3]
-    image.rename(world / "elsewhere.png")
-    image.symlink_to(world / "elsewhere.png")
-    assert np.array_equal(lines.load(images).images, right.images)
-    Path("link").symlink_to("images")
-    assert np.array_equal(lines.load("link").images, right.images)
 
 
 def test_a_program_in_the_place_of_an_image_is_not_run(world, monkeypatch, model, images):
@@ -279,9 +212,9 @@ def test_a_program_in_the_place_of_an_image_is_not_run(world, monkeypatch, model
     first = sorted(images.iterdir())[0]
     Image.new("RGB", (28, 28)).save(first, "EPS")
     shutil.copy(first, "photo.png")
-    with pytest.raises(ValueError, match="photo.png is PostScript"):
+    with pytest.raises(ValueError, match=r"photo\.png is PostScript"):
         explain(model, "photo.png")
-    with pytest.raises(ValueError, match="is not a readable image"):
+    with pytest.raises(ValueError, match=first.name):
         lines.load(images)
     assert not Path("was-run").exists()
 
@@ -291,14 +224,13 @@ def test_a_program_in_the_place_of_an_image_is_not_run(world, monkeypatch, model
 TARGETS = {  # what is asked for: where that is, from the outermost folder, and folders made for it
     "new": ("some/where/new", set()),
     "deep/er/new": ("some/where/deep/er/new", {"some/where/deep", "some/where/deep/er"}),
-    "../beside": ("some/beside", set()),
+    "../aside": ("some/aside", set()),
     "there/../new": ("some/where/new", {"some/where/there"}),
     "{world}/absolute": ("absolute", set()),
-    "link/new": ("other/new", set()),
     "link/../new": ("new", set()),
     "with space é": ("some/where/with space é", set()),
 }
-LINES = {
+COMMANDS = {
     "png": ["lines", "--per-class", "1", "--out", "{}"],
     "npz": ["lines", "--per-class", "1", "--format", "npz", "--out", "{}"],
     "sheet": ["lines", "--per-class", "1", "--sheet", "{}.png"],
@@ -308,42 +240,42 @@ LINES = {
 }
 
 
-@pytest.mark.fault
-@pytest.mark.parametrize("command", LINES)
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    ("command", "target"),
+    [("png", target) for target in TARGETS] + [(name, "link/../new") for name in [*COMMANDS][1:]],
+)
 def test_the_command_line_writes_only_where_it_was_told(world, model, target, command):
-    keras.Sequential(
-        [keras.Input((8, 8, 1)), layers.Conv2D(2, 3, name="conv"), layers.Flatten()]
-        + [layers.Dense(3)]
-    ).save("m.keras")
+    model.save("m.keras")
     Image.new("RGB", (9, 9), "red").save("i.png")
     (world / "other").mkdir()
     Path("link").symlink_to(world / "other")
     before = tree(world)
-    arguments = [part.replace("{}", target.format(world=world)) for part in LINES[command]]
-    place, folders = TARGETS[target]
-    if command in ("filters", "heatmaps") and folders:  # a figure's folder must be there
-        assert main.main(arguments) == 2
-        assert changes(before, tree(world)) == set()
-        return
-    assert main.main(arguments) == 0
+    path, folders = TARGETS[target]
+    path += COMMANDS[command][-1].removeprefix("{}")
+    assert main.main([p.replace("{}", target.format(world=world)) for p in COMMANDS[command]]) == 0
     changed = {  # the tests' one process keeps TensorFlow's temporary files longer than the command
         path
         for path in changes(before, tree(world))
         if not path.startswith("temporary/__autograph")
     }
-    place += LINES[command][-1].removeprefix("{}")
-    assert place in changed
-    assert {path for path in changed if not path.startswith(f"{place}/")} <= {place, *folders}
+    assert path in changed
+    assert {other for other in changed if not other.startswith(f"{path}/")} <= {path, *folders}
+
+
+def test_a_figure_makes_no_folder(world, model):
+    model.save("m.keras")
+    before = tree(world)
+    assert main.main([part.replace("{}", "deep/er/new") for part in COMMANDS["filters"]]) == 2
+    assert changes(before, tree(world)) == set()
 
 
 @pytest.mark.parametrize("command", ["sheet", "film"])
 def test_a_link_in_the_place_of_a_figure_is_replaced(world, command):
     """The file behind it stays as it was."""
-    name = LINES[command][-1].format("new")
+    name = COMMANDS[command][-1].format("new")
     Path(name).symlink_to(world / "thesis.txt")
     before = tree(world)
-    assert main.main([part.format("new") for part in LINES[command]]) == 0
+    assert main.main([part.format("new") for part in COMMANDS[command]]) == 0
     assert changes(before, tree(world)) == {f"some/where/{name}"}
 
 
