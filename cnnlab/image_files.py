@@ -32,7 +32,7 @@ def read(path) -> Picture:
 
     Raises:
         OSError: the file is not there or cannot be read.
-        ValueError: it is no image, damaged, too large, or its numbers have no known range.
+        ValueError: it is not an image, damaged, too large, or its numbers have no known range.
         MemoryError: there is too little memory for it.
     """
     path, steps = Path(path), []
@@ -108,5 +108,5 @@ def _of_many_bits(path, image, steps):
         raise ValueError(f"{path} has values {lowest}..{highest}; whole ones of 0..65535 are read")
     if image.mode == "I" and highest <= 255:  # 32 bits tell nothing of the range
         return pixels.astype(np.uint8), 255
-    steps.append("16-bit values brought to 8 bits")
+    steps.append("16-bit values converted to 8 bits")
     return pixels.astype(np.uint16), 65535

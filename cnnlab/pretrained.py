@@ -1,4 +1,4 @@
-"""Where models are: those of this repository by name, others by the path of their file.
+"""The models of this repository by name, and others by the path of their file.
 
 Nothing here needs TensorFlow, so that a wrong name is noticed before it is started.
 """
@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from cnnlab import lines, mnist
-from cnnlab.lines import CLASS_NAMES
 from cnnlab.runtime import repository_root
 
 MODELS = {  # the project's own, below its root
@@ -21,12 +20,17 @@ MODELS = {  # the project's own, below its root
     "task2": "Task-2/models/final.keras",
     "task2-plain": "Task-2/models/plain.keras",
 }
+DIGITS = ("task1-mnist", "task1-part1-mnist")
+LINES = ("task1-lines", "task1-part1-lines")
+HEADS = ("task2", "task2-plain")
 HDF5 = (".h5", ".hdf5")
 ENDS = "its name must end in .keras, .h5 or .hdf5"
+COUNT = 960  # images to look for the best one of each filter
+SEED = 1  # of the lines: other centers than those of the dataset, which has seed 0
 
 
 def find(name_or_path) -> Path:
-    """Return the path of a file that is there, can be read, is not empty, and has a known suffix.
+    """Return the path of a file that exists, can be read, is not empty, and has a known suffix.
 
     Args:
         name_or_path: a key of MODELS, or the path of a file; only its name is looked at.
@@ -53,50 +57,42 @@ def find(name_or_path) -> Path:
         if not path.is_file():
             made = f"{task}.ipynb makes it: make notebooks TASKS={task}"
             raise FileNotFoundError(f"the model {name} is not there yet ({path}); {made}")
-    if os.path.isdir(path):
-        raise ValueError(f"{path} is a folder; a model is one file, and {ENDS}")
-    is_known, exists = path.suffix in (".keras", *HDF5), os.path.exists(path)
-    if not exists and not is_known:
+    exists = os.path.exists(path)  # `Path.exists` raises an error where a name is too long
+    if exists and not os.path.isfile(path):
+        kind = "a folder" if os.path.isdir(path) else "not a file"
+        raise ValueError(f"{path} is {kind}; a model is one file, and {ENDS}")
+    is_known = path.suffix in (".keras", *HDF5)
+    if exists and not is_known:
+        raise ValueError(f"{path} is not a model: {ENDS}")
+    if not is_known:
         close = difflib.get_close_matches(name, MODELS, n=1, cutoff=0.5)
         meant = f" (did you mean {close[0]!r}?)" if close else ""
         raise ValueError(
             f"no model {name!r}{meant}; there are {', '.join(MODELS)}, and any file: {ENDS}"
         )
-    if not is_known:
-        raise ValueError(f"{path} is no model: {ENDS}")
-    if exists and not os.path.isfile(path):
-        raise ValueError(f"{path} is not a file")
-    if _is_empty(path):
-        raise ValueError(f"{path} is empty")
-    return path
-
-
-def _is_empty(path):
     try:
         with path.open("rb") as file:
-            return not file.read(1)
+            if not file.read(1):
+                raise ValueError(f"{path} is empty")
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no file {path}") from None
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-
-
-COUNT = 960  # images to look for the best one of each filter
-SEED = 1  # of the lines: other centers than those of the dataset, which has seed 0
+    return path
 
 
 def class_names(name, heads) -> dict[str, list[str]]:
     """Return {head: names of its classes} for a model's short name; {} for any other model.
 
     Args:
-        name: as in `model_files.MODELS`, or the path of a file.
+        name: a key of MODELS, or the path of a file.
         heads: the names of its heads.
     """
-    if name in ("task2", "task2-plain"):
-        return {head: [str(answer) for answer in CLASS_NAMES[head]] for head in heads}
-    if name in ("task1-mnist", "task1-part1-mnist"):
+    if name in HEADS:
+        return {head: list(map(str, lines.CLASS_NAMES[head])) for head in heads}
+    if name in DIGITS:
         return {heads[0]: list("0123456789")}
-    if name in ("task1-lines", "task1-part1-lines"):
+    if name in LINES:
         return {heads[0]: [lines.class_name(number) for number in range(lines.CLASSES)]}
     return {}
 
@@ -105,9 +101,9 @@ def images_for(name):
     """Return images that the model of a short name never saw, (960, 28, 28[, 3]) uint8, or None.
 
     Of MNIST they come from the test part of Task 1's split, in which official test images may be on
-    either side; lines are drawn afresh.
+    either side; lines are drawn with other centers.
     """
-    if name in ("task1-mnist", "task1-part1-mnist"):
+    if name in DIGITS:
         from cnnlab import splits  # here, because it imports scikit-learn, which takes seconds
 
         (train_images, train_classes), (test_images, test_classes) = mnist.load()
@@ -115,6 +111,6 @@ def images_for(name):
         unseen = splits.stratified(classes, test=0.4, seed=0).test
         unseen = unseen[:: len(unseen) // COUNT][:COUNT]  # they are in the order of the pool
         return np.concatenate([train_images, test_images])[unseen]
-    if name in ("task1-lines", "task1-part1-lines", "task2", "task2-plain"):
+    if name in LINES + HEADS:
         return lines.generate(per_class=COUNT // lines.CLASSES, seed=SEED).images
     return None

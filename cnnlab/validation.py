@@ -3,6 +3,7 @@
 import numpy as np
 
 FARTHEST, CLOSEST = 1e9, 1e-9  # black or white of a model from 0, and from each other
+HEATMAP_METHODS = ("grad-cam", "grad-cam++", "layercam")  # here, to be known without TensorFlow
 
 
 def require(valid, values, name, allowed):
@@ -39,11 +40,17 @@ def require_whole(name, value, least):
         raise ValueError(f"{name} {value!r} is not allowed: it must be a whole number >= {least}")
 
 
+def require_method(method):
+    """Raise ValueError unless it is the name of a method to make heatmaps."""
+    if not isinstance(method, str) or method not in HEATMAP_METHODS:
+        raise ValueError(f"no method {method!r}; there are {', '.join(HEATMAP_METHODS)}")
+
+
 def checked_range(value_range, name="value_range") -> tuple[float, float]:
     """Return (low, high), what black and white are for a model, as floats.
 
     Args:
-        value_range: what a person has given.
+        value_range: what the user has given.
         name: what to call it in the message.
 
     Raises:

@@ -4,12 +4,15 @@ import contextlib
 import sys
 from pathlib import Path
 
-from cnnlab import image_files, pretrained
+from cnnlab import image_files, pretrained, runtime
 from cnnlab.command_line.options import check_writable, option, whole_number, writing
-from cnnlab.validation import checked_range
+from cnnlab.validation import HEATMAP_METHODS, checked_range
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
-METHODS = ("grad-cam", "grad-cam++", "layercam")  # here too, to be known without TensorFlow
+TARGET = "the class to explain; 0 or 1 for a single sigmoid unit (default: the predicted one)"
+METHOD = "of the heatmaps (default: %(default)s)"
+RANGE = "black and white in the model's input (default: read from its first layers)"
+OUT = "the figure, in an existing folder: .png, .pdf or .svg"
 
 
 def add(subcommands):
@@ -19,70 +22,36 @@ def add(subcommands):
         help="look inside a Keras model: activations, heatmaps, filters",
         description="An image alone: the activations of every layer, and a heatmap for each head. "
         "A layer alone: its filters. Both: that image's activations and heatmaps at that layer.",
-        epilog="The models of this repository have short names: task1-part1-mnist, "
-        "task1-part1-lines, task1-mnist, task1-lines, task2, task2-plain.",
+        epilog=f"The models of this repository have short names: {', '.join(pretrained.MODELS)}.",
     )
-    parser.add_argument(
-        "--model",
-        metavar="FILE",
-        required=True,
-        help="a .keras or .h5 file, or a short name; nothing in it is executed but its layers",
+    add_option = parser.add_argument
+    add_option("--model", metavar="FILE", required=True, help="a .keras or .h5 file, or short name")
+    add_option(
+        "--image", metavar="FILE", type=Path, help="any image; it is said how it is converted"
     )
-    parser.add_argument(
-        "--image",
-        metavar="FILE",
-        type=Path,
-        help="any image; its size and colors are converted, and it is said how",
-    )
-    parser.add_argument("--layer", metavar="NAME", help="a wrong name lists the right ones")
-    parser.add_argument("--head", metavar="NAME", help="explain this output (default: each)")
-    parser.add_argument(
-        "--target",
-        metavar="N",
-        type=whole_number(0),
-        help="the class to explain; 0 or 1 for a single sigmoid unit (default: the answer)",
-    )
-    parser.add_argument(
-        "--method",
-        choices=METHODS,
-        default=METHODS[0],
-        metavar="NAME",
-        help="of the heatmaps: grad-cam, grad-cam++ or layercam (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--range",
-        nargs=2,
-        type=float,
-        metavar=("LOW", "HIGH"),
-        help="black and white in the model's input (default: read from its first layers)",
-    )
-    parser.add_argument(
-        "--out",
-        metavar="FILE",
-        type=Path,
-        required=True,
-        help="the figure, in a folder that is there: .png, .pdf or .svg",
-    )
+    add_option("--layer", metavar="NAME", help="a wrong name lists the right ones")
+    add_option("--head", metavar="NAME", help="explain this output (default: each)")
+    add_option("--target", metavar="N", type=whole_number(0), help=TARGET)
+    add_option("--method", choices=HEATMAP_METHODS, default=HEATMAP_METHODS[0], help=METHOD)
+    add_option("--range", nargs=2, type=float, metavar=("LOW", "HIGH"), help=RANGE)
+    add_option("--out", metavar="FILE", type=Path, required=True, help=OUT)
     parser.set_defaults(run=_run, parser=parser)
 
 
 def _run(options):
     image, value_range = _checked_before_tensorflow(options)
     _say("starting TensorFlow")
-    from cnnlab import runtime
-
     runtime.start(seed=0)
-    from cnnlab import interpret, pretrained
+    from cnnlab import interpret
     from cnnlab.interpret.model import loading
     from cnnlab.interpret.model.network import inspect_model
 
     _say(f"loading {options.model}")
     with option("--model"):
         model = loading.load(options.model)
-        network = inspect_model(model)
-    _check_names(network, options)
+        heads = list(inspect_model(model).heads)
     with _computing(options.model):
-        found = interpret.explain(
+        explanation = interpret.explain(
             model,
             image,
             options.layer,
@@ -91,22 +60,25 @@ def _run(options):
             method=options.method,
             real_images=pretrained.images_for(options.model) if image is None else None,
             value_range=value_range,
-            names=pretrained.class_names(options.model, list(network.heads)),
+            names=pretrained.class_names(options.model, heads),
             progress=_say,
         )
     with writing("--out", options.out):
-        interpret.save(found.figure, options.out)
-    print(f"{options.out}: {found.summary}")
+        interpret.save(explanation.figure, options.out)
+    print(f"{options.out}: {explanation.summary}")
 
 
 @contextlib.contextmanager
 def _computing(model):
-    """Say in a sentence what TensorFlow cannot compute: a layer that takes no such numbers, say."""
+    """Name the option of a wrong value, and what TensorFlow cannot compute, in a sentence."""
     import tensorflow as tf
 
     try:
         yield
-    except (TypeError, tf.errors.OpError) as error:
+    except ValueError as error:
+        name = f"--{error.argument}: " if hasattr(error, "argument") else ""
+        raise ValueError(f"{name}{error}") from error
+    except (TypeError, tf.errors.OpError) as error:  # a layer that takes no such numbers, say
         reason = getattr(error, "message", str(error)).strip().splitlines()[0]
         raise ValueError(f"{model} cannot be computed: {reason}") from error
 
@@ -127,27 +99,6 @@ def _checked_before_tensorflow(options):
     value_range = options.range and checked_range(options.range, "--range")
     with option("--image"):
         return options.image and image_files.read(options.image), value_range
-
-
-def _check_names(network, options):
-    """Raise ValueError if the model has no such layer, head or class."""
-    from cnnlab.interpret.model import scores
-
-    if options.layer is not None:
-        with option("--layer"):
-            network.layer(options.layer)
-    if options.head is None and options.target is None:
-        return
-    if options.head is None and len(network.heads) > 1:
-        heads = ", ".join(network.heads)
-        raise ValueError(f"--target belongs to one head: say with --head which of {heads}")
-    with option("--head"):
-        head = scores.find_head(network.heads, options.head)
-    with option("--target"):
-        scores.check_targets(head, options.target, 1)
-    if options.head is not None and options.layer is not None:
-        with option("--layer"):
-            network.feature_map(options.layer, head)
 
 
 def _say(step):

@@ -6,6 +6,13 @@ from cnnlab import lines
 from cnnlab.command_line.options import check_writable, whole_number, writing
 from cnnlab.lines import files, pictures
 
+OUT = "write the dataset here; the folder must be new or empty, so that no two datasets mix"
+FORMAT = "of --out: png keeps every pixel, jpg is lossy, npz is one file (default: %(default)s)"
+COUNT = "images of each of the 96 classes (default: %(default)s)"
+SEED = "of the centers (default: %(default)s)"
+SHEET = "draw one image of each class: .png or .pdf"
+VIDEO = "film up to 90 images a class, 3 x 3 a frame, 2 frames a second: .mp4 or .avi"
+
 
 def add(subcommands):
     """Add the parser of `lines`."""
@@ -17,44 +24,15 @@ def add(subcommands):
         "1_1_9_0_3.png is long, thick, 135°, red, number 3. The same seed gives the same images, "
         "and fewer images per class are the first ones of many.",
     )
-    parser.add_argument(
-        "--out",
-        metavar="DIR",
-        type=Path,
-        help="write the dataset here; the folder must be new or empty, so that nothing is "
-        "overwritten and no two datasets mix",
+    add_option = parser.add_argument
+    add_option("--out", metavar="DIR", type=Path, help=OUT)
+    add_option("--format", choices=files.FORMATS, default="png", help=FORMAT)
+    add_option(
+        "--per-class", metavar="N", type=whole_number(1), default=lines.PER_CLASS, help=COUNT
     )
-    parser.add_argument(
-        "--format",
-        choices=files.FORMATS,
-        default="png",
-        help="of --out: png keeps every pixel, jpg is lossy (quality 95), npz is one file, "
-        "DIR/lines.npz (default: png)",
-    )
-    parser.add_argument(
-        "--per-class",
-        metavar="N",
-        type=whole_number(1),
-        default=lines.PER_CLASS,
-        help="images of each of the 96 classes (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--seed",
-        metavar="S",
-        type=whole_number(0),
-        default=0,
-        help="of the centers (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--sheet", metavar="FILE", type=Path, help="draw one image of each class: .png or .pdf"
-    )
-    parser.add_argument(
-        "--video",
-        metavar="FILE",
-        type=Path,
-        help="film all classes, .mp4 or .avi: 3 x 3 images a frame, 2 frames a second, "
-        "up to 90 images a class",
-    )
+    add_option("--seed", metavar="S", type=whole_number(0), default=0, help=SEED)
+    add_option("--sheet", metavar="FILE", type=Path, help=SHEET)
+    add_option("--video", metavar="FILE", type=Path, help=VIDEO)
     parser.set_defaults(run=_run, parser=parser)
 
 

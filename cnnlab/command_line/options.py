@@ -9,14 +9,11 @@ def whole_number(least):
     """Return a function that reads a whole number of at least `least`, for `add_argument`."""
 
     def read(text):
-        try:
-            number = int(text)
-        except ValueError:
-            number = None
-        if number is None or number < least:
-            message = f"{text!r} is not allowed: it must be a whole number >= {least}"
-            raise argparse.ArgumentTypeError(message)
-        return number
+        with contextlib.suppress(ValueError):
+            if (number := int(text)) >= least:
+                return number
+        message = f"{text!r} is not allowed: it must be a whole number >= {least}"
+        raise argparse.ArgumentTypeError(message)
 
     return read
 

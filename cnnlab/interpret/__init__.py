@@ -1,6 +1,6 @@
 """Look inside a Keras model: activations, filters, heatmaps, and whether to trust them.
 
-`explain` is the one door; the others do one thing each.
+`explain` is the entry point; the others do one thing each.
 """
 
 from cnnlab.interpret.activations import activations

@@ -17,6 +17,7 @@ import tensorflow as tf
 from cnnlab.interpret import placement
 from cnnlab.interpret.model import scores
 from cnnlab.interpret.model.network import as_batch, inspect_model
+from cnnlab.validation import HEATMAP_METHODS, require_method
 
 BATCH = 256  # images in one call of the compiled function: bounds the memory
 TINY = np.finfo(np.float32).tiny  # below it TensorFlow takes numbers for 0
@@ -77,17 +78,8 @@ def layer_cam_sum(maps, gradients):
     return tf.reduce_sum(tf.nn.relu(gradients) * maps, axis=-1)
 
 
-METHODS = {
-    "grad-cam": grad_cam_sum,
-    "grad-cam++": grad_cam_plus_plus_sum,
-    "layercam": layer_cam_sum,
-}
-
-
-def check_method(method):
-    """Raise ValueError unless the method is a key of METHODS."""
-    if not isinstance(method, str) or method not in METHODS:
-        raise ValueError(f"no method {method!r}; there are {', '.join(METHODS)}")
+SUMS = (grad_cam_sum, grad_cam_plus_plus_sum, layer_cam_sum)
+METHODS = dict(zip(HEATMAP_METHODS, SUMS, strict=True))
 
 
 @dataclass(frozen=True)
@@ -104,7 +96,7 @@ class GradCam:
     method: str = "grad-cam"
 
     def __post_init__(self):
-        check_method(self.method)
+        require_method(self.method)
 
 
 def grad_cam(model, images, head=None, target=None, layer=None, method="grad-cam") -> Heatmaps:
@@ -183,7 +175,7 @@ def _compile(network, head, call, combine, variables):
             feature_maps = []
             weights = list(zip(variables, values, strict=True))
             logits = scores.logits(network.graph, head, images, watch=watch, weights=weights)
-            targets = tf.where(targets < 0, scores.answers(head, logits), targets)
+            targets = tf.where(targets < 0, scores.predicted(head, logits), targets)
             score = scores.of_targets(head, logits, targets)
         # Images do not influence each other, so the gradient of the sum holds that of each score.
         gradients = tape.gradient(score, feature_maps[0], unconnected_gradients="zero")

@@ -13,15 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from cnnlab.interpret.model.kinds import STRIDED
 from cnnlab.interpret.model.network import ModelView
-
-STRIDED = (
-    keras.layers.Conv2D,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.SeparableConv2D,
-    keras.layers.MaxPooling2D,
-    keras.layers.AveragePooling2D,
-)
 
 
 class Grid(NamedTuple):

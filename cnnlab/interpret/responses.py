@@ -2,21 +2,21 @@
 
 from typing import NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.interpret.model.graph import has_inner_activation
+from cnnlab.interpret.model.kinds import (
+    CHANNELWISE,
+    NORMALIZING,
+    RECTIFIERS,
+    SMALL_BELOW_0,
+    activation_name,
+    has_inner_activation,
+    same_values,
+)
 from cnnlab.interpret.model.network import as_batch
-from cnnlab.interpret.model.ranges import NORMALIZING, same_values
 
 CHUNK, NUMBERS = 64, 2**20  # images, and their numbers, at once: bounds the memory
-# Layers that keep the channels of feature maps, and act on each by itself.
-CHANNELWISE = (*NORMALIZING, keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
-ACTIVATIONS = (keras.layers.Activation, keras.layers.Softmax, keras.layers.PReLU)
-RECTIFIERS = ("relu", "relu6")  # they give 0 for what is below 0
-SMALL_BELOW_0 = ("leakyrelu", "prelu", "elu", "selu", "celu", "gelu", "silu", "swish", "softplus")
-BOUNDED = ("sigmoid", "hardsigmoid", "tanh", "hardtanh", "softsign", "softmax", "logsoftmax")
 
 
 class Response(NamedTuple):
@@ -44,21 +44,24 @@ def response(network, call) -> Response:
     lie between and nothing else reads them. Without any, it is the last normalization between,
     which can flip a filter's sign, or else the layer itself.
     """
-    own = _activation(call.operation)
+    own = activation_name(call.operation)
     if own and has_inner_activation(call.operation):
         return _before(own, call.outputs[0], f"the {own} in {call.name}", (call.name,))
     if own:
         return _before(own, call.inputs[0], call.name)
     value, last = call.outputs[0], call
-    while len(readers := network.consumers(value)) == 1:
-        operation = readers[0].operation
-        activation = "" if has_inner_activation(operation) else _activation(operation)
-        if activation:
-            return _before(activation, value, readers[0].name)
-        if not (same_values(readers[0]) or isinstance(operation, CHANNELWISE)):
+    for reader, *others in network.graph.walk(value):
+        if others:
             break
-        value = readers[0].outputs[0]
-        last = readers[0] if isinstance(operation, NORMALIZING) else last
+        activation = (
+            "" if has_inner_activation(reader.operation) else activation_name(reader.operation)
+        )
+        if activation:
+            return _before(activation, value, reader.name)
+        if not (same_values(reader) or isinstance(reader.operation, CHANNELWISE)):
+            break
+        value = reader.outputs[0]
+        last = reader if isinstance(reader.operation, NORMALIZING) else last
     return Response(last.outputs[0], (), f"what {last.name} gives")
 
 
@@ -66,20 +69,6 @@ def _before(activation, value, name, plain=()):
     rectified = activation in RECTIFIERS
     one_sided = rectified or activation in SMALL_BELOW_0
     return Response(value, plain, f"what enters {name}", one_sided, rectified)
-
-
-def _activation(operation):
-    """Return the activation that an operation is, or ends on, as one small word, or ""."""
-    applied = operation
-    if isinstance(operation, keras.layers.Activation) or has_inner_activation(operation):
-        applied = operation.activation
-    name = getattr(applied, "__name__", type(applied).__name__).replace("_", "").lower()
-    options = [getattr(applied, option, 0) for option in ("negative_slope", "threshold")]
-    if name == "relu" and any(options):
-        return "leakyrelu"
-    known = name in (*RECTIFIERS, *SMALL_BELOW_0, *BOUNDED)
-    is_one = isinstance(operation, ACTIVATIONS) or applied is not operation
-    return name if (known or is_one) and name != "linear" else ""
 
 
 class Best(NamedTuple):
@@ -155,5 +144,5 @@ def response_maps(network, read: Response, images):
     images = tf.cast(images, "float32")
     # A gradient does not pass whole numbers, into which the graph would turn the image.
     given = None if "float" in network.graph.dtype else lambda number, _: None if number else images
-    (maps,) = network.graph.run(images, [read.value], plain=read.plain, watch=given)
+    (maps,) = network.graph.run(images, [read.value], without_activation=read.plain, watch=given)
     return tf.reshape(tf.cast(maps, "float32"), (tf.shape(maps)[0], -1, maps.shape[-1]))

@@ -2,16 +2,19 @@
 
 Keras can only show a layer's output by building a second model, which fails for layers inside
 nested models, for activations inside a layer and for a Sequential without an input. Here the graph
-is read once (by `interpret.reading`), and `Graph.run` calls layer after layer itself.
+is read once (by `model.reading`), and `Graph.run` calls layer after layer itself.
 The user's model is not changed: its variables are read inside a `keras.StatelessScope`, and where
 an activation has to be left out, a stand-in that shares the layer's weights is called.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+
+from cnnlab.interpret.model.kinds import has_inner_activation
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Call(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """What `read` found. Value 0 is the image batch.
+    """The calls of a model, as `reading.read` gives them. Value 0 is the image batch.
 
     Attributes:
         input_shape: (height, width, channels); None where a size is open.
@@ -60,21 +63,31 @@ class Graph(NamedTuple):
 
     def ancestors(self, value: int) -> list[Call]:
         """Return the calls that the value depends on, in order."""
-        wanted, found = {value}, []
+        wanted, ancestors = {value}, []
         for call in reversed(self.calls):
             if wanted.intersection(call.outputs):
                 wanted.update(call.inputs)
-                found.append(call)
-        return found[::-1]
+                ancestors.append(call)
+        return ancestors[::-1]
 
-    def run(self, images, wanted, plain=(), watch=None, weights=None):
+    def walk(self, value: int, backwards: bool = False) -> Iterator[list[Call]]:
+        """Yield the calls that read a value, then those that read what the first one makes, ...
+
+        Backwards, the call that makes the value, then the one that makes its first input, ...
+        """
+        near, far = ("outputs", "inputs") if backwards else ("inputs", "outputs")
+        while calls := [call for call in self.calls if value in getattr(call, near)]:
+            yield calls
+            value = getattr(calls[0], far)[0]
+
+    def run(self, images, wanted, without_activation=(), watch=None, weights=None):
         """Compute values of the graph; only the calls that they need are made.
 
         Args:
             images: (n, height, width, channels) tensor.
             wanted: numbers of values.
-            plain: names of calls whose activation is left out.
-            watch: called as watch(number, tensor) with each value as soon as it is there; it may
+            without_activation: names of calls whose activation is left out.
+            watch: called as watch(number, tensor) with each value as soon as it is computed; it may
                 return another tensor to go on with, or None.
             weights: [(variable, tensor)] to use instead of the variables' own values.
 
@@ -88,14 +101,14 @@ class Graph(NamedTuple):
             for call in self.calls:
                 if id(call) not in needed:
                     continue
-                leave_out = call.name in plain
-                operation = without_activation(call.operation) if leave_out else call.operation
+                leave_out = call.name in without_activation
+                operation = stand_in(call.operation) if leave_out else call.operation
                 args, kwargs = keras.tree.map_structure(
                     lambda part: values[part.index] if isinstance(part, TensorRef) else part,
                     (call.args, call.kwargs),
                 )
-                made = keras.tree.flatten(operation(*args, **kwargs))
-                for number, tensor in zip(call.outputs, made, strict=True):
+                outputs = keras.tree.flatten(operation(*args, **kwargs))
+                for number, tensor in zip(call.outputs, outputs, strict=True):
                     values[number] = _watched(watch, number, tensor)
             return [values[value] for value in wanted]
 
@@ -123,7 +136,7 @@ def _watched(watch, number, tensor):
     return tensor if other is None else other
 
 
-def without_activation(operation):
+def stand_in(operation):
     """Return what can be called instead of an operation, without its activation.
 
     For a layer with an activation inside it is a stand-in with the same weights; the layer itself
@@ -131,19 +144,7 @@ def without_activation(operation):
     """
     if not has_inner_activation(operation):
         return lambda inputs, **_: inputs
-    stand_in = object.__new__(type(operation))
-    vars(stand_in).update(vars(operation))
-    vars(stand_in)["activation"] = keras.activations.linear
-    return stand_in
-
-
-def has_inner_activation(operation) -> bool:
-    """Say whether a layer with weights ends on an activation of its own that is not linear."""
-    # An LSTM's is a property: it belongs to the cell and acts in the middle.
-    activation = vars(operation).get("activation")
-    return bool(
-        isinstance(operation, keras.layers.Layer)
-        and not isinstance(operation, keras.layers.Activation)
-        and operation.weights
-        and activation not in (None, keras.activations.linear)
-    )
+    other = object.__new__(type(operation))
+    vars(other).update(vars(operation))
+    vars(other)["activation"] = keras.activations.linear
+    return other

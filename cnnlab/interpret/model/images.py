@@ -36,21 +36,21 @@ def picture_of(image) -> Picture:
 
     Raises:
         OSError: the file is not there or cannot be read.
-        ValueError: no image, damaged, too large, no numbers, NaN, or a shape that is no image.
+        ValueError: not an image, damaged, too large, no numbers, NaN, or not an image's shape.
     """
     if isinstance(image, Picture):
         return image
     return image_files.read(image) if isinstance(image, (str, Path)) else _checked(image)
 
 
-def prepare(network: ModelView, image, value_range) -> Prepared:
-    """Bring one image to the size, color mode and range that a model needs.
+def prepare(view: ModelView, image, value_range) -> Prepared:
+    """Convert one image to the size, color mode and range that a model needs.
 
     Args:
-        network: of the model; see `inspect_model`. If it takes any size, the image keeps its own,
-            up to OPEN_MOST pixels a side.
-        image: as in `picture_of`. Integers are taken for 0..255 (16-bit ones for 0..65535); floats
-            are taken to be in the model's own range already.
+        view: of the model; see `inspect_model`. If it takes any size, the image keeps its own, up
+            to OPEN_MOST pixels a side.
+        image: as in `picture_of`. Integers are interpreted as 0..255 (16-bit ones as 0..65535),
+            floats as in the model's own range already.
         value_range: (low, high), what black and white are for the model.
 
     Raises:
@@ -65,7 +65,7 @@ def prepare(network: ModelView, image, value_range) -> Prepared:
         _say_reach(pixels, low, high, steps)
     elif (low, high) != (0, 255):
         steps.append(f"scaled to {low:g} … {high:g}, the range that the model takes")
-    channels = network.graph.input_shape[2]
+    channels = view.graph.input_shape[2]
     _say_color_mode(pixels.shape[2], channels, steps)
 
     def convert(band):
@@ -77,11 +77,11 @@ def prepare(network: ModelView, image, value_range) -> Prepared:
             values /= picture.white
         return _in_color_mode(values, channels)
 
-    size = _size(network.graph.input_shape[:2], pixels.shape[:2])
+    size = _size(view.graph.input_shape[:2], pixels.shape[:2])
     values = low + (high - low) * _resized(pixels, convert, *size, steps)
-    if network.graph.dtype.startswith(("int", "uint")):
+    if view.graph.dtype.startswith(("int", "uint")):
         values = values.round()
-    return Prepared(as_batch(network, values[None]), tuple(steps))
+    return Prepared(as_batch(view, values[None]), tuple(steps))
 
 
 def _checked(image):
@@ -113,7 +113,7 @@ def _checked(image):
 
 
 def _say_reach(pixels, low, high, steps):
-    """Say whether floats leave the model's range, in which they are taken to be."""
+    """Say whether floats leave the model's range, in which they should be."""
     lowest, highest = ((float(end) - low) / (high - low) for end in (pixels.min(), pixels.max()))
     if lowest < -FAR or highest > FAR:
         raise ValueError(
@@ -124,18 +124,16 @@ def _say_reach(pixels, low, high, steps):
         steps.append(f"taken as it is, with values outside of {low:g} … {high:g}")
 
 
-def _say_color_mode(have, channels, steps):
-    """Say what `_in_color_mode` does with so many channels."""
-    if have == 4:
+def _say_color_mode(own, channels, steps):
+    """Say what `_in_color_mode` does with an image that has so many channels of its own."""
+    if own == 4:
         steps.append("transparency laid on black")
-        have = 3
-    if have == channels:
-        return
-    if channels not in (1, 3):
+    if channels not in (1, 3) and channels != min(own, 3):
         raise ValueError(f"the model takes {channels} channels; an image has 1 or 3")
-    steps.append(
-        "converted from color to gray" if channels == 1 else "gray repeated in three color channels"
-    )
+    if channels < own and channels == 1:
+        steps.append("converted from color to gray")
+    elif channels > own:
+        steps.append("gray repeated in three color channels")
 
 
 def _in_color_mode(values, channels):
@@ -149,19 +147,18 @@ def _in_color_mode(values, channels):
     return np.repeat(values, 3, axis=2)
 
 
-def _size(wanted, have):
+def _size(wanted, own):
     """Return the (height, width) that an image gets: the model's, its own where any will do."""
-    height, width = have
-    shrink = min(1, OPEN_MOST / max(height, width)) if wanted == (None, None) else 1
-    own = (max(1, round(side * shrink)) for side in have)
-    return tuple(side or min(mine, OPEN_MOST) for side, mine in zip(wanted, own, strict=True))
+    shrink = min(1, OPEN_MOST / max(own)) if wanted == (None, None) else 1
+    shrunk = (max(1, round(side * shrink)) for side in own)
+    return tuple(side or min(own, OPEN_MOST) for side, own in zip(wanted, shrunk, strict=True))
 
 
 def _resized(pixels, convert, height, width, steps):
     """Return an image shrunk or enlarged as a whole, black at the sides: (height, width, channels).
 
     Its rows are converted and resized in bands, then its columns, which is the order that Pillow
-    has itself, so that no large image is ever there as numbers of 32 bits.
+    has itself, so that a large image is never held as numbers of 32 bits.
 
     Args:
         pixels: (h, w, channels) of any kind.
@@ -169,15 +166,15 @@ def _resized(pixels, convert, height, width, steps):
         height, width: what is wanted.
         steps: a list to which it is added what was done.
     """
-    have_height, have_width = pixels.shape[:2]
-    scale = min(height / have_height, width / have_width)
-    columns, rows = (max(1, round(side * scale)) for side in (have_width, have_height))
-    band = max(1, BAND // have_width)
-    bands = (convert(pixels[top : top + band]) for top in range(0, have_height, band))
+    own_height, own_width = pixels.shape[:2]
+    scale = min(height / own_height, width / own_width)
+    columns, rows = (max(1, round(side * scale)) for side in (own_width, own_height))
+    band = max(1, BAND // own_width)
+    bands = (convert(pixels[top : top + band]) for top in range(0, own_height, band))
     values = np.concatenate([_scaled(values, columns, len(values)) for values in bands])
     values = _scaled(values, columns, rows)
-    if (columns, rows) != (have_width, have_height):
-        steps.append(f"resized from {have_width} × {have_height} to {columns} × {rows} pixels")
+    if (columns, rows) != (own_width, own_height):
+        steps.append(f"resized from {own_width} × {own_height} to {columns} × {rows} pixels")
     if (columns, rows) == (width, height):
         return values
     steps.append(f"black added up to {width} × {height}")

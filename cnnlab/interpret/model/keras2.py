@@ -23,7 +23,7 @@ UNUSED = {
 
 @contextlib.contextmanager
 def readable(path: Path, description: dict) -> Iterator[Path]:
-    """Give a file that Keras 3 can load: `path`, or a temporary copy with the words of Keras 3.
+    """Give a file that Keras 3 can load: `path`, or a temporary copy in the terms of Keras 3.
 
     Args:
         path: of a `.keras` or `.h5` file.
@@ -89,17 +89,16 @@ def _translate_graph(config):
     if not references:
         return  # Keras 3 writes dicts
     for key in ("input_layers", "output_layers"):
-        found = list(_references(config[key]))
-        if config[key] == found and len(found) == 1:
-            config[key] = found[0]
+        ends = list(_references(config[key]))
+        if config[key] == ends and len(ends) == 1:
+            config[key] = ends[0]
     outputs = list(_references(config["output_layers"]))
     for layer in config["layers"]:
-        found = [reference for reference in references if reference[0] == layer.get("name")]
-        if layer.get("class_name") == "Sequential":
-            found += [reference for reference in outputs if reference[0] == layer.get("name")]
+        counted = references + (outputs if layer.get("class_name") == "Sequential" else [])
+        to_layer = [reference for reference in counted if reference[0] == layer.get("name")]
         is_model = layer.get("class_name") in ("Functional", "Model", "Sequential")
-        if is_model and min((reference[1] for reference in found), default=0) > 0:
-            for reference in found:
+        if is_model and min((reference[1] for reference in to_layer), default=0) > 0:
+            for reference in to_layer:
                 reference[1] -= 1
 
 

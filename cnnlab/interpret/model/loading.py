@@ -17,7 +17,7 @@ from cnnlab.pretrained import HDF5, find
 RUNS_CODE = ("Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper")
 IMPORTED = ("keras_hub", "keras_cv", "keras_nlp")  # Keras would import, that is run, these
 # Where Keras keeps what a description without module names can be made of.
-PLACES = (keras, keras.layers, keras.initializers, keras.regularizers, keras.constraints)
+MODULES = (keras, keras.layers, keras.initializers, keras.regularizers, keras.constraints)
 LONGEST = 100_000_000  # bytes of a description; a thousand layers need about one million
 
 
@@ -25,13 +25,13 @@ def load(name_or_path) -> keras.Model:
     """Return a model, not compiled.
 
     Args:
-        name_or_path: a key of `model_files.MODELS`, or the path of a `.keras` file, or of an
+        name_or_path: a key of `pretrained.MODELS`, or the path of a `.keras` file, or of an
             `.h5` or `.hdf5` file with the architecture, also of Keras 2.
 
     Raises:
         TypeError: neither a string nor a path.
         FileNotFoundError: no such file, or the notebook was not run that makes it.
-        ValueError: no such name, a file that is no whole model, weights that are NaN or infinite,
+        ValueError: no such name, a file without a whole model, weights that are NaN or infinite,
             or a model that needs code to run: a Lambda layer or a class that is not registered;
             the message says which. Damage to the weights is always noticed in a `.keras` file; an
             `.h5` file has no checksums, so that a changed number in it may pass.
@@ -52,7 +52,7 @@ def load(name_or_path) -> keras.Model:
         reason = reason.splitlines()[0].partition(". ")[0][:300]
         raise ValueError(f"{path} cannot be loaded: {reason}") from error
     if not isinstance(model, keras.Model):
-        raise ValueError(f"{path} holds no model but a {type(model).__name__}")
+        raise ValueError(f"{path} holds a {type(model).__name__}, not a model")
     _check_weights(path, model)
     return model
 
@@ -63,18 +63,19 @@ def _description(path):
     if (zipfile.is_zipfile if is_hdf5 else h5py.is_hdf5)(path):
         raise ValueError(f"{path} should be called {path.stem}{'.keras' if is_hdf5 else '.h5'}")
     try:
-        if is_hdf5:
-            with h5py.File(path, "r") as file:
-                text = file.attrs.get("model_config")
-        else:
-            text = _in_zip(path)
-        found = json.loads(text) if text else None
+        text = _in_hdf5(path) if is_hdf5 else _in_zip(path)
+        description = json.loads(text) if text else None
     except Exception as error:  # a damaged file raises whatever its damaged part leads to
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{path} is damaged, or no model of Keras: {reason}") from None
-    if not isinstance(found, dict):
+        raise ValueError(f"{path} is damaged, or not a model of Keras: {reason}") from None
+    if not isinstance(description, dict):
         raise ValueError(f"{path} does not say what its model is made of; it may hold weights only")
-    return found
+    return description
+
+
+def _in_hdf5(path):
+    with h5py.File(path, "r") as file:
+        return file.attrs.get("model_config")
 
 
 def _in_zip(path):
@@ -115,7 +116,7 @@ def _check(path, layer, part):
             return  # a tensor, a slice
         if name == "function" or (package == "keras" and module != "keras.layers"):
             return  # Keras finds it among its own, or says that it cannot
-        known = name == "Functional" or any(hasattr(place, name) for place in PLACES)
+        known = name == "Functional" or any(hasattr(module, name) for module in MODULES)
         if known and module is not None:
             return
     if keras.saving.get_registered_object(str(part.get("registered_name") or name)) is None:

@@ -12,16 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.interpret.model import scores
-from cnnlab.interpret.model.graph import Graph
+from cnnlab.interpret.model.graph import Call, Graph
+from cnnlab.interpret.model.kinds import CONVOLUTIONS
 from cnnlab.interpret.model.reading import read
 
-CONVOLUTIONS = (
-    keras.layers.Conv2D,
-    keras.layers.Conv2DTranspose,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.SeparableConv2D,
-)
-_views = weakref.WeakKeyDictionary()  # {model: Network}
+_views = weakref.WeakKeyDictionary()  # {model: ModelView}
 
 
 class ModelView:
@@ -29,12 +24,12 @@ class ModelView:
 
     Attributes:
         graph: the `Graph` of calls.
-        heads: {name: Head}, in the model's order; empty where no output answers with classes.
+        heads: {name: Head}, in the model's order; empty where no output predicts classes.
         layers: {name: Call} of every layer, nested ones as "outer/name", in the order of the graph.
         compiled: {key: function}; what the techniques keep.
     """
 
-    def __init__(self, graph: Graph):
+    def __init__(self, graph: Graph, state):
         self.graph = graph
         self.heads = scores.heads(graph)
         self.layers = {
@@ -43,10 +38,10 @@ class ModelView:
             if isinstance(call.operation, keras.layers.Layer)
         }
         self.compiled = {}
-        self.state = ()  # of the model when it was read, see `inspect_model`
+        self.state = state  # of the model when it was read, see `_state`
         self._sizes = set()  # (height, width) that have passed `require_size`
 
-    def layer(self, name: str):
+    def layer(self, name: str) -> Call:
         """Return the call of a layer by its name; "conv" also finds the only ".../conv".
 
         Raises:
@@ -65,8 +60,8 @@ class ModelView:
 
     def feature_maps(self, head=None) -> list[str]:
         """Return the layers whose output is (height, width, channels), on the way to `head`."""
-        ways = self.graph.calls if head is None else self.graph.ancestors(head.value)
-        return [call.name for call in ways if call.name in self.layers and len(call.shape) == 3]
+        calls = self.graph.calls if head is None else self.graph.ancestors(head.value)
+        return [call.name for call in calls if call.name in self.layers and len(call.shape) == 3]
 
     def convolutions(self, head=None) -> list[str]:
         """Return the convolution layers, and layers with one inside, of one head or of all."""
@@ -79,12 +74,12 @@ class ModelView:
             )
         ]
 
-    def feature_map(self, name: str | None, head):
+    def feature_map(self, name: str | None, head) -> Call:
         """Return the call of a layer with feature maps on the way to a head.
 
         Args:
             name: of the layer; None takes the last convolution on the way, or the last layer with
-                feature maps if there is no convolution; one with a single place, which can tell
+                feature maps if there is no convolution; one with a single cell, which can tell
                 nothing about where, only if there is no other.
             head: a `scores.Head`.
 
@@ -97,21 +92,15 @@ class ModelView:
             raise ValueError(f"no layer on the way to {head.name!r} has feature maps")
         if name is None:
             wide = [name for name in usable if self.layers[name].shape[:2] != (1, 1)] or usable
-            found = [name for name in self.convolutions(head) if name in wide]
-            return self.layers[(found or wide)[-1]]
+            convolutions = [name for name in self.convolutions(head) if name in wide]
+            return self.layers[(convolutions or wide)[-1]]
         call = self.layer(name)
-        if call.name not in usable:
-            why = (
-                f"does not feed the head {head.name!r}"
-                if len(call.shape) == 3
-                else f"gives {call.shape} for an image, not (height, width, channels)"
-            )
-            raise ValueError(f"layer {call.name!r} {why}; usable are {', '.join(usable)}")
-        return call
-
-    def consumers(self, value: int):
-        """Return the calls that read a value."""
-        return [call for call in self.graph.calls if value in call.inputs]
+        if call.name in usable:
+            return call
+        why = f"does not feed the head {head.name!r}"
+        if len(call.shape) != 3:
+            why = f"gives {call.shape} for an image, not (height, width, channels)"
+        raise ValueError(f"layer {call.name!r} {why}; usable are {', '.join(usable)}")
 
     def function(self, key, make):
         """Return the `tf.function` kept under a key; `make()` returns it the first time.
@@ -151,7 +140,7 @@ class ModelView:
 
 
 def inspect_model(model, images=None) -> ModelView:
-    """Return the view of a model, made anew if layers or activations were exchanged since.
+    """Return the view of a model, made again if layers or activations were exchanged since.
 
     Args:
         model: a Keras model. A Sequential that was never called has no weights yet; it is built
@@ -165,13 +154,11 @@ def inspect_model(model, images=None) -> ModelView:
         shape = _image_shape(np.shape(images))
         if shape:
             model.build((None, *shape))
-    kept = _views.get(model) if isinstance(model, keras.Model) else None
+    view = _views.get(model) if isinstance(model, keras.Model) else None
     state = _state(model)
-    if kept is None or kept.state != state:
-        kept = ModelView(read(model))
-        kept.state = state
-        _views[model] = kept
-    return kept
+    if view is None or view.state != state:
+        view = _views[model] = ModelView(read(model), state)
+    return view
 
 
 def _image_shape(shape):
@@ -192,11 +179,11 @@ def _state(model):
     return tuple((layer, getattr(layer, "activation", None)) for layer in layers)
 
 
-def as_batch(network: ModelView, images) -> np.ndarray:
+def as_batch(view: ModelView, images) -> np.ndarray:
     """Return what the user has as (n, height, width, channels) in the model's input dtype.
 
     Args:
-        network: of the model, which says the size.
+        view: of the model, which says the size.
         images: one image or many, gray ones with or without the channel axis; the values are
             those that the model's own input needs, and are not scaled.
 
@@ -211,40 +198,37 @@ def as_batch(network: ModelView, images) -> np.ndarray:
         raise ValueError("the images differ in shape; they must be one array") from None
     if array.dtype.kind not in "buif":
         raise ValueError(f"images must be numbers, not {array.dtype}")
-    shape = network.graph.input_shape
-    fits = [
-        batch
-        for batch in _readings(array, gray=shape[2] == 1)
-        if all(want in (None, have) for want, have in zip(shape, batch.shape[1:], strict=True))
-    ]
-    if not fits or fits[0].size == 0:
-        wanted = ", ".join("any" if size is None else str(size) for size in shape)
-        raise ValueError(
-            f"images have the shape {array.shape}; the model needs (n, {wanted}) "
-            "(n at least 1), or one image of that size"
-        )
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    batch = _fitting(array, view.graph.input_shape)
+    if batch.dtype.kind == "f" and not np.isfinite(batch).all():
         raise ValueError("the images contain NaN or infinite values")
     with np.errstate(over="ignore", invalid="ignore"):
-        batch = np.ascontiguousarray(fits[0], dtype=network.graph.dtype)
-    exact = np.array_equal(batch, fits[0]) if batch.dtype.kind in "iu" else np.isfinite(batch).all()
-    if not exact:
-        raise ValueError(f"images have values that the model's {batch.dtype} input cannot hold")
-    network.require_size(batch.shape[1:3])
-    return batch
+        converted = np.ascontiguousarray(batch, dtype=view.graph.dtype)
+    whole = converted.dtype.kind in "iu"
+    if not (np.array_equal(converted, batch) if whole else np.isfinite(converted).all()):
+        raise ValueError(f"images have values that the model's {converted.dtype} input cannot hold")
+    view.require_size(converted.shape[1:3])
+    return converted
 
 
-def _readings(array, gray):
-    """Return the array as (n, h, w, c) in each way that its axes can be meant."""
-    if array.ndim == 4:
-        return [array]
-    if array.ndim == 3:
-        return [array[None], array[..., None]] if gray else [array[None]]
-    if array.ndim == 2 and gray:
-        return [array[None, ..., None]]
-    return []
+def _fitting(array, shape):
+    """Return an array as (n, *shape), in the way in which its axes must be meant."""
+    gray = shape[2] == 1
+    ways = {
+        4: [array],
+        3: [array[None], array[..., None]] if gray else [array[None]],
+        2: [array[None, ..., None]] if gray else [],
+    }
+    for batch in ways.get(array.ndim, ()):
+        sizes = zip(shape, batch.shape[1:], strict=True)
+        if batch.size and all(wanted in (None, size) for wanted, size in sizes):
+            return batch
+    wanted = ", ".join("any" if size is None else str(size) for size in shape)
+    raise ValueError(
+        f"images have the shape {array.shape}; the model needs (n, {wanted}) "
+        "(n at least 1), or one image of that size"
+    )
 
 
 def as_list(names):
-    """Return names as a list, also a single one, or what is no name at all."""
+    """Return names as a list, also a single one, or what is not a name at all."""
     return list(names) if np.iterable(names) and not isinstance(names, str | bytes) else [names]

@@ -4,32 +4,10 @@ import keras
 import numpy as np
 
 from cnnlab.interpret.model.graph import TensorRef
-
-# They leave every value as it is when a trained network answers, though maybe at another place.
-SAME_VALUES = (
-    keras.layers.Identity,
-    keras.layers.ActivityRegularization,
-    keras.layers.Dropout,
-    keras.layers.SpatialDropout2D,
-    keras.layers.GaussianNoise,
-    keras.layers.GaussianDropout,
-    keras.layers.ZeroPadding2D,
-    keras.layers.Cropping2D,
-    keras.layers.CenterCrop,
-    keras.layers.Resizing,
-    keras.layers.RandomBrightness,
-    keras.layers.RandomContrast,
-    keras.layers.RandomCrop,
-    keras.layers.RandomFlip,
-    keras.layers.RandomRotation,
-    keras.layers.RandomTranslation,
-    keras.layers.RandomZoom,
-)
-SAME_VALUES_OPERATIONS = ("Cast", "Identity")
-NORMALIZING = (keras.layers.Normalization, keras.layers.BatchNormalization)
+from cnnlab.interpret.model.kinds import NORMALIZING, same_values
 
 
-def input_range(network) -> tuple[float, float]:
+def input_range(view) -> tuple[float, float]:
     """Return (low, high), what black and white are for a model.
 
     Read from what the model does first with an image x, sizes and dropout aside:
@@ -42,40 +20,29 @@ def input_range(network) -> tuple[float, float]:
     * anything else: (0, 255) for an input of whole numbers, else (0, 1).
 
     Args:
-        network: a `network.ModelView`.
+        view: a `network.ModelView`.
     """
-    value, scale, offset = 0, 1.0, 0.0
-    while call := next(iter(network.consumers(value)), None):
-        step = _affine(call)
-        if step:
+    scale, offset, mean = 1.0, 0.0, None
+    for call, *_ in view.graph.walk(0):
+        if step := _affine(call):
             scale, offset = scale * step[0], offset * step[0] + step[1]
         elif not same_values(call):
+            if isinstance(call.operation, NORMALIZING):
+                mean = getattr(call.operation, "moving_mean", getattr(call.operation, "mean", 0))
             break
-        value = call.outputs[0]
     if np.any(scale != 1) or np.any(offset != 0):
         return _becoming_unit(np.asarray(scale, float), np.asarray(offset, float))
-    if call and isinstance(call.operation, NORMALIZING):
-        mean = getattr(call.operation, "moving_mean", getattr(call.operation, "mean", 0))
+    if mean is not None:
         return _of_mean(keras.ops.convert_to_numpy(mean))
-    return (0.0, 1.0) if "float" in network.graph.dtype else (0.0, 255.0)
+    return (0.0, 1.0) if "float" in view.graph.dtype else (0.0, 255.0)
 
 
-def sees_pixels(network, value: int) -> bool:
+def sees_pixels(view, value: int) -> bool:
     """Say whether a value is the image itself, each channel at most scaled, shifted or padded."""
     return all(
         _affine(call) or same_values(call) or isinstance(call.operation, NORMALIZING)
-        for call in network.graph.ancestors(value)
+        for call in view.graph.ancestors(value)
     )
-
-
-def same_values(call) -> bool:
-    """Say whether a call leaves every value as it is, apart from its place."""
-    operation = call.operation
-    if isinstance(operation, keras.layers.Activation):
-        return operation.activation is keras.activations.linear
-    if isinstance(operation, keras.layers.Layer):
-        return isinstance(operation, SAME_VALUES)
-    return type(operation).__name__ in SAME_VALUES_OPERATIONS
 
 
 def _affine(call):

@@ -17,9 +17,25 @@ def read(model) -> Graph:
     Raises:
         TypeError: `model` is not a Keras model.
         ValueError: a subclassed model or one not built yet (which have no graph), several inputs,
-            an input that is no image (height, width, channels) of numbers, or layers with channels
-            first.
+            an input that is not an image (height, width, channels) of numbers, or layers with
+            channels first.
     """
+    _require_readable(model)
+    reader = _Reader(tuple(model.inputs[0].shape[1:]))
+    outputs = reader.unroll(model, [0], prefix="")
+    for call in reader.calls:
+        if getattr(call.operation, "data_format", None) == "channels_first":
+            raise ValueError(f"layer {call.name!r} has the channels first; they must come last")
+    return Graph(
+        input_shape=reader.shapes[0],
+        dtype=keras.backend.standardize_dtype(model.inputs[0].dtype),
+        calls=tuple(reader.calls),
+        outputs=dict(zip(_output_names(model), outputs, strict=True)),
+        shapes=tuple(reader.shapes),
+    )
+
+
+def _require_readable(model):
     if not isinstance(model, keras.Model):
         how = "; interpret.load opens files and short names" if isinstance(model, str) else ""
         raise TypeError(f"this is not a Keras model: {model!r} ({type(model).__name__}){how}")
@@ -28,31 +44,18 @@ def read(model) -> Graph:
         if type(model) is keras.Sequential:
             why = "build it first, with model.build((None, height, width, channels))"
         raise ValueError(f"the model {model.name!r} has no graph to look into: {why}")
-    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
+    if [len(tensor.shape) for tensor in model.inputs] != [4]:
         shapes = ", ".join(str(tensor.shape) for tensor in model.inputs)
         raise ValueError(
             f"the model {model.name!r} takes {shapes}; "
             "one image is needed, (batch, height, width, channels)"
         )
-    tensor = model.inputs[0]
-    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    dtype = keras.backend.standardize_dtype(model.inputs[0].dtype)
     if not dtype.startswith(("float", "int", "uint", "bool")):
         raise ValueError(
             f"the model {model.name!r} takes {dtype} values; "
             "float16, float32, float64 and whole numbers are possible"
         )
-    reader = _Reader(tuple(tensor.shape[1:]))
-    outputs = reader.unroll(model, [0], prefix="")
-    for call in reader.calls:
-        if getattr(call.operation, "data_format", None) == "channels_first":
-            raise ValueError(f"layer {call.name!r} has the channels first; they must come last")
-    return Graph(
-        input_shape=reader.shapes[0],
-        dtype=dtype,
-        calls=tuple(reader.calls),
-        outputs=dict(zip(_output_names(model), outputs, strict=True)),
-        shapes=tuple(reader.shapes),
-    )
 
 
 def _has_graph(operation):
@@ -72,13 +75,10 @@ def _output_names(model):
         paths = [path for path, _ in keras.tree.flatten_with_path(structure)]
         return ["/".join(map(str, path)) for path in paths]
     names = [tensor._keras_history.operation.name for tensor in model.outputs]
-    times = Counter(names)
-    count = Counter()
-    for index, name in enumerate(names):
-        count[name] += 1
-        if times[name] > 1:  # several outputs of one nested model, or of a layer called twice
-            names[index] = f"{name} (output {count[name]})"
-    return names
+    return [  # several outputs of one nested model, or of a layer called twice, are counted
+        f"{name} (output {names[: index + 1].count(name)})" if names.count(name) > 1 else name
+        for index, name in enumerate(names)
+    ]
 
 
 class _Reader:
@@ -91,12 +91,12 @@ class _Reader:
 
     def unroll(self, model, inputs, prefix):
         """Add the calls of a model to which the values `inputs` are given; return its outputs."""
-        places = {id(tensor): value for tensor, value in zip(model.inputs, inputs, strict=True)}
+        values = dict(zip(map(id, model.inputs), inputs, strict=True))
         for node in _nodes(model):
             operation = node.operation
             args, kwargs = node.arguments.convert(
                 lambda part: (
-                    TensorRef(places[id(part)]) if isinstance(part, keras.KerasTensor) else part
+                    TensorRef(values[id(part)]) if isinstance(part, keras.KerasTensor) else part
                 )
             )
             if _has_graph(operation):
@@ -104,25 +104,26 @@ class _Reader:
                 outputs = self.unroll(operation, given, f"{prefix}{operation.name}/")
             else:
                 outputs = self.add(operation, args, kwargs, node.outputs, prefix)
-            places.update(zip(map(id, node.outputs), outputs, strict=True))
-        return [places[id(tensor)] for tensor in model.outputs]
+            values.update(zip(map(id, node.outputs), outputs, strict=True))
+        return [values[id(tensor)] for tensor in model.outputs]
 
     def add(self, operation, args, kwargs, outputs, prefix):
+        """Add one call; return the numbers of its outputs."""
         name = prefix + operation.name
         self.names[name] += 1
         if self.names[name] > 1:
             name = f"{name} (call {self.names[name]})"
         if "training" in inspect.signature(operation.call).parameters:
             kwargs = {**kwargs, "training": False}
-        made = tuple(range(len(self.shapes), len(self.shapes) + len(outputs)))
+        numbers = tuple(range(len(self.shapes), len(self.shapes) + len(outputs)))
         self.shapes.extend(tuple(tensor.shape[1:]) for tensor in outputs)
-        inputs = tuple(_places((args, kwargs)))
-        shape = self.shapes[made[0]]
-        self.calls.append(Call(name, operation, args, kwargs, inputs, made, shape))
-        return made
+        inputs = tuple(_values((args, kwargs)))
+        shape = self.shapes[numbers[0]]
+        self.calls.append(Call(name, operation, args, kwargs, inputs, numbers, shape))
+        return numbers
 
 
-def _places(structure):
+def _values(structure):
     return [part.index for part in keras.tree.flatten(structure) if isinstance(part, TensorRef)]
 
 
@@ -130,27 +131,23 @@ def _in_order(model, inputs, *_, **__):
     """Return the values given to a nested model, in the order of its own inputs."""
     if isinstance(inputs, dict) and not isinstance(model.input, dict):
         return [inputs[tensor.name].index for tensor in model.inputs]  # by name, as Keras does
-    return _places(inputs)
+    return _values(inputs)
 
 
 def _nodes(model):
     """Return the calls that lead to the model's outputs, Keras's `Node`s, in order."""
-    known = {id(tensor) for tensor in model.inputs}
-    done = {}  # a dict as an ordered set
-    for output in model.outputs:
-        stack = [output]
-        while stack:
-            tensor = stack[-1]
-            if id(tensor) in known:
-                stack.pop()
-                continue
-            history = tensor._keras_history
-            node = history.operation._inbound_nodes[history.node_index]
-            missing = [part for part in node.input_tensors if id(part) not in known]
-            if missing:
-                stack.append(missing[0])
-            else:
-                done[node] = True
-                known.update(map(id, node.outputs))
-                stack.pop()
-    return list(done)
+    known, nodes = {id(tensor) for tensor in model.inputs}, []
+    stack = list(reversed(model.outputs))
+    while stack:
+        if id(stack[-1]) in known:
+            stack.pop()
+            continue
+        history = stack[-1]._keras_history
+        node = history.operation._inbound_nodes[history.node_index]
+        missing = [tensor for tensor in node.input_tensors if id(tensor) not in known]
+        if missing:
+            stack.append(missing[0])
+        else:
+            nodes.append(node)
+            known.update(map(id, node.outputs))
+    return nodes

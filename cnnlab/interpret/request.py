@@ -1,0 +1,124 @@
+"""What `explain` is asked for: checked and resolved once, before anything is computed."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cnnlab.image_files import Picture
+from cnnlab.interpret.model import scores
+from cnnlab.interpret.model.images import Prepared, picture_of, prepare
+from cnnlab.interpret.model.network import inspect_model
+from cnnlab.interpret.model.ranges import input_range
+from cnnlab.validation import HEATMAP_METHODS, checked_range, require_method
+
+
+@dataclass(frozen=True)
+class Options:
+    """How `explain` works; see there."""
+
+    method: str = HEATMAP_METHODS[0]
+    real_images: np.ndarray | None = None
+    value_range: tuple[float, float] | None = None
+    names: dict[str, list[str]] | None = None
+    progress: Callable[[str], None] | None = None
+
+
+class Request(NamedTuple):
+    """What `explain` was asked for, checked and resolved.
+
+    Attributes:
+        image: as the model needs it, or None for the filters of a layer.
+        layers: the names of the layers to show.
+        heat_layers: {head: name of the layer at which its heatmap is made}.
+        target: the class to explain, or None for the predicted one.
+        value_range: (low, high), what black and white are for the model.
+    """
+
+    image: Prepared | None
+    layers: list[str]
+    heat_layers: dict[str, str]
+    target: int | None
+    value_range: tuple[float, float]
+
+
+def resolve(model, image, layer, head, target, options: Options) -> Request:
+    """Check the arguments of `explain`, before anything is computed.
+
+    Raises:
+        TypeError: as `explain`.
+        ValueError: as `explain`.
+    """
+    if image is None and layer is None:
+        raise ValueError("nothing to explain: give an image, a layer, or both")
+    if image is None and not (head is None and target is None):
+        raise ValueError("a head or target explains an image; a layer alone shows its filters")
+    require_method(options.method)
+    picture = None if image is None else picture_of(image)
+    is_file = isinstance(image, (str, Path, Picture))  # its size was not chosen for a model
+    own = None if image is None or is_file else np.atleast_3d(picture.pixels)[..., :3]
+    view = inspect_model(model, own)
+    ends = options.value_range
+    ends = input_range(view) if ends is None else checked_range(ends)
+    _check_names(options.names, view.heads)
+    with _naming("layer"):
+        layers = None if layer is None else [view.layer(layer).name]
+    if image is None:
+        return Request(None, layers, {}, None, ends)
+    prepared = prepare(view, picture, ends)
+    heads = list(view.heads.values())
+    if not (head is None and target is None):
+        with _naming("head"):
+            heads = [_head(view.heads, head)]
+        with _naming("target"):
+            scores.check_targets(heads[0], target, 1)
+    with _naming("layer"):
+        calls = {one.name: _heat_layer(view, layer, one, head) for one in heads}
+    heat_layers = {name: call.name for name, call in calls.items() if call}
+    layers = layers or view.feature_maps() or list(view.layers)
+    return Request(prepared, layers, heat_layers, target, ends)
+
+
+@contextlib.contextmanager
+def _naming(argument):
+    """Note at a ValueError which argument it is about, for callers that call it otherwise."""
+    try:
+        yield
+    except ValueError as error:
+        error.argument = argument
+        raise
+
+
+def _check_names(names, heads):
+    """Raise ValueError unless there is a name for each class of each head that is named."""
+    if names is None:
+        return
+    if not isinstance(names, dict):
+        raise ValueError(f"names must be a dict {{head: names of its classes}}, not {names!r}")
+    for name, of_classes in names.items():
+        head = scores.find_head(heads, name)
+        count = len(of_classes) if hasattr(of_classes, "__len__") else repr(of_classes)
+        if count != head.classes:
+            raise ValueError(
+                f"head {name!r} has {head.classes} classes, but {count} names are given"
+            )
+
+
+def _head(heads, name):
+    if name is None and len(heads) > 1:
+        raise ValueError(f"a target belongs to one head: say which of {', '.join(heads)}")
+    return scores.find_head(heads, name)
+
+
+def _heat_layer(view, layer, head, asked):
+    """Return the call at which a head's heatmap is made.
+
+    None where there is no heatmap: the layer has no feature maps, or, when all heads are asked for,
+    does not feed this one.
+    """
+    usable = view.feature_maps(head)
+    has_heat = usable if layer is None else asked is not None or view.layer(layer).name in usable
+    return view.feature_map(layer, head) if has_heat else None
