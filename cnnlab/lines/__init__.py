@@ -3,7 +3,8 @@
 Nothing here needs TensorFlow; what networks do with lines is in `training` and the notebooks.
 """
 
-from cnnlab.lines import files, other_programs, pictures, variants
+# `other_programs` is imported by those who want it: it needs OpenCV, the dataset NumPy alone.
+from cnnlab.lines import files, pictures, variants
 from cnnlab.lines.dataset import generate, load, recipe
 from cnnlab.lines.labels import (
     ANGLES,
