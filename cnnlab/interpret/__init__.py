@@ -9,15 +9,3 @@ from cnnlab.interpret.filters import FilterImages, maximize_filters
 from cnnlab.interpret.gradcam import Heatmaps, grad_cam
 from cnnlab.interpret.model.loading import load
 from cnnlab.saving import save_figure as save
-
-__all__ = [
-    "Explanation",
-    "FilterImages",
-    "Heatmaps",
-    "activations",
-    "explain",
-    "grad_cam",
-    "load",
-    "maximize_filters",
-    "save",
-]

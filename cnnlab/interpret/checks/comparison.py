@@ -22,8 +22,7 @@ def compare_methods(
 
     Args:
         model, images, head, target: as in `grad_cam`.
-        methods: keys of METHODS, or `GradCam` for another layer as well; one or
-            several.
+        methods: keys of METHODS, or `GradCam` for another layer as well; one or several.
         masking: as in `deletion`; the control is the displaced map.
 
     Returns:
@@ -37,8 +36,8 @@ def compare_methods(
         TypeError: as `deletion` and `grad_cam`.
         ValueError: as these, and for no method.
     """
-    network = inspect_model(model, images)
-    images = as_batch(network, images)
+    view = inspect_model(model, images)
+    images = as_batch(view, images)
     masking = replace(masking, controls="displaced")
     maps = [heatmaps(model, images, head, target, how) for how in as_list(methods)]
     if not maps:
