@@ -83,15 +83,12 @@ def _as_array(path, image, steps):
         raise ValueError(f"{path} has floating-point values, whose range is not known")
     if image.mode == "I" or image.mode.startswith("I;16"):
         return _of_many_bits(path, image, steps)
-    clear = image.has_transparency_data
-    if image.mode == "RGBA" or (image.mode in ("L", "RGB") and not clear):
-        return np.asarray(image), 255
-    if image.mode == "1" and not clear:
-        return np.asarray(image.convert("L")), 255
-    target = "RGBA" if clear else "RGB"
-    if image.mode not in ("L", "LA", "RGB"):
+    target = "RGBA" if image.has_transparency_data else "RGB"
+    if image.mode in ("1", "L") and target == "RGB":
+        target = "L"
+    elif image.mode not in ("L", "LA", "RGB", "RGBA"):
         steps.append(f"converted from {image.mode} to {target}")
-    return np.asarray(image.convert(target)), 255
+    return np.asarray(image if image.mode == target else image.convert(target)), 255
 
 
 def _of_many_bits(path, image, steps):

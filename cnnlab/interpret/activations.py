@@ -12,17 +12,16 @@ def activations(model, images, layers=None) -> dict[str, np.ndarray]:
     """Return the outputs of layers, all computed in one pass.
 
     Args:
-        model, images: as in `grad_cam`.
+        model, images: see `interpret`.
         layers: names of layers, or one name; left out, every layer with feature maps.
 
     Returns:
         {name: (n, height, width, channels) float32}, in the order asked for; layers without
-        feature maps, a dense one for example, give the shape that they have. A layer that is
-        called several times has a name for each call.
+        feature maps give the shape that they have. A layer that is called several times has a name
+        for each call.
 
     Raises:
-        TypeError: `model` is not a Keras model.
-        ValueError: an unknown layer (the message lists them), or images that do not fit.
+        TypeError, ValueError: see `interpret`; an unknown layer, or images that do not fit.
     """
     view = inspect_model(model, images)
     images = as_batch(view, images)

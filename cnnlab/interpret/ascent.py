@@ -116,7 +116,9 @@ def compile_ascent(view, read: Response):
         start, top = respond(best, filters, settings)
         end, reached = start, tf.zeros_like(filters, bool)
         for step in tf.range(settings["steps"]):
-            shift = _shift(step, settings)
+            # The part of the steps that is left, 1 in the first.
+            left = 1 - tf.cast(step, "float32") / tf.cast(settings["steps"], "float32")
+            shift = _shift(step, left, settings)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 shifted = tf.roll(images, shift, axis=(1, 2))
                 tape.watch(shifted)
@@ -128,8 +130,9 @@ def compile_ascent(view, read: Response):
             end, top = tf.where(better, value, end), tf.where(better, highest, top)
             reached |= tf.reduce_any(gradient != 0, axis=(1, 2, 3))
             gradient = tf.roll(gradient, -shift, axis=(1, 2))
-            direction = _direction(gradient, settings["smoothness"] * _left(step, settings))
-            images = tf.clip_by_value(images + _length(step, settings) * direction, 0, 1)
+            direction = _direction(gradient, settings["smoothness"] * left)
+            length = settings["step_size"] * (0.1 + 0.9 * left)
+            images = tf.clip_by_value(images + length * direction, 0, 1)
         value, highest = respond(images, filters, settings)
         better = value > end
         return {
@@ -143,20 +146,11 @@ def compile_ascent(view, read: Response):
     return ascend
 
 
-def _shift(step, settings):
+def _shift(step, left, settings):
     """Return the shift of a step, (rows, columns); the same for all filters."""
     jitter, seed = settings["jitter"], (settings["seed"], step)
     drawn = tf.random.stateless_uniform((2,), seed, -jitter, jitter + 1, "int32")
-    return tf.where(_left(step, settings) > CALM, drawn, 0)
-
-
-def _length(step, settings):
-    return settings["step_size"] * (0.1 + 0.9 * _left(step, settings))
-
-
-def _left(step, settings):
-    """Return the part of the steps that is left, 1 in the first."""
-    return 1 - tf.cast(step, "float32") / tf.cast(settings["steps"], "float32")
+    return tf.where(left > CALM, drawn, 0)
 
 
 def _direction(gradient, smoothness):

@@ -38,7 +38,7 @@ def explain(model, image=None, layer=None, head=None, target=None, **options) ->
     gives its filters; both give that image's activations and heatmaps at that layer.
 
     Args:
-        model: a Keras model, which stays as it was; see `model.network.inspect_model`.
+        model: a Keras model, which stays as it was.
         image: the path of an image file, an array, or what `image_files.read` gives; converted to
             the model's size, color mode and range by `model.images.prepare`; the figure says how.
         layer: the name of a layer.
@@ -48,9 +48,8 @@ def explain(model, image=None, layer=None, head=None, target=None, **options) ->
 
     Raises:
         TypeError: `model` is not a Keras model, or there is no such option.
-        ValueError: neither image nor layer, a target for several heads at once, or one of the
-            values is not usable; the message says what would be, and the error's attribute
-            `argument` is the name of the argument, where it is one.
+        ValueError: neither image nor layer, a target for several heads at once, or a value that is
+            not usable; the error's attribute `argument` names the argument, where it is one.
     """
     options = Options(**options)
     with announcer(options.progress) as say:
@@ -122,20 +121,16 @@ def _shown(images, value_range):
 @contextlib.contextmanager
 def announcer(progress):
     """Give a function that announces steps: the one given, or else to stderr if a step is slow."""
-    timers = []
 
     def tell(step):
         print(f"{step} ...", file=sys.stderr, flush=True)
 
     def say(step):
-        for timer in timers:
-            timer.cancel()
-        timers.append(threading.Timer(PATIENCE, tell, [step]))
-        timers[-1].daemon = True
-        timers[-1].start()
+        pending.close()  # the step before is done
+        timer = threading.Timer(PATIENCE, tell, [step])
+        timer.daemon = True
+        timer.start()
+        pending.callback(timer.cancel)
 
-    try:
+    with contextlib.ExitStack() as pending:
         yield progress or say
-    finally:
-        for timer in timers:
-            timer.cancel()

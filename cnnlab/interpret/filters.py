@@ -56,7 +56,7 @@ def maximize_filters(
     """Return the picture that each filter of a layer responds to most.
 
     Args:
-        model: a Keras model, which stays as it was; see `inspect_model`.
+        model: see `interpret`.
         layer: the name of a layer with feature maps, or of one with units, each a filter.
         filters: numbers of filters, or one number; left out, all.
         images: (n, height, width[, channels]), real ones as the model takes them, for `best`.
@@ -64,9 +64,7 @@ def maximize_filters(
         ascent: `Ascent`, the number and size of the steps and so on.
 
     Raises:
-        TypeError: `model` is not a Keras model.
-        ValueError: an unknown layer, or one without filters (the message lists those with), a
-            filter that it does not have, or another value that is not usable.
+        TypeError, ValueError: see `interpret`; a layer without filters, or a filter it has not.
     """
     view = inspect_model(model, images)
     call = view.layer(layer)
@@ -117,7 +115,6 @@ def first_layer_weights(model, layer) -> np.ndarray:
     """Return the weights of a convolution that reads the image: (filters, h, w, channels) float32.
 
     Raises:
-        TypeError: `model` is not a Keras model.
         ValueError: an unknown layer, or one that is no convolution with a weight for each pixel and
             channel of the image, at most scaled or padded.
     """

@@ -84,8 +84,7 @@ def grad_cam(model, images, head=None, target=None, layer=None, method="grad-cam
     """Return what in each image speaks for a class.
 
     Args:
-        model: a Keras model, which stays as it was; see `inspect_model`.
-        images: what the model's own input needs, one or many; see `as_batch`.
+        model, images: see `interpret`.
         head: the name of the output to explain; can be left out if there is only one.
         target: a class index, 0/1 for a single sigmoid unit, or one for each image; left out, the
             model's own prediction.
@@ -98,7 +97,7 @@ def grad_cam(model, images, head=None, target=None, layer=None, method="grad-cam
     Raises:
         TypeError: `model` is not a Keras model.
         ValueError: an unknown head, layer or method, a layer that does not feed the head, a target
-            out of range, or images that do not fit; the message says what would be right.
+            out of range, or images that do not fit.
     """
     return heatmaps(model, images, head, target, GradCam(layer, method))
 

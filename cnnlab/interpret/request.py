@@ -70,9 +70,13 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
             heads = [scores.find_head(view.heads, head)]
         with _naming("target"):
             scores.check_targets(heads[0], target, 1)
+    heat_layers = {}
     with _naming("layer"):
-        calls = {one.name: _heat_layer(view, layer, one, head) for one in heads}
-    heat_layers = {name: call.name for name, call in calls.items() if call}
+        for one in heads:
+            usable = view.feature_maps(one)
+            # When all heads are asked for, the layer need not feed each of them.
+            if (head is not None or layers[0] in usable) if layers else usable:
+                heat_layers[one.name] = view.feature_map(layer, one).name
     layers = layers or view.feature_maps() or list(view.layers)
     return Request(prepared, layers, heat_layers, target, ends)
 
@@ -100,13 +104,3 @@ def _check_names(names, heads):
             raise ValueError(
                 f"head {name!r} has {head.classes} classes, but {count} names are given"
             )
-
-
-def _heat_layer(view, layer, head, asked):
-    """Return the call at which a head's heatmap is made, or None where there is no heatmap.
-
-    The layer has no feature maps, or, when all heads are asked for, does not feed this one.
-    """
-    usable = view.feature_maps(head)
-    has_heat = usable if layer is None else asked is not None or view.layer(layer).name in usable
-    return view.feature_map(layer, head) if has_heat else None

@@ -33,8 +33,7 @@ def compare_methods(
         image, and better is above 0 for both kinds.
 
     Raises:
-        TypeError: as `deletion` and `grad_cam`.
-        ValueError: as these, and for no method.
+        ValueError: no method; else as `deletion` and `grad_cam`.
     """
     view = inspect_model(model, images)
     images = as_batch(view, images)

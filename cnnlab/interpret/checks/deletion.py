@@ -59,20 +59,18 @@ def deletion(model, images, heatmaps, head=None, target=None, masking=DEFAULT_MA
     """Take pixels away, the hottest first, and watch the probability of the explained class.
 
     Args:
-        model, images: as in `grad_cam`.
+        model, images, head, target: as in `grad_cam`; head and target are for an array, which needs
+            a target, since `Heatmaps` know their own.
         heatmaps: `Heatmaps` of these images, or numbers (n, height, width) >= 0. Pixels of the same
             heat go in an order that is drawn once for all images.
-        head, target: as in `grad_cam`, for an array, which needs a target; `Heatmaps` know their
-            own.
         masking: the number of steps, what a missing pixel becomes, the controls.
 
     Returns:
         `Curves`; the smaller their areas the better.
 
     Raises:
-        TypeError: `model` is not a Keras model.
-        ValueError: heatmaps of another number or size, or negative; a head or target besides
-            `Heatmaps`, or no target for an array; and as `grad_cam`.
+        TypeError, ValueError: as `grad_cam`; heatmaps of another number or size, or negative; a
+            head or target next to `Heatmaps`, or no target for an array.
     """
     return _curves("deletion", model, images, heatmaps, (head, target), masking)
 

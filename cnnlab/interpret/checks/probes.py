@@ -36,8 +36,7 @@ def linear_probes(model, images, labels, layers=None) -> dict[str, dict[str, flo
         {layer: {question: accuracy 0..1}}; the first row, IMAGE, is for the pixels themselves.
 
     Raises:
-        TypeError: as `activations`.
-        ValueError: as `activations`; fewer than 2 images; labels that do not match.
+        ValueError: fewer than 2 images, or labels that do not match; else as `activations`.
     """
     images = as_batch(inspect_model(model, images), images)
     for question, of_question in labels.items():

@@ -58,8 +58,7 @@ def randomization(
         `Cascade`; `verdict` puts it into a sentence.
 
     Raises:
-        TypeError: `model` is not a Keras model.
-        ValueError: as `grad_cam`; no layer with weights; or a function's numbers of another shape.
+        TypeError, ValueError: as `grad_cam`; no layer with weights; a function's wrong shape.
     """
     view = inspect_model(model, images)
     images = as_batch(view, images)

@@ -47,10 +47,10 @@ def add_activations(sheet: Sheet, name: str, maps):
 
 def _head(sheet, heading, maps):
     """Add a heading and the color scale of activations; returns (low, high, colormap)."""
-    low, high, colormap = shown_scale(maps)
+    scale = shown_scale(maps)
     sheet.heading(heading)
-    sheet.color_bar("activation, one scale for the layer", low, high, colormap)
-    return low, high, colormap
+    sheet.color_bar("activation, one scale for the layer", *scale)
+    return scale
 
 
 def _strips(colors):
@@ -108,13 +108,15 @@ def add_filters(sheet: Sheet, filters, images=None, weights=None, most=None):
         if weights.shape[3] == 3:
             ends = f"grey is 0, the ends are ±{largest:.2g}"
             sheet.text(f"Top: the filter's weights as colors; {ends}.")
+            colors = 0.5 + 0.5 * weights / largest
         else:
             sheet.color_bar("top: the filter's weights, one scale", -largest, largest, SIGNED)
+            colors = through_colormap(weights[..., 0], -largest, largest, SIGNED)
     tiles = []
     for index in shown:
         label = _filter_label(filters, index, real)
         if weights is not None:
-            tiles.append(Tile(_weight_colors(weights[index], largest), label))
+            tiles.append(Tile(colors[index], label))
         tiles.append(Tile(as_colors(filters.images[index]), label))
         if real:
             tiles.append(Tile(as_colors(images[filters.best[index]])))
@@ -138,13 +140,6 @@ def _short(number):
         return f"{number:.2g}"
     rounded = float(f"{number:.1g}" if number < 0 else f"{number:.2g}")
     return f"{rounded:.4f}".rstrip("0").rstrip(".").replace("0.", ".", 1).replace("-0", "0")
-
-
-def _weight_colors(weights, most):
-    """Return weights (h, w, 1 or 3) as colors: one channel by sign, three as a picture."""
-    if weights.shape[2] == 3:
-        return 0.5 + 0.5 * weights / most
-    return through_colormap(weights[..., 0], -most, most, SIGNED)
 
 
 def add_heatmaps(sheet: Sheet, images, heatmaps, titles=None, names=None):
