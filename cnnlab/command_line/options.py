@@ -35,7 +35,7 @@ def sentence(error):
 
 
 def check_writable(name, path):
-    """Raise ValueError if no file can be written at a path, before anything is computed for it.
+    """Try whether a file can be written at a path, before anything is computed for it.
 
     Folders that are missing are left missing: then it is tried where they would be made.
 

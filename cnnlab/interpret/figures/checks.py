@@ -6,7 +6,9 @@ import numpy as np
 from cnnlab.interpret.checks.cascade import KINDS, UNRELATED
 from cnnlab.interpret.checks.masking import CONTROLS
 from cnnlab.interpret.checks.statistics import known_interval, mean_known
-from cnnlab.plots import palette  # whose room sets the style
+
+# The import of their room sets the style of all figures, too.
+from cnnlab.plots.palette import ABSOLUTE, DISPLACED, MAP, METHOD_COLORS, RANDOM, SIGNED, SMALL
 
 CONTROL_NAMES = {"random": "random pixels", "displaced": "the map moved"}
 DOT = 0.085  # inches that a dot needs
@@ -24,18 +26,16 @@ def cascade(cascades):
     figure, axes = _panels(len(cascades), width=5, height=0.24 * most + 1.5)
     for axis, (name, of_panel) in zip(axes, cascades.items(), strict=True):
         axis.axvline(UNRELATED, color="0.55", linewidth=1, linestyle=":", label="limit")
-        for kind, color, marker in zip(
-            KINDS, (palette.SIGNED, palette.ABSOLUTE), "os", strict=True
-        ):
+        for kind, color, marker in zip(KINDS, (SIGNED, ABSOLUTE), "os", strict=True):
             _fall(axis, of_panel, kind, color, marker)
         for row, share in enumerate(of_panel.invalid, start=1):
             text = f"{100 * share:.0f} % empty" if share > 0 else ""
             at_the_right = axis.get_yaxis_transform()
-            axis.text(1.02, row, text, va="center", fontsize=palette.SMALL, transform=at_the_right)
+            axis.text(1.02, row, text, va="center", fontsize=SMALL, transform=at_the_right)
         title = f"{name}, {of_panel.method} at {of_panel.layer}"
         axis.set(title=title, xlabel="rank correlation", xlim=(-1.05, 1.05))
         rows = ["trained", *of_panel.stages]
-        axis.set_yticks(range(len(rows)), rows, fontsize=palette.SMALL)
+        axis.set_yticks(range(len(rows)), rows, fontsize=SMALL)
         axis.set_ylim(len(rows) - 0.5, -0.5)
     _legend_below(figure, axes[0])
     return figure
@@ -67,11 +67,9 @@ def curves(named):
         percent = 100 * of_panel.fractions
         mean, low, high = np.array([known_interval(column) for column in of_panel.curves.T]).T
         band = np.clip(low, 0, 1), np.clip(high, 0, 1)
-        axis.fill_between(percent, *band, color=palette.MAP, alpha=0.2, linewidth=0)
-        axis.plot(percent, mean, color=palette.MAP, label="the map")
-        for control, color, line in zip(
-            CONTROLS, (palette.RANDOM, palette.DISPLACED), ("-", "--"), strict=True
-        ):
+        axis.fill_between(percent, *band, color=MAP, alpha=0.2, linewidth=0)
+        axis.plot(percent, mean, color=MAP, label="the map")
+        for control, color, line in zip(CONTROLS, (RANDOM, DISPLACED), ("-", "--"), strict=True):
             values = mean_known(getattr(of_panel, control).T)
             axis.plot(percent, values, line, color=color, label=CONTROL_NAMES[control])
         areas = [mean_known(of_panel.areas(of)) for of in ("curves", "displaced")]
@@ -101,8 +99,8 @@ def localization(games, heats):
             100 * np.array([getattr(of_row, field) for of_row in named.values()])
             for field in ("share", "low", "high", "chance")
         )
-        axis.hlines(rows, low, high, color=palette.MAP)
-        axis.plot(share, rows, "o", color=palette.MAP, markersize=6, label="heatmaps")
+        axis.hlines(rows, low, high, color=MAP)
+        axis.plot(share, rows, "o", color=MAP, markersize=6, label="heatmaps")
         style = {"color": "black", "markersize": 11, "markeredgewidth": 1.6}
         axis.plot(chance, rows, "|", label="even heat (chance)", **style)
         axis.set(title=title, xlabel="%", xlim=(-1, 101), ylim=(len(rows) - 0.5, -0.5))
@@ -129,7 +127,7 @@ def gains(compared, bare):
             offsets = 0.8 * (np.arange(len(rows)) - (len(rows) - 1) / 2) / most
             for row, offset in zip(rows, offsets, strict=True):
                 mean, low, high = row[f"{kind}_gain"]
-                color, height = palette.METHOD_COLORS[row["method"]], group + offset
+                color, height = METHOD_COLORS[row["method"]], group + offset
                 face = "white" if row["layer"] in bare else color
                 axis.plot([low, high], [height] * 2, color=color, linewidth=0.9)
                 axis.plot(mean, height, "o", color=color, markerfacecolor=face, markersize=4)
@@ -140,7 +138,7 @@ def gains(compared, bare):
             axis.axhline(group - 0.5, color="0.88", linewidth=0.7, zorder=0)
     axes[0].set_yticks(range(len(compared)), list(compared))
     axes[0].set_ylim(len(compared) - 0.5, -0.5)
-    colors = palette.METHOD_COLORS.items()
+    colors = METHOD_COLORS.items()
     handles = [plt.Line2D([], [], color=color, marker="o", label=name) for name, color in colors]
     hollow = {"color": "0.3", "marker": "o", "markerfacecolor": "white", "linestyle": ""}
     handles.append(plt.Line2D([], [], label="hollow: at the bare convolution", **hollow))
@@ -192,6 +190,4 @@ def _legend_below(figure, axis):
     handles, labels = axis.get_legend_handles_labels()
     # As many entries in a row as there is room for, about 1.8 inches each.
     columns = min(len(labels), int(figure.get_figwidth() / 1.8))
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=columns, fontsize=palette.SMALL
-    )
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=SMALL)
