@@ -5,15 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.interpret.model.kinds import (
-    CHANNELWISE,
-    NORMALIZING,
-    RECTIFIERS,
-    SMALL_BELOW_0,
-    activation_name,
-    has_inner_activation,
-    same_values,
-)
+from cnnlab.interpret.model import kinds
 from cnnlab.interpret.model.network import as_batch
 
 CHUNK, NUMBERS = 64, 2**20  # images, and their numbers, at once: bounds the memory
@@ -36,8 +28,8 @@ def response(view, call) -> Response:
     lie between and nothing else reads them. Without any, it is the last normalization between,
     which can flip a filter's sign, or else the layer itself.
     """
-    own = activation_name(call.operation)
-    if own and has_inner_activation(call.operation):
+    own = kinds.activation_name(call.operation)
+    if own and kinds.has_inner_activation(call.operation):
         return _before(own, call.outputs[0], f"the {own} in {call.name}", (call.name,))
     if own:
         return _before(own, call.inputs[0], call.name)
@@ -45,19 +37,19 @@ def response(view, call) -> Response:
     for reader, *others in view.graph.walk(value):
         if others:
             break
-        activation = activation_name(reader.operation)
-        if activation and not has_inner_activation(reader.operation):
+        activation = kinds.activation_name(reader.operation)
+        if activation and not kinds.has_inner_activation(reader.operation):
             return _before(activation, value, reader.name)
-        if not (same_values(reader) or isinstance(reader.operation, CHANNELWISE)):
+        if not (kinds.same_values(reader) or isinstance(reader.operation, kinds.CHANNELWISE)):
             break
         value = reader.outputs[0]
-        last = reader if isinstance(reader.operation, NORMALIZING) else last
+        last = reader if isinstance(reader.operation, kinds.NORMALIZING) else last
     return Response(last.outputs[0], (), f"what {last.name} gives")
 
 
 def _before(activation, value, name, without_activation=()):
-    rectified = activation in RECTIFIERS
-    one_sided = rectified or activation in SMALL_BELOW_0
+    rectified = activation in kinds.RECTIFIERS
+    one_sided = rectified or activation in kinds.SMALL_BELOW_0
     return Response(value, without_activation, f"what enters {name}", one_sided, rectified)
 
 

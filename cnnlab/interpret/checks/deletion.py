@@ -107,11 +107,7 @@ def _curves(kind, model, images, heatmaps, asked, masking):
                 measure(view, head, pair, r, counts, targets[nonempty]) for r in ranks[name]
             ]
             probabilities[name][nonempty] = np.mean(repeated, axis=0)
+    empty = int(np.sum(~nonempty))
     return Curves(
-        kind=kind,
-        fractions=counts / pixels,
-        **probabilities,
-        empty=int(np.sum(~nonempty)),
-        targets=targets,
-        head=head.name,
+        kind, counts / pixels, **probabilities, empty=empty, targets=targets, head=head.name
     )

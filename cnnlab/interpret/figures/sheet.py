@@ -67,8 +67,8 @@ class Sheet:
         side = side or (self.width + SPACE) / columns - SPACE
         for start in range(0, len(groups), columns):
             row = groups[start : start + columns]
-            over = max(len(group[0].label.splitlines()) for group in row) * LINE + 0.03
-            top = self.height + over
+            lines = max(group[0].label.count("\n") + bool(group[0].label) for group in row)
+            top = self.height + (lines * LINE + 0.03)
             heights = [
                 self._column(group, index * (side + SPACE), top, side)
                 for index, group in enumerate(row)
