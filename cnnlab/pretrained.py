@@ -80,10 +80,7 @@ def find(name_or_path) -> Path:
 
 
 def class_names(name, heads) -> dict[str, list[str]]:
-    """Return {head: names of its classes} for a model's short name; {} for any other model.
-
-    `heads` are the names of its heads.
-    """
+    """Return {head: names of its classes} for a model's short name and its heads, else {}."""
     if name in HEADS:
         return {head: list(map(str, lines.CLASS_NAMES[head])) for head in heads}
     if name in DIGITS:

@@ -34,9 +34,8 @@ class Ascent:
 
     The defaults come from looking at first, middle and last convolutions for 28 x 28 pixels. From
     black instead of gray, filters that look for dark pixels stay nearly blank; without jitter,
-    strides show as checkerboards; with more smoothness a first layer loses its fine patterns, and
-    with larger steps some of its pictures become one tone; 64 steps reach seven eighths of what 200
-    do.
+    strides show as checkerboards; with more smoothness a first layer loses its fine patterns, with
+    larger steps some of its pictures become one tone; 64 steps reach 7/8 of what 200 do.
     """
 
     steps: int = 64
@@ -70,14 +69,7 @@ class Ascent:
         return {name: spec.dtype.as_numpy_dtype(numbers[name]) for name, spec in SETTINGS.items()}
 
     def first_image(self, shape):
-        """Return the image to begin with: (1, height, width, channels) float32, 0..1, noisy gray.
-
-        Args:
-            shape: (height, width, channels) of the model's input, None where any will do.
-
-        Raises:
-            ValueError: `size` is missing, or does not fit the model.
-        """
+        """Return (1, height, width, channels) float32, 0..1, noisy gray, for an input's shape."""
         sides = shape[:2] if self.size is None else self.size
         fits = np.shape(sides) == (2,) and all(
             isinstance(side, int | np.integer) and side > 0 and wanted in (None, side)

@@ -63,11 +63,7 @@ class Best(NamedTuple):
 
 
 def best_images(view, call, read: Response, images, numbers, negative_slope) -> Best:
-    """Return which images the filters with these numbers respond to most; `images` can be None.
-
-    Raises:
-        ValueError: images that do not fit; see `as_batch`.
-    """
+    """Return which images the filters with these numbers respond to most; `images` can be None."""
     if images is None:
         unknown = np.full(len(numbers), np.nan, np.float32)
         return Best(np.full(len(numbers), -1), unknown, unknown, 0)

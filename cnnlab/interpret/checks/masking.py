@@ -42,11 +42,7 @@ DEFAULT_MASKING = Masking()
 
 
 def explained(view, images, heatmaps, head, target):
-    """Return the head and the (n,) targets: of `Heatmaps` their own, else what is asked for.
-
-    Raises:
-        ValueError: `Heatmaps` with another head or targets; an unknown head; wrong targets or none.
-    """
+    """Return the head and its (n,) targets: those of `Heatmaps`, else what is asked for."""
     if isinstance(heatmaps, Heatmaps):
         if head not in (None, heatmaps.head) or target is not None:
             raise ValueError(
@@ -109,8 +105,7 @@ def displaced_maps(view, heatmaps, heat, nonempty, repeats, generator):
     an array's pixels are displaced themselves. A map of a single cell stays as it is.
 
     Args:
-        view: of the model.
-        heatmaps: `Heatmaps` or an array.
+        view, heatmaps: of the model, and `Heatmaps` or an array.
         heat, nonempty: as `statistics.heat_of` returns them.
         repeats: how many displacements to draw, all different.
         generator: a numpy random generator.

@@ -92,13 +92,7 @@ def randomization(
 
 
 def weighted_layers(view, head):
-    """Return {name: layer} of the layers with weights on the way to a head, from the head down.
-
-    A layer that is called several times appears once, where it is nearest to the head.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """Return {name: layer with weights} on the way to a head, from the head down, each once."""
     layers = {}  # {id: (name, layer)}
     for call in reversed(view.graph.ancestors(head.value)):
         if getattr(call.operation, "weights", ()):

@@ -65,7 +65,6 @@ def add_activation_rows(sheet: Sheet, name: str, images, maps, channels, dead):
     """Add chosen channels of one layer for several images: a row for an image, one color scale.
 
     Args:
-        sheet, name, images: see above.
         maps: (n, h, w, channels) activations of all channels.
         channels: numbers of those to show.
         dead: (channels,) bool, those known to be dead.
@@ -88,8 +87,7 @@ def add_filters(sheet: Sheet, filters, images=None, weights=None, most=None):
     """Add the pictures that filters respond to most, with a word where there is little to see.
 
     Args:
-        sheet: to add to.
-        filters: `FilterImages`.
+        sheet, filters: the sheet to add to, and `FilterImages`.
         images: those that `filters.best` counts in: each filter's best is drawn below its picture.
         weights: (count, h, w, 1 or 3) of a first layer, drawn above.
         most: draw so many filters at most, the first ones; left out, all.
@@ -149,7 +147,6 @@ def add_heatmaps(sheet: Sheet, images, heatmaps, titles=None, names=None):
     of a single head go up to their own peaks.
 
     Args:
-        sheet, images: see above.
         heatmaps: {head: Heatmaps} of these images.
         titles: n strings over the images, or None.
         names: {head: names of its classes}, or None to number them.

@@ -54,11 +54,7 @@ def _head(graph, name, value, units):
 
 
 def find_head(heads: dict[str, Head], name: str | None) -> Head:
-    """Return the head of that name; the only one for None.
-
-    Raises:
-        ValueError: no such head, None where there are several, or no head at all.
-    """
+    """Return the head of that name, or the only one for None; ValueError lists the heads."""
     if not heads:
         raise ValueError(
             "no output of the model is a row of numbers, one for each class; "
