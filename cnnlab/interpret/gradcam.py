@@ -20,7 +20,7 @@ from cnnlab.interpret.model.network import as_batch, in_batches, inspect_model
 from cnnlab.validation import HEATMAP_METHODS, require_method
 
 BATCH = 256  # images in one call of the compiled function: bounds the memory
-TINY = np.finfo(np.float32).tiny  # below it TensorFlow takes numbers for 0
+TINY = np.finfo(np.float32).tiny  # numbers below it are 0 to TensorFlow
 
 
 class Heatmaps(NamedTuple):

@@ -33,7 +33,7 @@ class Cascade(NamedTuple):
 
     @property
     def invalid(self):
-        """(stages,) share 0..1 of the comparisons that empty maps prevented: no evidence of change."""
+        """(stages,) share 0..1 of comparisons that empty maps prevented: no evidence of change."""
         return np.isnan(self.signed).mean(axis=(0, 2))
 
     def similarity(self, kind="signed"):

@@ -100,7 +100,7 @@ class Graph(NamedTuple):
 class _Whole(keras.layers.Layer):
     """Stands for the model as a whole: layers called inside of it are told that nobody trains.
 
-    Without it Keras takes each layer for one that is called alone, and drops the activity losses
+    Without it Keras interprets each layer as called alone, and drops the activity losses
     that the user's last call of the model has left there.
     """
 
