@@ -62,7 +62,7 @@ def _translate(part):
 def _translate_layers(layers):
     has_input = bool(layers) and layers[0].get("class_name") == "InputLayer"
     for number, layer in enumerate(layers):
-        # With a module, Keras 3 interprets a layer as the user's own.
+        # With a module, Keras 3 interprets a layer as one that it has written itself.
         if str(layer.get("module")).startswith(("keras", "tf_keras")):
             del layer["module"]
         if has_input and number > 0 and isinstance(layer.get("config"), dict):
