@@ -15,10 +15,8 @@ def check(rectangles, size):
     """Raise ValueError unless the rectangles (n, 5) lie inside an image of size x size pixels."""
     length, width, angle, x, y = rectangles.T
     for name, values in (("length", length), ("width", width)):
-        allowed = "a positive number of pixels"
-        require(np.isfinite(values) & (values > 0), values, name, allowed)
-    allowed = "at least 0 and less than 180 degrees"
-    require((angle >= 0) & (angle < 180), angle, "angle", allowed)
+        require(np.isfinite(values) & (values > 0), values, name, "a positive number of pixels")
+    require((angle >= 0) & (angle < 180), angle, "angle", "at least 0 and less than 180 degrees")
     half = np.stack(half_extent(length, width, *direction(angle)), -1)  # (n, 2)
     # Asked this way round, since NaN compares as false with anything.
     wrong = ~np.all(np.abs(rectangles[:, 3:] - size / 2) <= size / 2 - half + _SLACK, -1)
