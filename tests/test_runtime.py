@@ -36,24 +36,18 @@ def small_model():
     return model
 
 
-def distance(true, predicted):
-    return abs(true - predicted)
-
-
 IMAGES = np.linspace(0, 1, 16 * 64, dtype="float32").reshape(16, 8, 8, 1)
-ANSWERS = np.eye(3, dtype="float32")[np.arange(16) % 3]
+TARGETS = np.eye(3, dtype="float32")[np.arange(16) % 3]
 
 
 def test_root_is_found_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert runtime.repository_root() == ROOT
-    assert runtime.data_folder() == ROOT / "data"
 
 
-def test_importing_runtime_does_not_import_tensorflow(tmp_path):
-    code = "import sys, cnnlab.runtime as r; r.versions(); assert 'tensorflow' not in sys.modules"
-    result = python(code, tmp_path)
-    assert result.returncode == 0, result.stderr
+def test_importing_does_not_import_tensorflow(tmp_path):
+    code = "import sys, cnnlab.notebook, cnnlab.runtime; sys.exit('tensorflow' in sys.modules)"
+    assert python(code, tmp_path).returncode == 0
 
 
 @pytest.mark.parametrize("home", [None, "/nonexistent"])
@@ -83,7 +77,7 @@ def test_start_makes_training_repeatable():
     for _ in range(2):
         runtime.start(7)
         model = small_model()
-        model.fit(IMAGES, ANSWERS, epochs=2, verbose=0)
+        model.fit(IMAGES, TARGETS, epochs=2, verbose=0)
         weights.append(np.concatenate([w.ravel() for w in model.get_weights()]))
     assert np.array_equal(*weights)
     runtime.start(7)
@@ -138,7 +132,6 @@ def test_json_is_sorted_rounded_and_takes_numpy(tmp_path):
     ("data", "error", "message"),
     [
         ({"loss": [1.0, float("nan")]}, ValueError, r"data\['loss'\]\[1\] is nan"),
-        ({"loss": np.float32("inf")}, ValueError, r"data\['loss'\] is inf"),
         ({"path": Path("x")}, TypeError, r"data\['path'\] is a \w*Path"),
         ({1: 2}, TypeError, "the key 1 is not a string"),
     ],
@@ -173,7 +166,7 @@ def test_models_are_saved_without_optimizer_and_repeatably(tmp_path, recwarn):
     for name in ("a.keras", "b.keras"):
         runtime.start(1)
         model = small_model()
-        model.fit(IMAGES, ANSWERS, epochs=2, verbose=0)
+        model.fit(IMAGES, TARGETS, epochs=2, verbose=0)
         moments = [variable.numpy() for variable in model.optimizer.variables]
         files.append(runtime.save_model(model, tmp_path / name))
         for variable, moment in zip(model.optimizer.variables, moments, strict=True):
