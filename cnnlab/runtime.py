@@ -15,22 +15,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cnnlab.saving import atomic_path, save_figure, save_json, save_model
-
-__all__ = [
-    "atomic_path",
-    "budget",
-    "in_smoke",
-    "machine",
-    "repository_root",
-    "save_figure",
-    "save_json",
-    "save_model",
-    "start",
-    "use_writable_settings_folders",
-    "versions",
-]
-
 try:
     import resource
 except ImportError:  # Windows has no such limits
@@ -63,6 +47,11 @@ def repository_root() -> Path:
             if (folder / "pyproject.toml").is_file() and (folder / "cnnlab").is_dir():
                 return folder
     raise FileNotFoundError("this is not inside a copy of the cnnlab repository")
+
+
+def data_folder() -> Path:
+    """Return the repository's `data` folder."""
+    return repository_root() / "data"
 
 
 def budget() -> str:

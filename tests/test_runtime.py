@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnlab import runtime
+from cnnlab import runtime, saving
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -105,16 +105,16 @@ def test_versions_and_machine_say_nothing_that_changes_from_run_to_run():
 
 def test_atomic_path_replaces_at_the_end_and_only_then(tmp_path):
     target = tmp_path / "new folder" / "a.tar.gz"
-    with runtime.atomic_path(target) as temporary:
+    with saving.atomic_path(target) as temporary:
         assert temporary.parent == target.parent and temporary.name.endswith("a.tar.gz")
         assert temporary.name.startswith(".")
         temporary.write_text("first")
         assert not target.exists()
     assert target.read_text() == "first"
-    with pytest.raises(RuntimeError), runtime.atomic_path(target) as temporary:
+    with pytest.raises(RuntimeError), saving.atomic_path(target) as temporary:
         temporary.write_text("half of the sec")
         raise RuntimeError
-    with pytest.raises(FileNotFoundError), runtime.atomic_path(target):
+    with pytest.raises(FileNotFoundError), saving.atomic_path(target):
         pass
     assert target.read_text() == "first"
     assert list(target.parent.iterdir()) == [target]
@@ -122,7 +122,7 @@ def test_atomic_path_replaces_at_the_end_and_only_then(tmp_path):
 
 def test_json_is_sorted_rounded_and_takes_numpy(tmp_path):
     data = {"b": np.float32(0.1), "a": [np.int64(3), True, None], "c": np.eye(2), "ä": 2 / 3}
-    text = runtime.save_json(data, tmp_path / "results.json").read_text(encoding="utf-8")
+    text = saving.save_json(data, tmp_path / "results.json").read_text(encoding="utf-8")
     assert list(json.loads(text)) == ["a", "b", "c", "ä"] and text.endswith("}\n")
     expected = {"a": [3, True, None], "b": 0.1, "c": [[1.0, 0.0], [0.0, 1.0]], "ä": 0.66666667}
     assert json.loads(text) == expected
@@ -138,7 +138,7 @@ def test_json_is_sorted_rounded_and_takes_numpy(tmp_path):
 )
 def test_json_refuses_what_is_no_result(tmp_path, data, error, message):
     with pytest.raises(error, match=message):
-        runtime.save_json(data, tmp_path / "results.json")
+        saving.save_json(data, tmp_path / "results.json")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -151,11 +151,11 @@ def test_figures_come_out_the_same_each_time(tmp_path):
         return figure
 
     for name in ("a.png", "a.svg"):
-        first = runtime.save_figure(draw(), tmp_path / "1" / name).read_bytes()
-        assert first == runtime.save_figure(draw(), tmp_path / "2" / name).read_bytes()
+        first = saving.save_figure(draw(), tmp_path / "1" / name).read_bytes()
+        assert first == saving.save_figure(draw(), tmp_path / "2" / name).read_bytes()
         assert b"Software" not in first and b"<dc:date>" not in first
     with pytest.raises(ValueError, match=r"a\.gif: a figure is saved as \.png, \.pdf, \.svg"):
-        runtime.save_figure(draw(), tmp_path / "a.gif")
+        saving.save_figure(draw(), tmp_path / "a.gif")
 
 
 def test_models_are_saved_without_optimizer_and_repeatably(tmp_path, recwarn):
@@ -168,7 +168,7 @@ def test_models_are_saved_without_optimizer_and_repeatably(tmp_path, recwarn):
         model = small_model()
         model.fit(IMAGES, TARGETS, epochs=2, verbose=0)
         moments = [variable.numpy() for variable in model.optimizer.variables]
-        files.append(runtime.save_model(model, tmp_path / name))
+        files.append(saving.save_model(model, tmp_path / name))
         for variable, moment in zip(model.optimizer.variables, moments, strict=True):
             assert np.array_equal(variable.numpy(), moment)  # training can go on
     first, second = files

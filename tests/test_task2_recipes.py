@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnlab import lines, runtime, splits
+from cnnlab import lines, runtime, saving, splits
 
 runtime.start(seed=0)
 
@@ -404,7 +404,7 @@ def test_what_was_stored_is_not_missing(study, tmp_path, kind):
     """The arguments of every run come back from JSON as they were."""
     plan = study.runs_of(kind, chosen_from(study))
     stored = {run.key: run.arguments | {"recipe": run.recipe} for run in plan}
-    path = runtime.save_json({"runs": stored}, tmp_path / "study.json")
+    path = saving.save_json({"runs": stored}, tmp_path / "study.json")
     assert studies.missing({}, plan) == plan
     assert studies.missing(studies.load(path), plan) == []
 

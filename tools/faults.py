@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
-from cnnlab import runtime
+from cnnlab import runtime, saving
 
 FOLDER = "tests/faults"
 OUTCOMES = f"{FOLDER}/outcomes.json"
@@ -58,7 +58,7 @@ def store(root: Path, counts: dict[str, Counter]) -> None:
         stored[name] = topic | seconds | {key: count[key] for key in COUNTED}
     files = {name: stored[name] for name in sorted(stored) if (root / FOLDER / name).exists()}
     own = {"machine": runtime.machine(), "versions": runtime.versions()}
-    runtime.save_json(own | {"files": files}, path)
+    saving.save_json(own | {"files": files}, path)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ import nbformat
 from cnnlab.command_line import console
 from cnnlab.command_line.options import sentence
 from cnnlab.notebook import OF_RUN, RUN, can_be_made
-from cnnlab.runtime import atomic_path, machine, repository_root, save_json
+from cnnlab.runtime import machine, repository_root
+from cnnlab.saving import atomic_path, save_json
 from tools import headlines, notebook_checks, provenance
 from tools.memory import PeakMemory
 from tools.notebook_execution import LANGUAGE, NotebookError, execute

@@ -15,7 +15,8 @@ from pathlib import Path
 import pypdfium2
 import typst
 
-from cnnlab.runtime import atomic_path, repository_root
+from cnnlab.runtime import repository_root
+from cnnlab.saving import atomic_path
 from tools import provenance
 from tools.blocks import studies
 

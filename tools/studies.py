@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import joblib
 
-from cnnlab import runtime
+from cnnlab import runtime, saving
 from cnnlab.training import workers
 from tools import cluster, recipes
 
@@ -103,7 +103,7 @@ def store(path: Path, run: Run, result: dict) -> None:
     """Add one result to the file, with the recipe and arguments that it comes from."""
     stored = load(path)  # again: another process may have added to it
     stored[run.key] = result | _origin(run)
-    runtime.save_json({"runs": stored}, path)
+    saving.save_json({"runs": stored}, path)
 
 
 def execute(

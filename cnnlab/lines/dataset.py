@@ -72,7 +72,7 @@ def recipe(per_class, seed):
 
 
 def _cache_file():
-    return runtime.repository_root() / "data" / "lines.npz"
+    return runtime.data_folder() / "lines.npz"
 
 
 def _labels(per_class):

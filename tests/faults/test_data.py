@@ -316,10 +316,10 @@ PREPARE = """
     from pathlib import Path
     import numpy as np
     from PIL import Image, JpegImagePlugin, PngImagePlugin
-    from cnnlab import lines, mnist, pretrained
+    from cnnlab import lines, mnist, pretrained, runtime
     from cnnlab.lines import dataset
     dataset.PER_CLASS = 1
-    dataset._cache_file = lambda: Path("data/lines.npz")
+    runtime.data_folder = lambda: Path("data")
     lines.generate(1)
 """
 REFUSED = """
