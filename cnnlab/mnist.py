@@ -12,7 +12,7 @@ from cnnlab import archives
 DEFAULT_PATH = Path(__file__).resolve().parents[1] / "data" / "mnist.npz"
 REMEDY = "put the mnist.npz that Keras distributes (11 MB, see data/README.md) into data/."
 
-# Of each array: its shape and the sha256 of its bytes, so that a file compressed anew still counts.
+# Of each array: shape and sha256 of its bytes, so that a file compressed again still counts.
 ARRAYS = {
     "x_train": (
         (60000, 28, 28),

@@ -1,4 +1,4 @@
-"""The one split of every dataset into training, validation and test, and a guard against leaks."""
+"""The one split of each dataset into training, validation and test, and the check against leaks."""
 
 from typing import NamedTuple
 

@@ -122,7 +122,7 @@ def test_every_line_is_moved_or_exactly_as_it_was(dataset):
 
 @pytest.mark.parametrize(("length", "width", "color"), [(0, 0, 1), (1, 1, 0)])
 def test_upright_and_flat_lines_have_no_gray(length, width, color):
-    """Seven or fifteen whole pixels in one or three whole rows, found by hand."""
+    """Seven or fifteen whole pixels in one or three whole rows, by hand."""
     pixels, rows = lines.LENGTHS[length], lines.WIDTHS[width]
     labels = [(length, width, angle, color) for angle in (0, 6)]
     flat, upright = variants.snapped(labels, [(12.2, 9.9), (9.9, 12.2)])

@@ -30,7 +30,7 @@ def small_model():
     keras.utils.set_random_seed(1)
     inputs = keras.Input((8, 8, 1))
     hidden = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(inputs))
-    outputs = keras.layers.Dense(3, name="answer")(keras.layers.Flatten()(hidden))
+    outputs = keras.layers.Dense(3, name="class")(keras.layers.Flatten()(hidden))
     model = keras.Model(inputs, outputs)
     model.compile("adam", loss="mse", metrics=["mae"])
     return model
@@ -70,20 +70,14 @@ os.write(2, b"descriptor 2 is back")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_start_makes_training_repeatable():
+def test_the_seed_decides():
     import keras
 
-    weights = []
-    for _ in range(2):
-        runtime.start(7)
-        model = small_model()
-        model.fit(IMAGES, TARGETS, epochs=2, verbose=0)
-        weights.append(np.concatenate([w.ravel() for w in model.get_weights()]))
-    assert np.array_equal(*weights)
-    runtime.start(7)
-    first = keras.random.normal((5,)).numpy()
-    runtime.start(8)
-    assert not np.array_equal(first, keras.random.normal((5,)).numpy())
+    def drawn(seed):
+        runtime.start(seed)
+        return keras.random.normal((5,)).numpy().tolist()
+
+    assert drawn(7) == drawn(7) != drawn(8)
 
 
 def test_budget_names_what_is_allowed(monkeypatch):
@@ -177,7 +171,7 @@ def test_models_are_saved_without_optimizer_and_repeatably(tmp_path, recwarn):
     loaded = keras.models.load_model(first)
     assert not loaded.compiled
     assert np.array_equal(loaded.predict(IMAGES, verbose=0), model.predict(IMAGES, verbose=0))
-    assert not [str(warning.message) for warning in recwarn if "optimizer" in str(warning.message)]
+    assert not [warning for warning in recwarn if "optimizer" in str(warning.message)]
     with zipfile.ZipFile(first) as archive:
         assert {entry.date_time[0] for entry in archive.infolist()} == {1980}
         weights = h5py.File(archive.open("model.weights.h5"))

@@ -1,4 +1,4 @@
-"""Jobs beside each other: results and text in order, one core each, failures by name."""
+"""Jobs next to each other: results and text in order, one core each, failures by name."""
 
 import os
 import time
@@ -30,9 +30,9 @@ def test_results_and_text_come_in_order(capsys, monkeypatch):
     monkeypatch.setenv(workers.THREADS[0], "7")
     monkeypatch.delenv(workers.THREADS[1], raising=False)
     images = np.ones((600, 500))  # large enough for a file
-    found = workers.side_by_side({"slow": (described, images, 3), "fast": (described, images, 2)})
-    assert list(found) == ["slow", "fast"]
-    (slow, process, threads, writeable), (fast, *_) = found.values()
+    results = workers.side_by_side({"slow": (described, images, 3), "fast": (described, images, 2)})
+    assert list(results) == ["slow", "fast"]
+    (slow, process, threads, writeable), (fast, *_) = results.values()
     assert (slow, fast) == (900_000, 600_000)
     assert process != os.getpid()
     assert threads == ["1", "1"]

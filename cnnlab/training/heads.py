@@ -20,7 +20,7 @@ def check_names(names):
     """Return the names of heads as a tuple.
 
     Raises:
-        ValueError: a name that is no head (the message lists them), the same name twice, or none.
+        ValueError: a name that is not a head (all are listed), the same name twice, or none.
     """
     names = (names,) if isinstance(names, str) else tuple(names)
     if unknown := [name for name in names if name not in HEADS]:
@@ -109,7 +109,7 @@ def probabilities(network, images, batch_size=1000):
         batch_size: images at a time.
 
     Raises:
-        ValueError: the network's outputs are no dict by head.
+        ValueError: the network's outputs are not a dict by head.
     """
     predicted = network.predict(image_batches.batches(images, batch_size=batch_size), verbose=0)
     if not isinstance(predicted, dict):
