@@ -59,14 +59,10 @@ def pairing(notebook, script) -> Problems:
     if len(notebook.cells) != len(script.cells):
         yield None, f"has {len(notebook.cells)} cells, its script {len(script.cells)}"
         return
-    parts = {
-        "kind": lambda cell: cell.cell_type,
-        "text": lambda cell: cell.source,
-        "tags": lambda cell: cell.metadata.get("tags", []),
-    }
     for number, pair in enumerate(zip(notebook.cells, script.cells, strict=True), 1):
-        for name, part in parts.items():
-            if part(pair[0]) != part(pair[1]):
+        parts = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in pair]
+        for name, own, of_script in zip(("kind", "text", "tags"), *parts, strict=True):
+            if own != of_script:
                 yield number, f"has not the {name} of the script"
 
 
@@ -83,9 +79,7 @@ def execution(notebook) -> Problems:
 def outputs(notebook, root: Path | None = None) -> Problems:
     """No tracebacks, warnings, widgets, start-up lines of TensorFlow, folders of the machine.
 
-    Args:
-        notebook: with outputs.
-        root: of the repository that it was executed in; its name may not be shown.
+    Nor the name of `root`, the repository that it was executed in.
     """
     if any("widget" in key for key in notebook.metadata):
         yield None, "holds the state of widgets"

@@ -24,8 +24,7 @@ def digests(notebook, folder: Path, root: Path) -> dict[str, str]:
     These are "code cells" and files, named from the root: requirements, imported modules and the
     files they name, data, `study.json` next to the notebook, models of other tasks it names.
     """
-    code = [python_code(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
-    text = "\n".join(code)
+    text = "\n".join(python_cells(notebook))
     shown = "getsource" in text
     modules = {file: file.read_text("utf-8") for file in import_closure(text, [root, folder])}
     files = {file: digest(code if shown else meaning(code)) for file, code in modules.items()}
@@ -35,7 +34,7 @@ def digests(notebook, folder: Path, root: Path) -> dict[str, str]:
         for file in (root / task / "models").glob("[!.]*.keras"):  # not what a kill left
             files[file] = digest(file.read_bytes())
     sources = {file.relative_to(root).as_posix(): each for file, each in files.items()}
-    sources["code cells"] = digest("\n".join(meaning(cell, documented=False) for cell in code))
+    sources["code cells"] = digest(code_meaning(notebook))
     for name in ("requirements.txt", "constraints.txt"):
         sources[name] = digest(meaningful_lines(root / name))
     return dict(sorted(sources.items()))
@@ -71,9 +70,15 @@ def meaningful_lines(path: Path) -> str:
     return "\n".join(sorted(line for line in lines if line))
 
 
-def python_code(cell: str) -> str:
-    """Turn IPython's own syntax (`%matplotlib inline`, `!ls`) into Python."""
-    return TransformerManager().transform_cell(cell)
+def python_cells(notebook) -> list[str]:
+    """Return the code cells, with IPython's own syntax (`%matplotlib inline`, `!ls`) as Python."""
+    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    return [TransformerManager().transform_cell(source) for source in sources]
+
+
+def code_meaning(notebook) -> str:
+    """Return the meaning of the code cells, a line each."""
+    return "\n".join(meaning(cell, documented=False) for cell in python_cells(notebook))
 
 
 def meaning(source: str, documented: bool = True) -> str:
