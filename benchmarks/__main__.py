@@ -8,10 +8,10 @@ on the machine meanwhile. The first lines of each file say what it measures.
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from benchmarks import timing
 from cnnlab import runtime, saving
+from tools import blocks, headlines
 from tools.blocks import short_time
 
 BENCHMARKS = {  # name: is a matrix product measured before it? Its threads and memory stay
@@ -33,24 +33,20 @@ def measure(name: str) -> dict:
     Returns:
         {"seconds": how long it ran, "peak GFLOP/s": of a matrix product before it, "found": what
         its `measure` returned}.
-
-    Raises:
-        RuntimeError: it failed; the message is its traceback.
     """
     print(f"{name} ...", file=sys.stderr, flush=True)
     work = (timing.measure, name, BENCHMARKS[name])
-    seconds, (peak, found) = timing.timed(timing.in_a_process, *work)
-    return {"seconds": seconds, "peak GFLOP/s": peak, "found": found}
+    seconds, (peak, measured) = timing.timed(timing.in_a_process, *work)
+    return {"seconds": seconds, "peak GFLOP/s": peak, "found": measured}
 
 
 def rows(benchmarks: dict) -> list[dict]:
     """Return the rows of the common table: {"work", "ours": s, "other": s, "who", "ratio"}."""
-    modules = {name: timing.module(name) for name in BENCHMARKS if name in benchmarks}
     return [
         row | {"ratio": row["other"] / row["ours"]}
-        for name, module in modules.items()
-        if hasattr(module, "rows")
-        for row in module.rows(benchmarks[name]["found"])
+        for name in BENCHMARKS
+        if name in benchmarks and hasattr(timing.module(name), "rows")
+        for row in timing.module(name).rows(benchmarks[name]["found"])
     ]
 
 
@@ -72,24 +68,15 @@ def _times(row):
 def aligned(table: list[dict]) -> str:
     """Write rows as text, with the names of the columns above them."""
     columns = list(dict.fromkeys(name for row in table for name in row))
-    lines = [columns, *([_text(row.get(name, "")) for name in columns] for row in table)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    return headlines.aligned(
+        [columns, *([_text(row.get(name, "")) for name in columns] for row in table)]
+    )
 
 
 def _text(value):
     if isinstance(value, list):
         return " ".join(_text(each).rjust(7) for each in value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def accuracies(root: Path) -> dict[str, str]:
-    """Return the headline of each notebook's results: what speed must not cost."""
-    return {
-        f"{path.parent.name}: {row['what']}": row["value"]
-        for path in sorted(root.glob("Task-*/results.json"))
-        for row in json.loads(path.read_text(encoding="utf-8"))["headline"]
-    }
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -101,18 +88,23 @@ def main(arguments: list[str] | None = None) -> None:
     which.add_argument("--commit", action="store_true", help=f"all of them, into {COMMITTED}")
     options = parser.parse_args(arguments)
     root, file = runtime.repository_root(), COMMITTED if options.commit else MEASURED
-    committed = json.loads((root / COMMITTED).read_text(encoding="utf-8"))
+    committed = json.loads((root / COMMITTED).read_bytes())
     benchmarks = {name: measure(name) for name in options.only or BENCHMARKS}
+    accuracies = {  # what speed must not cost
+        f"{task}: {row['what']}": row["value"]
+        for task, each in blocks.tasks(root).items()
+        for row in each["headline"]
+    }
     results = {
         "machine": runtime.machine(),
         "versions": runtime.versions(),
         "benchmarks": benchmarks,
         "rows": rows(benchmarks),
-        "accuracies": accuracies(root),
+        "accuracies": accuracies,
     }
     saving.save_json(results, root / file)
     print(tables(benchmarks, committed["benchmarks"]))
-    print(json.dumps(results["accuracies"], indent=1, ensure_ascii=False))
+    print(json.dumps(accuracies, indent=1, ensure_ascii=False))
     print(f"\nMeasured on: {computer(results)}\nCommitted:   {computer(committed)}\nIn {file}")
 
 

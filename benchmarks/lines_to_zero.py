@@ -18,7 +18,7 @@ import statistics
 
 import numpy as np
 
-from benchmarks.timing import recipe_of_task, timed
+from benchmarks.timing import recipe_of_task, summary, timed
 from cnnlab import lines, splits
 
 SEEDS, EXAMPLES = 5, 187_200
@@ -42,7 +42,8 @@ def measure() -> dict:
         runs["ours"].append((seconds, _errors(predict_by_turns(network, test.images), test)))
         seconds, network = timed(_train_theirs, recipe, train, seed)
         runs["theirs"].append((seconds, _errors(_predict_heads(network, test.images), test)))
-    return {name: _summary(run) for name, run in runs.items()} | {"test lines": len(test.images)}
+    summaries = {name: summary(run, errors=statistics.median) for name, run in runs.items()}
+    return summaries | {"test lines": len(test.images)}
 
 
 def _parts():
@@ -53,16 +54,6 @@ def _parts():
 
 def _errors(predicted, part):
     return int((predicted != part.labels).any(axis=1).sum())
-
-
-def _summary(runs):
-    seconds, errors = map(list, zip(*runs, strict=True))
-    return {
-        "seconds": statistics.median(seconds),
-        "seconds by seed": seconds,
-        "errors": statistics.median(errors),
-        "errors by seed": errors,
-    }
 
 
 def line_network():
@@ -87,11 +78,12 @@ def _train_ours(part, seed):
     from cnnlab.training.compiled_loop import Schedule, train_in_one_loop
 
     def loss(labels, logits):
-        by_head = zip(
-            tf.unstack(labels, axis=1), tf.split(logits, NUM_CLASSES, axis=1), strict=True
+        by_head = map(
+            tf.nn.sparse_softmax_cross_entropy_with_logits,
+            tf.unstack(labels, axis=1),
+            tf.split(logits, NUM_CLASSES, axis=1),
         )
-        errors = [tf.nn.sparse_softmax_cross_entropy_with_logits(*head) for head in by_head]
-        return tf.reduce_mean(tf.add_n(errors))
+        return tf.reduce_mean(tf.add_n(list(by_head)))
 
     keras.utils.set_random_seed(seed)
     network = line_network()
@@ -133,14 +125,14 @@ def _predict_heads(network, images):
     return np.stack([predicted[name] for name in lines.HEADS], axis=1)
 
 
-def rows(found: dict) -> list[dict]:
-    """Return the rows of the common table."""
-    ours, theirs = found["ours"], found["theirs"]
-    right = 1 - theirs["errors"] / found["test lines"]
+def rows(measured: dict) -> list[dict]:
+    """Return the row of the common table."""
+    ours, theirs = measured["ours"], measured["theirs"]
+    right = 1 - theirs["errors"] / measured["test lines"]
     listed = ", ".join(map(str, ours["errors by seed"]))
     return [
         {
-            "work": f"lines to zero: errors {listed} in {found['test lines']:,} lines",
+            "work": f"lines to zero: errors {listed} in {measured['test lines']:,} lines",
             "ours": ours["seconds"],
             "other": theirs["seconds"],
             "who": f"small network, 5 2 1 50, batch {OTHER_BATCH:,}, {OTHER_EPOCHS} epochs: "

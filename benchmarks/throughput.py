@@ -7,6 +7,7 @@ with random images. The share is of what a large matrix product of the same proc
 import inspect
 
 from benchmarks.timing import in_a_process, matrix_peak, medians, recipe_of_task
+from cnnlab.training.workers import THREADS
 
 BASE = {
     "batch": 128,
@@ -47,8 +48,8 @@ def measure() -> list[dict]:
 
 
 def _alone(setting):
-    threads, variables = setting["threads"], ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    environment = dict.fromkeys(variables, str(threads)) if threads else {}
+    threads = setting["threads"]
+    environment = dict.fromkeys(THREADS, str(threads)) if threads else {}
     try:
         return in_a_process(speed, setting, environment=environment)
     except RuntimeError as error:

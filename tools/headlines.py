@@ -19,9 +19,13 @@ def comparison(before: dict[str, list], after: dict[str, list]) -> str:
         for what in new | old:
             pair = [part.get(what, {"value": "–"}) for part in (old, new)]
             rows.append([task, what, *(row["value"] for row in pair), _difference(*pair)])
+    return f"\n{aligned(rows)}\n\nThe interval is Wilson's, of 95 %, of what is committed."
+
+
+def aligned(rows: list[list[str]]) -> str:
+    """Write rows of cells as text, each column as wide as its longest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    return "\n".join(["", *lines, "", "The interval is Wilson's, of 95 %, of what is committed."])
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def _difference(old: dict, new: dict) -> str:
