@@ -18,7 +18,8 @@ WORK = {"cnnlab": "import cnnlab", "modules": "import of lines, metrics, mnist, 
 
 def measure() -> dict[str, float]:
     """Return seconds of whole processes, medians: Python alone, cnnlab, TensorFlow."""
-    start = functools.partial(subprocess.run, cwd=repository_root(), check=True)
+    options = {"cwd": repository_root(), "check": True, "capture_output": True}
+    start = functools.partial(subprocess.run, **options)
     commands = {name: [sys.executable, "-c", code] for name, code in CODE.items()}
     return medians(**{name: functools.partial(start, each) for name, each in commands.items()})
 

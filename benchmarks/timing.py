@@ -43,14 +43,11 @@ def interleaved(rounds: int = ROUNDS, **tasks: Callable[[], object]) -> dict[str
 
 
 def summary(runs: list[tuple], **of: Callable) -> dict:
-    """Return the median seconds of (seconds, result) by seed, a named summary of results, and all.
-
-    `summary(runs, errors=mean)` gives "seconds", "seconds by seed", "errors", "errors by seed".
-    """
-    columns = {"seconds": statistics.median} | of
-    values = dict(zip(columns, map(list, zip(*runs, strict=True)), strict=True))
-    whole = {name: columns[name](column) for name, column in values.items()}
-    return whole | {f"{name} by seed": column for name, column in values.items()}
+    """Sum up (seconds, result) of each seed: `of` says the name of results, and their average."""
+    averages = {"seconds": statistics.median} | of
+    columns = dict(zip(averages, map(list, zip(*runs, strict=True)), strict=True))
+    by_seed = {f"{name} by seed": column for name, column in columns.items()}
+    return by_seed | {name: averages[name](column) for name, column in columns.items()}
 
 
 def medians(rounds: int = ROUNDS, **tasks: Callable[[], object]) -> dict[str, float]:

@@ -11,7 +11,7 @@ import pytest
 import small_repository
 from small_repository import edit
 
-from tools import blocks, documents, tracked
+from tools import blocks, documents
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = "/".join(["", "home", "ada"])  # in one piece, this file would be noticed
@@ -110,7 +110,7 @@ def test_every_other_defect_is_noticed(documented):
         "data.bin: has 20.1 MB, more than 20 MB",
     ]
     with pytest.raises(FileNotFoundError, match="without .git"):  # the clone around is another one
-        tracked.tracked_files(documented / "Task-1")
+        documents.tracked_files(documented / "Task-1")
 
 
 def test_versions_that_differ_are_told_apart(documented, monkeypatch):

@@ -9,6 +9,7 @@ stays as it was. rumdl looks for dead links.
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -18,7 +19,6 @@ from pathlib import Path
 
 from cnnlab.runtime import repository_root
 from tools.notebook_checks import MACHINE_PATHS
-from tools.tracked import tracked_files
 
 TOOLS = str(Path(__file__).resolve().parents[1])  # from there cog imports the blocks
 COG = [sys.executable, "-P", "-m", "cogapp", "--verbosity=1", "-P", "-I", TOOLS]
@@ -85,6 +85,18 @@ def tracked_problems(root: Path) -> Iterator[str]:
             for number, line in enumerate(_text(root / file).splitlines(), 1):
                 if path := MACHINE_PATHS.search(line):
                     yield f"{file}:{number}: names a folder of somebody's machine ({path.group()})"
+
+
+def tracked_files(root: Path) -> list[str]:
+    """Return the files that git tracks and that are there, named from the root, sorted.
+
+    Raises:
+        FileNotFoundError: `root` is not a clone (a repository around it must not answer).
+    """
+    if not (root / ".git").exists():
+        raise FileNotFoundError(f"{root} is a copy without .git, so nothing is tracked there")
+    names = subprocess.check_output(["git", "ls-files", "-z"], cwd=root)
+    return [name for name in os.fsdecode(names).split("\0")[:-1] if (root / name).is_file()]
 
 
 def _text(path: Path) -> str:
