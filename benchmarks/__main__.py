@@ -45,20 +45,19 @@ def rows(benchmarks: dict) -> list[dict]:
     return [
         row | {"ratio": row["other"] / row["ours"]}
         for name in BENCHMARKS
-        if name in benchmarks and hasattr(timing.module(name), "rows")
+        if hasattr(timing.module(name), "rows")
         for row in timing.module(name).rows(benchmarks[name]["found"])
     ]
 
 
 def tables(benchmarks: dict, committed: dict) -> str:
     """Return the common table (ours, the other, their ratio; here and as committed), and others."""
-    old = rows({name: committed[name] for name in benchmarks})
     compared = [
         {"work": row["work"], "here": _times(row), "committed": _times(before), "other": row["who"]}
-        for row, before in zip(rows(benchmarks), old, strict=True)
+        for row, before in zip(rows(benchmarks), rows(committed), strict=True)
     ]
     others = [one["found"] for one in benchmarks.values() if isinstance(one["found"], list)]
-    return "\n\n".join(aligned(table) for table in [compared, *others] if table)
+    return "\n\n".join(map(aligned, [compared, *others]))
 
 
 def _times(row):
@@ -83,13 +82,11 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, write the file, and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--only", nargs="+", choices=BENCHMARKS, help="some of them")
-    which.add_argument("--commit", action="store_true", help=f"all of them, into {COMMITTED}")
-    options = parser.parse_args(arguments)
-    root, file = runtime.repository_root(), COMMITTED if options.commit else MEASURED
+    parser.add_argument("--commit", action="store_true", help=f"into {COMMITTED}")
+    file = COMMITTED if parser.parse_args(arguments).commit else MEASURED
+    root = runtime.repository_root()
     committed = json.loads((root / COMMITTED).read_bytes())
-    benchmarks = {name: measure(name) for name in options.only or BENCHMARKS}
+    benchmarks = {name: measure(name) for name in BENCHMARKS}
     accuracies = {  # what speed must not cost
         f"{task}: {row['what']}": row["value"]
         for task, each in blocks.tasks(root).items()

@@ -20,21 +20,14 @@ from cnnlab.saving import save_small  # noqa: E402
 def draw(root):
     """Write overview.png; returns its path. The images are ones that no network was trained on."""
     sheet = Sheet()
-    sheet.heading("One network, four questions, and where in the image each answer comes from")
-    sheet.tiles(line_tiles(), columns=10)
-    sheet.heading(
-        "Digits never seen before, and what spoke for the answer; the last two are mistakes"
-    )
-    sheet.tiles(digit_tiles(), columns=10)
-    sheet.heading(
-        "What filters look for: three of the first layer, three of the middle, four of the last"
-    )
-    sheet.tiles(filter_tiles(), columns=10)
+    for tiles in (line_tiles, digit_tiles, filter_tiles):
+        sheet.heading(tiles.__doc__)
+        sheet.tiles(tiles(), columns=10)
     return save_small(sheet.figure(), root / "overview.png")
 
 
 def line_tiles(count=2):
-    """Return tiles of lines, each followed by its overlay for each of the four heads."""
+    """One network, four questions, and where in the image each answer comes from"""
     model = load("task2")
     drawn = lines.generate(per_class=1, seed=pretrained.SEED)
     images = drawn.images[np.random.default_rng(0).permutation(lines.CLASSES)[:count]]
@@ -50,7 +43,7 @@ def line_tiles(count=2):
 
 
 def digit_tiles(right=3, wrong=2):
-    """Return tiles of digits, each followed by its overlay: first ones, and first mistakes."""
+    """Digits never seen before, and what spoke for the answer; the last two are mistakes"""
     model = load("task1-mnist")
     pool, classes = mnist.pool()
     test = np.random.default_rng(0).permutation(splits.held_out(classes).test)[:1000]
@@ -73,7 +66,7 @@ def digit_tiles(right=3, wrong=2):
 
 
 def filter_tiles(counts=(3, 3, 4)):
-    """Return tiles of filters that look for a pattern, of first, middle and last convolution."""
+    """What filters look for: three of the first layer, three of the middle, four of the last"""
     model = load("task1-mnist")
     layers = inspect_model(model).convolutions()
     tiles = []
