@@ -5,6 +5,7 @@ Each block of a Markdown file prints what one of these functions returns; see `t
 
 import json
 import math
+import tomllib
 from pathlib import Path
 
 from cnnlab.notebook import percent, percent_range, table
@@ -34,6 +35,13 @@ def studies(results: dict) -> dict[str, dict]:
     if "errors" in summaries:  # Task 2 has only one
         summaries = {"final": summaries | {"longest seconds": max(summaries["seconds"])}}
     return {TITLES[key]: summaries[key] for key in sorted(summaries, key=[*TITLES].index)}
+
+
+def architecture() -> str:
+    """Write the rooms of `cnnlab`, from the top down, as the contract of imports has them."""
+    contracts = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    layers = contracts["contracts"][0]["layers"]
+    return "\n".join(["```", *(layer.replace("cnnlab.", "") for layer in layers), "```"])
 
 
 def main_results() -> str:
