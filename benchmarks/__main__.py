@@ -67,9 +67,8 @@ def _times(row):
 def aligned(table: list[dict]) -> str:
     """Write rows as text, with the names of the columns above them."""
     columns = list(dict.fromkeys(name for row in table for name in row))
-    return headlines.aligned(
-        [columns, *([_text(row.get(name, "")) for name in columns] for row in table)]
-    )
+    lines = [[_text(row.get(name, "")) for name in columns] for row in table]
+    return headlines.aligned([columns, *lines])
 
 
 def _text(value):
@@ -92,13 +91,8 @@ def main(arguments: list[str] | None = None) -> None:
         for task, each in blocks.tasks(root).items()
         for row in each["headline"]
     }
-    results = {
-        "machine": runtime.machine(),
-        "versions": runtime.versions(),
-        "benchmarks": benchmarks,
-        "rows": rows(benchmarks),
-        "accuracies": accuracies,
-    }
+    results = {"machine": runtime.machine(), "versions": runtime.versions()}
+    results |= {"benchmarks": benchmarks, "rows": rows(benchmarks), "accuracies": accuracies}
     saving.save_json(results, root / file)
     print(tables(benchmarks, committed["benchmarks"]))
     print(json.dumps(accuracies, indent=1, ensure_ascii=False))

@@ -46,15 +46,11 @@ def measure() -> dict:
     """
     images = mnist.load()[1][0][:IMAGES]
     models = {name: load(name) for name in MODELS}
-    tasks = {
-        "grad_cam": _grad_cam,
-        "activations": _activations,
-        "filters": _filters,
-        "memory": _memory,
-    }
     return {
-        what: {name: task(model, images) for name, model in models.items()}
-        for what, task in tasks.items()
+        task.__name__.removeprefix("_"): {
+            name: task(model, images) for name, model in models.items()
+        }
+        for task in (_grad_cam, _activations, _filters, _memory)
     }
 
 

@@ -70,12 +70,9 @@ def _train_ours(part, seed):
     from cnnlab.training.compiled_loop import Schedule, train_in_one_loop
 
     def loss(labels, logits):
-        by_head = map(
-            tf.nn.sparse_softmax_cross_entropy_with_logits,
-            tf.unstack(labels, axis=1),
-            tf.split(logits, NUM_CLASSES, axis=1),
-        )
-        return tf.reduce_mean(tf.add_n(list(by_head)))
+        heads = tf.unstack(labels, axis=1), tf.split(logits, NUM_CLASSES, axis=1)
+        errors = map(tf.nn.sparse_softmax_cross_entropy_with_logits, *heads)
+        return tf.reduce_mean(tf.add_n(list(errors)))
 
     keras.utils.set_random_seed(seed)
     network = line_network()
@@ -120,14 +117,8 @@ def _predict_heads(network, images):
 def rows(measured: dict) -> list[dict]:
     """Return the row of the common table."""
     ours, theirs = measured["ours"], measured["theirs"]
-    right = 1 - theirs["errors"] / measured["test lines"]
-    listed = ", ".join(map(str, ours["errors by seed"]))
-    return [
-        {
-            "work": f"lines to zero: errors {listed} in {measured['test lines']:,} lines",
-            "ours": ours["seconds"],
-            "other": theirs["seconds"],
-            "who": f"small network, 5 2 1 50, batch {OTHER_BATCH:,}, {OTHER_EPOCHS} epochs: "
-            f"{100 * right:.2f} % jointly",
-        }
-    ]
+    n, errors = measured["test lines"], ", ".join(map(str, ours["errors by seed"]))
+    work = f"lines to zero: errors {errors} in {n:,} lines"
+    who = f"small network, 5 2 1 50, batch {OTHER_BATCH:,}, {OTHER_EPOCHS} epochs: "
+    who += f"{100 * (1 - theirs['errors'] / n):.2f} % jointly"
+    return [{"work": work, "ours": ours["seconds"], "other": theirs["seconds"], "who": who}]

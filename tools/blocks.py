@@ -117,11 +117,9 @@ def benchmarks() -> str:
     ]
     speeds = [each["peak GFLOP/s"] for each in measured["benchmarks"].values()]
     speeds = sorted(filter(None, speeds))
-    return (
-        "{processor}, {cores} cores; a matrix product ran at ".format(**measured["machine"])
-        + f"{speeds[0]:.0f} to {speeds[-1]:.0f} GFLOP/s before the benchmarks.\n\n"
-        + table(rows).data
-    )
+    cores = "{processor}, {cores} cores".format(**measured["machine"])
+    speed = f"a matrix product ran at {speeds[0]:.0f} to {speeds[-1]:.0f} GFLOP/s"
+    return f"{cores}; {speed} before the benchmarks.\n\n{table(rows).data}"
 
 
 def faults() -> str:

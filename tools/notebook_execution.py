@@ -73,9 +73,8 @@ def _require_loopback() -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             socket.create_connection(server.getsockname(), timeout=10).close()
     except OSError as error:
-        raise NotebookError(
-            f"notebooks need the loopback interface, but 127.0.0.1 cannot be reached: {error}"
-        ) from None
+        needed = "notebooks need the loopback interface, but 127.0.0.1 cannot be reached"
+        raise NotebookError(f"{needed}: {error}") from None
 
 
 class Progress:

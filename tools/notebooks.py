@@ -8,7 +8,6 @@ python -m tools.notebooks check [Task-1 ...]   say what is wrong with the commit
 
 import argparse
 import contextlib
-import hashlib
 import shutil
 import sys
 import time
@@ -58,7 +57,7 @@ def build(script: Path):
     notebook.metadata = nbformat.from_dict(METADATA)
     seen: Counter[str] = Counter()
     for cell in notebook.cells:
-        name = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+        name = provenance.digest(f"{cell.cell_type}\n{cell.source}")[:12]
         cell.id = f"{name}-{seen[name]}" if seen[name] else name
         seen[name] += 1
     return notebook

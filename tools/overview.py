@@ -69,8 +69,8 @@ def filter_tiles(counts=(3, 3, 4)):
     """What filters look for: three of the first layer, three of the middle, four of the last"""
     model = load("task1-mnist")
     layers = inspect_model(model).convolutions()
-    tiles = []
-    for layer, count in zip((layers[0], layers[len(layers) // 2], layers[-1]), counts, strict=True):
+    chosen, tiles = (layers[0], layers[len(layers) // 2], layers[-1]), []
+    for layer, count in zip(chosen, counts, strict=True):
         filters = maximize_filters(model, layer)
         clear = [index for index, note in enumerate(filters.note) if not note][:count]
         tiles += [Tile(as_colors(filters.images[index]), f"filter {index}") for index in clear]

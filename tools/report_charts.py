@@ -43,11 +43,11 @@ def task_1(results: dict) -> dict:
         {name: each for name, each in results["histories"].items() if name.startswith(part)}
         for part in ("Part 1", "final")
     )
+    digits, drawn = ("Part 1, MNIST", "final, MNIST"), ("Part 1, lines", "final, lines")
     reports = {  # without the final line network, always 100 %
         name: {key: np.array(values) for key, values in results["reports"][name].items()}
-        for name in ("Part 1, MNIST", "final, MNIST", "Part 1, lines")
+        for name in (*digits, drawn[0])
     }
-    digits, drawn = ("Part 1, MNIST", "final, MNIST"), ("Part 1, lines", "final, lines")
     return {
         "part1-learning-curves": plots.learning_curves(part_1),
         "final-learning-curves": plots.learning_curves(final),

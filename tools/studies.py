@@ -45,6 +45,11 @@ class Run(NamedTuple):
     arguments: dict  # what tells it from other runs, passed to the function that does it
     kind: tuple[str, ...] = ()  # passed to that function first; not stored, as the key tells it
 
+    @property
+    def origin(self) -> dict:
+        """What is stored with the result."""
+        return self.arguments | {"recipe": self.recipe}
+
 
 class Study(NamedTuple):
     """A `study.py`, whose function `do` each process finds in its own copy of the repository.
@@ -83,17 +88,13 @@ def load(path: Path) -> dict[str, dict]:
 
 def missing(stored: dict[str, dict], runs: Iterable[Run]) -> list[Run]:
     """Return the runs that are not stored, or from an older recipe or other arguments, in order."""
-    return [run for run in runs if stored.get(run.key, {}) | _origin(run) != stored.get(run.key)]
-
-
-def _origin(run: Run) -> dict:
-    return run.arguments | {"recipe": run.recipe}
+    return [run for run in runs if stored.get(run.key, {}) | run.origin != stored.get(run.key)]
 
 
 def store(path: Path, run: Run, result: dict) -> None:
     """Add one result to the file, with the recipe and arguments that it comes from."""
     stored = load(path)  # again: another process may have added to it
-    stored[run.key] = result | _origin(run)
+    stored[run.key] = result | run.origin
     save_json({"runs": stored}, path)
 
 
