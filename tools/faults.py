@@ -25,11 +25,7 @@ MARKS = {"quick": "not fault", "slow": "fault"}
 
 
 def run(root: Path, paths: list[str]) -> dict[str, Counter]:
-    """Run test files; returns for each by its name what came out: COUNTED, and "seconds".
-
-    Raises:
-        subprocess.CalledProcessError: pytest was stopped, or could not begin.
-    """
+    """Run test files; returns for each by its name what came out: COUNTED, and "seconds"."""
     counts: dict[str, Counter] = {}
     for speed, mark in MARKS.items():
         with tempfile.TemporaryDirectory() as folder:

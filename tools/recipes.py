@@ -14,6 +14,8 @@ from cnnlab.training import workers
 from tools import provenance
 
 START = workers.start_process  # what every run of a study starts with
+_Definitions = dict[str | None, list[ast.stmt | str]]
+_Use = tuple[str, str | None]  # a module and a name in it
 
 
 def source(script: Path) -> str:
@@ -69,10 +71,6 @@ def code_digest(code: str, names: list[str], root: Path) -> str:
                 waiting += _uses(modules, module, definition)
         used.add(use)
     return provenance.digest("\n".join(sorted(meanings)))
-
-
-_Definitions = dict[str | None, list[ast.stmt | str]]
-_Use = tuple[str, str | None]  # a module and a name in it
 
 
 def _definitions(code: str, package: str) -> _Definitions:

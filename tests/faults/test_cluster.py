@@ -128,7 +128,7 @@ class Cluster:
         return subprocess.Popen([*command, *options], cwd=cwd, env=environment, **pipes)
 
     def complaint(self, *options: str, **environment: str) -> str:
-        """Return the last line that the study's command prints before it fails."""
+        """Return the last line that the failing command prints."""
         study = self.study(*options, **environment)
         _, complained = study.communicate()
         assert study.returncode == 1
