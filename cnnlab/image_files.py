@@ -14,17 +14,11 @@ MOST_PIXELS = 120_000_000  # of a file: about 11,000 x 11,000, 360 MB in RGB
 
 
 class Picture(NamedTuple):
-    """The pixels of one image, and what its numbers mean.
+    """The pixels of one image, and what its numbers mean."""
 
-    Attributes:
-        pixels: (height, width), (height, width, 1), (height, width, 3) or (height, width, 4).
-        white: what white is, 1, 255 or 65535, black being 0; None for floats in a model's range.
-        steps: what was done to the pixels, each a phrase: "the first of 3 frames".
-    """
-
-    pixels: np.ndarray
-    white: int | None
-    steps: tuple[str, ...] = ()
+    pixels: np.ndarray  # (height, width), or with a last axis of 1, 3 or 4 channels
+    white: int | None  # what white is, 1, 255 or 65535, black being 0; None for a model's own range
+    steps: tuple[str, ...] = ()  # what was done to the pixels, as in "the first of 3 frames"
 
 
 def read(path) -> Picture:
@@ -89,15 +83,12 @@ def _as_array(path, image, steps):
         raise ValueError(f"{path} has floating-point values, whose range is not known")
     if image.mode == "I" or image.mode.startswith("I;16"):
         return _of_many_bits(path, image, steps)
-    clear = image.has_transparency_data
-    if image.mode == "RGBA" or (image.mode in ("L", "RGB") and not clear):
-        return np.asarray(image), 255
-    if image.mode == "1" and not clear:
-        return np.asarray(image.convert("L")), 255
-    target = "RGBA" if clear else "RGB"
-    if image.mode not in ("L", "LA", "RGB"):
+    target = "RGBA" if image.has_transparency_data else "RGB"
+    if image.mode in ("1", "L") and target == "RGB":
+        target = "L"
+    elif image.mode not in ("L", "LA", "RGB", "RGBA"):
         steps.append(f"converted from {image.mode} to {target}")
-    return np.asarray(image.convert(target)), 255
+    return np.asarray(image if image.mode == target else image.convert(target)), 255
 
 
 def _of_many_bits(path, image, steps):

@@ -30,17 +30,16 @@ SEED = 1  # of the lines: other centers than those of the dataset, which has see
 
 
 def find(name_or_path) -> Path:
-    """Return the path of a file that exists, can be read, is not empty, and has a known suffix.
+    """Return the path of a model's file, which exists, can be read, and is not empty.
 
     Args:
-        name_or_path: a key of MODELS, or the path of a file; only its name is looked at.
+        name_or_path: a key of MODELS, or the path of a file with a known suffix.
 
     Raises:
         TypeError: neither a string nor a path.
         FileNotFoundError: no such file, or the notebook was not run that makes it, or this is not
             inside the repository.
-        ValueError: no such name, a folder, a file that is empty or cannot be read, or another
-            suffix.
+        ValueError: no such name, a folder, an empty or unreadable file, or another suffix.
     """
     if not isinstance(name_or_path, (str, Path)):
         raise TypeError(f"a model is loaded by its name or path, not from {name_or_path!r}")
@@ -61,10 +60,9 @@ def find(name_or_path) -> Path:
     if exists and not os.path.isfile(path):
         kind = "a folder" if os.path.isdir(path) else "not a file"
         raise ValueError(f"{path} is {kind}; a model is one file, and {ENDS}")
-    is_known = path.suffix in (".keras", *HDF5)
-    if exists and not is_known:
-        raise ValueError(f"{path} is not a model: {ENDS}")
-    if not is_known:
+    if path.suffix not in (".keras", *HDF5):
+        if exists:
+            raise ValueError(f"{path} is not a model: {ENDS}")
         close = difflib.get_close_matches(name, MODELS, n=1, cutoff=0.5)
         meant = f" (did you mean {close[0]!r}?)" if close else ""
         raise ValueError(
@@ -84,9 +82,7 @@ def find(name_or_path) -> Path:
 def class_names(name, heads) -> dict[str, list[str]]:
     """Return {head: names of its classes} for a model's short name; {} for any other model.
 
-    Args:
-        name: a key of MODELS, or the path of a file.
-        heads: the names of its heads.
+    `heads` are the names of its heads.
     """
     if name in HEADS:
         return {head: list(map(str, lines.CLASS_NAMES[head])) for head in heads}

@@ -20,11 +20,7 @@ def whole_number(least):
 
 @contextlib.contextmanager
 def option(name):
-    """Put the name of an option before what is wrong with its value.
-
-    Raises:
-        ValueError: in place of a ValueError or OSError of the block.
-    """
+    """Put the name of an option before what is wrong with its value, as a ValueError."""
     try:
         yield
     except (ValueError, OSError) as error:
@@ -57,11 +53,7 @@ def check_writable(name, path):
 
 @contextlib.contextmanager
 def writing(name, path):
-    """Say of an error of the system which option's file it is that cannot be written.
-
-    Raises:
-        ValueError: in place of an OSError of the block.
-    """
+    """Say as a ValueError which option's file cannot be written, in place of an OSError."""
     try:
         yield
     except OSError as error:  # its own words would name a temporary file

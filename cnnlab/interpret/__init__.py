@@ -1,6 +1,9 @@
 """Look inside a Keras model: activations, filters, heatmaps, and whether to trust them.
 
-`explain` is the entry point; the others do one thing each.
+`explain` is the entry point; the others do one thing each. Everywhere `model` is a Keras model,
+which stays as it was, and `images` are what its own input needs, one or many; see
+`model.network.as_batch`. What is not a Keras model raises TypeError, and a value that is not usable
+ValueError, which says what would be right.
 """
 
 from cnnlab.interpret.activations import activations
@@ -9,15 +12,3 @@ from cnnlab.interpret.filters import FilterImages, maximize_filters
 from cnnlab.interpret.gradcam import Heatmaps, grad_cam
 from cnnlab.interpret.model.loading import load
 from cnnlab.saving import save_figure as save
-
-__all__ = [
-    "Explanation",
-    "FilterImages",
-    "Heatmaps",
-    "activations",
-    "explain",
-    "grad_cam",
-    "load",
-    "maximize_filters",
-    "save",
-]

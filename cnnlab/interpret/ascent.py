@@ -30,36 +30,30 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Ascent:
-    """How the pixels ascend.
+    """How the pixels ascend; ValueError for a number outside LIMITS.
 
     The defaults come from looking at first, middle and last convolutions for 28 x 28 pixels. From
     black instead of gray, filters that look for dark pixels stay nearly blank; without jitter,
     strides show as checkerboards; with more smoothness a first layer loses its fine patterns, and
     with larger steps some of its pictures become one tone; 64 steps reach seven eighths of what 200
     do.
-
-    Attributes:
-        steps: their number.
-        step_size: quadratic mean of what the first step changes, the range being 1; it falls to a
-            tenth of that.
-        smoothness: 0..1, the part of the gradient shared with the 8 neighbors in the first step; it
-            falls to nothing.
-        jitter: pixels, by how much the image is shifted at most.
-        negative_slope: above 0, to 1; what a position counts where the activation cuts it off.
-        seed: of the shifts and the noise, the same for all filters; the same seed gives the same.
-        size: (height, width) of the pictures, for a model that takes any.
-
-    Raises:
-        ValueError: a number outside LIMITS.
     """
 
     steps: int = 64
-    step_size: float = 0.3
-    smoothness: float = 0.25
-    jitter: int = 1
-    negative_slope: float = 0.01
-    seed: int = 0
-    size: tuple[int, int] | None = None
+    step_size: float = (
+        0.3  # quadratic mean of the first step's change, the range being 1; falls to 1/10
+    )
+    smoothness: float = (
+        0.25  # 0..1, the part of the gradient shared with the 8 neighbors; falls to 0
+    )
+    jitter: int = 1  # pixels, by how much the image is shifted at most
+    negative_slope: float = (
+        0.01  # what a position counts where the activation cuts it off, 0 < .. <= 1
+    )
+    seed: int = 0  # of the shifts and the noise, the same for all filters
+    size: tuple[int, int] | None = (
+        None  # (height, width) of the pictures, for a model that takes any
+    )
 
     def __post_init__(self):
         for name, (least, most) in LIMITS.items():
@@ -76,13 +70,10 @@ class Ascent:
         return {name: spec.dtype.as_numpy_dtype(numbers[name]) for name, spec in SETTINGS.items()}
 
     def first_image(self, shape):
-        """Return the image to begin with: gray, with noise so that positions differ.
+        """Return the image to begin with: (1, height, width, channels) float32, 0..1, noisy gray.
 
         Args:
             shape: (height, width, channels) of the model's input, None where any will do.
-
-        Returns:
-            (1, height, width, channels) float32, 0..1.
 
         Raises:
             ValueError: `size` is missing, or does not fit the model.
@@ -101,7 +92,7 @@ class Ascent:
         return (GRAY + noise).astype(np.float32)
 
 
-def compile_ascent(network, read: Response):
+def compile_ascent(view, read: Response):
     """Return the function that ascends, for all wanted filters at once.
 
     (first image (1, height, width, channels) 0..1, (count,) numbers of filters, SETTINGS) ->
@@ -110,12 +101,13 @@ def compile_ascent(network, read: Response):
     """
 
     def respond(images, filters, settings):
-        maps = response_maps(network, read, _scaled(images, settings))
+        scaled = settings["low"] + images * (settings["high"] - settings["low"])
+        maps = response_maps(view, read, scaled)
         wanted = tf.one_hot(filters, maps.shape[-1], True, False)[:, None]
         own = tf.reduce_sum(tf.where(wanted, maps, 0), axis=-1)  # (count, positions)
         return objective(own, settings["negative_slope"]), tf.reduce_max(own, axis=1)
 
-    first = tf.TensorSpec((1, *network.graph.input_shape), "float32")
+    first = tf.TensorSpec((1, *view.graph.input_shape), "float32")
 
     @tf.function(input_signature=[first, tf.TensorSpec((None,), "int32"), SETTINGS])
     def ascend(first, filters, settings):
@@ -124,7 +116,9 @@ def compile_ascent(network, read: Response):
         start, top = respond(best, filters, settings)
         end, reached = start, tf.zeros_like(filters, bool)
         for step in tf.range(settings["steps"]):
-            shift = _shift(step, settings)
+            # The part of the steps that is left, 1 in the first.
+            left = 1 - tf.cast(step, "float32") / tf.cast(settings["steps"], "float32")
+            shift = _shift(step, left, settings)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 shifted = tf.roll(images, shift, axis=(1, 2))
                 tape.watch(shifted)
@@ -136,8 +130,9 @@ def compile_ascent(network, read: Response):
             end, top = tf.where(better, value, end), tf.where(better, highest, top)
             reached |= tf.reduce_any(gradient != 0, axis=(1, 2, 3))
             gradient = tf.roll(gradient, -shift, axis=(1, 2))
-            direction = _direction(gradient, settings["smoothness"] * _left(step, settings))
-            images = tf.clip_by_value(images + _length(step, settings) * direction, 0, 1)
+            direction = _direction(gradient, settings["smoothness"] * left)
+            length = settings["step_size"] * (0.1 + 0.9 * left)
+            images = tf.clip_by_value(images + length * direction, 0, 1)
         value, highest = respond(images, filters, settings)
         better = value > end
         return {
@@ -151,24 +146,11 @@ def compile_ascent(network, read: Response):
     return ascend
 
 
-def _scaled(images, settings):
-    return settings["low"] + images * (settings["high"] - settings["low"])
-
-
-def _shift(step, settings):
+def _shift(step, left, settings):
     """Return the shift of a step, (rows, columns); the same for all filters."""
     jitter, seed = settings["jitter"], (settings["seed"], step)
     drawn = tf.random.stateless_uniform((2,), seed, -jitter, jitter + 1, "int32")
-    return tf.where(_left(step, settings) > CALM, drawn, 0)
-
-
-def _length(step, settings):
-    return settings["step_size"] * (0.1 + 0.9 * _left(step, settings))
-
-
-def _left(step, settings):
-    """Return the part of the steps that is left, 1 in the first."""
-    return 1 - tf.cast(step, "float32") / tf.cast(settings["steps"], "float32")
+    return tf.where(left > CALM, drawn, 0)
 
 
 def _direction(gradient, smoothness):

@@ -21,23 +21,14 @@ OPEN_SIZE = (64, 64)  # of filters' pictures, for a model that takes images of a
 
 
 class Explanation(NamedTuple):
-    """What `explain` shows, in numbers and as a figure.
+    """What `explain` shows, in numbers and as a figure."""
 
-    Attributes:
-        figure: a Matplotlib figure.
-        steps: what was done to the image to fit the model, each a phrase.
-        activations: {layer: (height, width, channels) or (units,) float32}, or {}.
-        heatmaps: {head: Heatmaps of the one image}, or {}.
-        filters: FilterImages, or None.
-        summary: what is in the figure, in one sentence.
-    """
-
-    figure: object
-    steps: tuple[str, ...]
-    activations: dict[str, np.ndarray]
-    heatmaps: dict[str, Heatmaps]
+    figure: object  # of Matplotlib
+    steps: tuple[str, ...]  # what was done to the image to fit the model
+    activations: dict[str, np.ndarray]  # {layer: (height, width, channels) or (units,) float32}
+    heatmaps: dict[str, Heatmaps]  # {head: those of the one image}
     filters: FilterImages | None
-    summary: str
+    summary: str  # what is in the figure, in one sentence
 
 
 def explain(model, image=None, layer=None, head=None, target=None, **options) -> Explanation:
@@ -47,29 +38,18 @@ def explain(model, image=None, layer=None, head=None, target=None, **options) ->
     gives its filters; both give that image's activations and heatmaps at that layer.
 
     Args:
-        model: a Keras model; see `model.network.inspect_model`. It stays as it was.
+        model: a Keras model, which stays as it was.
         image: the path of an image file, an array, or what `image_files.read` gives; converted to
-            the model's size, color mode and range by `model.images.prepare`, and the figure says
-            how.
+            the model's size, color mode and range by `model.images.prepare`; the figure says how.
         layer: the name of a layer.
         head: the name of the one head to explain; left out, all of them.
         target: the class to explain (0/1 for a single sigmoid unit); left out, the predicted one.
-        **options: any of these:
-
-            method: "grad-cam" (unless given), "grad-cam++" or "layercam".
-            real_images: (n, height, width, channels), what the model takes: with a layer alone,
-                the best of them is drawn below each filter's picture.
-            value_range: (low, high), what black and white are for the model; left out, read from
-                its first layers by `model.ranges.input_range`.
-            names: {head: names of its classes}, or None to number them.
-            progress: called with one line when a step begins; left out, a step goes to stderr once
-                it has been running for a second.
+        **options: method, real_images, value_range, names, progress; see `request.Options`.
 
     Raises:
         TypeError: `model` is not a Keras model, or there is no such option.
-        ValueError: neither image nor layer, a target for several heads at once, or one of the
-            values is not usable; the message says what would be, and the error's attribute
-            `argument` is the name of the argument, where it is one.
+        ValueError: neither image nor layer, a target for several heads at once, or a value that is
+            not usable; the error's attribute `argument` names the argument, where it is one.
     """
     options = Options(**options)
     with announcer(options.progress) as say:
@@ -101,18 +81,14 @@ def _draw_image(model, request, options, say):
         sheet.tiles([pictures.Tile(pictures.as_colors(shown[0]))], side=1.2)
     for layer, of_layer in maps.items():
         pictures.add_activations(sheet, layer, of_layer)
-    heads = [_sentence(heat, options.names or {}) for heat in heatmaps.values()]
-    count = f"activations of {len(maps)} layer{'s' if len(maps) > 1 else ''}"
-    return Explanation(
-        sheet.figure(), steps, maps, heatmaps, None, "; ".join([*steps, *heads, count])
-    )
-
-
-def _sentence(heat, names):
-    number = heat.targets[0]
-    name = names[heat.head][number] if heat.head in names else f"class {number}"
-    note = f", {heat.note[0]}" if heat.note[0] else ""
-    return f"{heat.head}: {name} ({100 * heat.probabilities[0]:.1f} %), heat at {heat.layer}{note}"
+    summary = list(steps)
+    for head, heat in heatmaps.items():
+        what = pictures.explained_class(heat, 0, options.names)
+        summary.append(
+            ", ".join([f"{head}: {what}", f"heat at {heat.layer}", *filter(None, heat.note)])
+        )
+    summary.append(f"activations of {len(maps)} layer{'s' if len(maps) > 1 else ''}")
+    return Explanation(sheet.figure(), steps, maps, heatmaps, None, "; ".join(summary))
 
 
 def _draw_filters(model, request, options, say):
@@ -127,7 +103,6 @@ def _draw_filters(model, request, options, say):
     if None in sides:
         sheet.text(f"The model takes any size; the pictures have {size[0]} × {size[1]}.")
     real = None if real_images is None else _shown(real_images, ends)
-    real = real[..., None] if real is not None and real.ndim == 3 else real
     try:
         weights = first_layer_weights(model, layer)
     except ValueError:  # not a first layer
@@ -146,20 +121,16 @@ def _shown(images, value_range):
 @contextlib.contextmanager
 def announcer(progress):
     """Give a function that announces steps: the one given, or else to stderr if a step is slow."""
-    timers = []
 
     def tell(step):
         print(f"{step} ...", file=sys.stderr, flush=True)
 
     def say(step):
-        for timer in timers:
-            timer.cancel()
-        timers.append(threading.Timer(PATIENCE, tell, [step]))
-        timers[-1].daemon = True
-        timers[-1].start()
+        pending.close()  # the step before is done
+        timer = threading.Timer(PATIENCE, tell, [step])
+        timer.daemon = True
+        timer.start()
+        pending.callback(timer.cancel)
 
-    try:
+    with contextlib.ExitStack() as pending:
         yield progress or say
-    finally:
-        for timer in timers:
-            timer.cancel()

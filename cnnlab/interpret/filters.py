@@ -20,9 +20,9 @@ import numpy as np
 from scipy import ndimage
 
 from cnnlab.interpret.ascent import Ascent, compile_ascent
-from cnnlab.interpret.model.network import inspect_model
+from cnnlab.interpret.model.network import in_batches, inspect_model
 from cnnlab.interpret.model.ranges import input_range, sees_pixels
-from cnnlab.interpret.responses import best_images, parts, response
+from cnnlab.interpret.responses import at_once, best_images, response
 
 # A picture is one tone if its middle has a smaller standard deviation, and, averaged over 2 x 2
 # pixels, still a smaller one: strides leave a grid of dots, which is not what the filter looks for.
@@ -30,33 +30,21 @@ TONE = {"pixels": 0.25, "averaged": 0.065}
 
 
 class FilterImages(NamedTuple):
-    """The pictures of `count` filters.
+    """The pictures of `count` filters."""
 
-    Attributes:
-        images: (count, height, width, channels) float32, 0..1, the ends of the model's range.
-        start, end: (count,) float32, what is maximized, for the blank image and for `images`.
-        dead: (count,) bool: no gradient, or nothing left by a rectifier at any position of any
-            image given; without images, of its own best picture.
-        note: `count` strings, "" or why the picture is empty or says little.
-        layer: the name of the layer.
-        filters: (count,) int32, their numbers.
-        best: (count,) int64, which of the images given has the highest response; -1 without images.
-        best_response: (count,) float32, that response; NaN without images.
-        objective: what is maximized, in words.
-        value_range: (low, high), what 0 and 1 of `images` are for the model.
-    """
-
-    images: np.ndarray
-    start: np.ndarray
-    end: np.ndarray
+    images: np.ndarray  # (count, height, width, channels) float32, 0..1 over `value_range`
+    start: np.ndarray  # (count,) float32, what is maximized, for the blank image
+    end: np.ndarray  # (count,) float32, the same for `images`
+    # (count,) bool: no gradient, or nothing left by a rectifier at any position of any image given;
+    # without images, of its own best picture.
     dead: np.ndarray
-    note: tuple[str, ...]
+    note: tuple[str, ...]  # `count` strings, "" or why the picture is empty or says little
     layer: str
-    filters: np.ndarray
-    best: np.ndarray
-    best_response: np.ndarray
-    objective: str
-    value_range: tuple[float, float]
+    filters: np.ndarray  # (count,) int32, their numbers
+    best: np.ndarray  # (count,) int64, the image given with the highest response; -1 without images
+    best_response: np.ndarray  # (count,) float32, that response; NaN without images
+    objective: str  # what is maximized, in words
+    value_range: tuple[float, float]  # what 0 and 1 of `images` are for the model
 
 
 DEFAULT_ASCENT = Ascent()
@@ -68,7 +56,7 @@ def maximize_filters(
     """Return the picture that each filter of a layer responds to most.
 
     Args:
-        model: a Keras model; see `inspect_model`. It stays as it was.
+        model: see `interpret`.
         layer: the name of a layer with feature maps, or of one with units, each a filter.
         filters: numbers of filters, or one number; left out, all.
         images: (n, height, width[, channels]), real ones as the model takes them, for `best`.
@@ -76,27 +64,24 @@ def maximize_filters(
         ascent: `Ascent`, the number and size of the steps and so on.
 
     Raises:
-        TypeError: `model` is not a Keras model.
-        ValueError: an unknown layer, or one without filters (the message lists those with), a
-            filter that it does not have, or another value that is not usable.
+        TypeError, ValueError: see `interpret`; a layer without filters, or a filter it has not.
     """
-    network = inspect_model(model, images)
-    call = network.layer(layer)
-    read = response(network, call)
-    numbers = _numbers(network, call, filters)
-    ends = input_range(network) if value_range is None else value_range
+    view = inspect_model(model, images)
+    call = view.layer(layer)
+    read = response(view, call)
+    numbers = _numbers(view, call, filters)
+    ends = input_range(view) if value_range is None else value_range
     settings = ascent.settings(ends)
     if not read.one_sided:
         settings["negative_slope"] = np.float32(1)
-    first = ascent.first_image(network.graph.input_shape)
-    network.require_size(first.shape[1:3])
-    ascend = network.function(("ascent", call.name), lambda: compile_ascent(network, read))
-    results = [ascend(first, part, settings) for part in parts(numbers, first.size)]
-    made = {name: np.concatenate([part[name] for part in results]) for name in results[0]}
-    best = best_images(network, call, read, images, numbers, settings["negative_slope"])
-    off_here = read.rectified & (made.pop("top") <= 0)
+    first = ascent.first_image(view.graph.input_shape)
+    view.require_size(first.shape[1:3])
+    ascend = view.function(("ascent", call.name), lambda: compile_ascent(view, read))
+    made = in_batches(lambda part: ascend(first, part, settings), at_once(first.size), numbers)
+    best = best_images(view, call, read, images, numbers, settings["negative_slope"])
+    reached, top = made.pop("reached"), made.pop("top")
+    off_here = read.rectified & (top <= 0)
     off = read.rectified & (best.highest <= 0) if best.count else off_here
-    reached = made.pop("reached")
     # In the order in which they are asked; the first that holds is the note.
     reasons = {
         "blank: the network computes NaN or infinity for this filter": ~np.isfinite(made["end"]),
@@ -130,13 +115,12 @@ def first_layer_weights(model, layer) -> np.ndarray:
     """Return the weights of a convolution that reads the image: (filters, h, w, channels) float32.
 
     Raises:
-        TypeError: `model` is not a Keras model.
-        ValueError: an unknown layer, one that is no convolution with a weight for each pixel and
-            channel, or one that reads something else than the image, at most scaled or padded.
+        ValueError: an unknown layer, or one that is no convolution with a weight for each pixel and
+            channel of the image, at most scaled or padded.
     """
-    network = inspect_model(model)
-    call = network.layer(layer)
-    usable = [name for name, other in network.layers.items() if _sees_image(network, other)]
+    view = inspect_model(model)
+    call = view.layer(layer)
+    usable = [name for name, other in view.layers.items() if _sees_image(view, other)]
     if call.name not in usable:
         raise ValueError(
             f"layer {call.name!r} is no convolution of the image's own channels; "
@@ -146,17 +130,17 @@ def first_layer_weights(model, layer) -> np.ndarray:
     return keras.ops.convert_to_numpy(kernel).transpose(3, 0, 1, 2).astype(np.float32)
 
 
-def _sees_image(network, call):
-    """Say whether a call is a convolution with a weight for each pixel and channel of an image."""
-    layer, channels = call.operation, network.graph.input_shape[-1]
+def _sees_image(view, call):
+    """Say whether a call is a convolution with a weight for each pixel and channel."""
+    layer, channels = call.operation, view.graph.input_shape[-1]
     own = isinstance(layer, keras.layers.Conv2D) and layer.kernel.shape[2] == channels
-    return own and sees_pixels(network, call.inputs[0])
+    return own and sees_pixels(view, call.inputs[0])
 
 
-def _numbers(network, call, filters):
+def _numbers(view, call, filters):
     """Return the numbers of the wanted filters as (count,) int32, or say what is wrong."""
     if not _has_filters(call):
-        usable = ", ".join(name for name, other in network.layers.items() if _has_filters(other))
+        usable = ", ".join(name for name, other in view.layers.items() if _has_filters(other))
         raise ValueError(
             f"layer {call.name!r} gives {call.shape} for an image, neither feature maps nor units; "
             f"usable are {usable}"

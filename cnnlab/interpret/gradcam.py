@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from cnnlab.interpret import placement
 from cnnlab.interpret.model import scores
-from cnnlab.interpret.model.network import as_batch, inspect_model
+from cnnlab.interpret.model.network import as_batch, in_batches, inspect_model
 from cnnlab.validation import HEATMAP_METHODS, require_method
 
 BATCH = 256  # images in one call of the compiled function: bounds the memory
@@ -24,34 +24,21 @@ TINY = np.finfo(np.float32).tiny  # below it TensorFlow takes numbers for 0
 
 
 class Heatmaps(NamedTuple):
-    """Heatmaps of n images.
+    """Heatmaps of n images."""
 
-    Attributes:
-        maps: (n, height, width) float32, 0..1, as large as the images; each is divided by its
-            own highest value, and is all 0 where `note` says why.
-        layer: the name of the layer they were made at.
-        head: the name of the head explained.
-        targets: (n,) int32, the classes explained.
-        scores: (n,) float32, their logits; negated for class 0 of a single sigmoid unit.
-        probabilities: (n,) float32, 0..1, what the network gives them; of a head that ends on no
-            activation, what a softmax or sigmoid would make of its numbers.
-        peak: (n,) float32, the highest value of `raw`, in units of the logit; not above 0 where
-            the map is empty.
-        raw: (n, h, w) float32, the weighted sums at the layer's own size, with their sign.
-        note: n strings, "" or why the map is empty or says little.
-        method: "grad-cam", "grad-cam++" or "layercam".
-    """
-
-    maps: np.ndarray
-    layer: str
-    head: str
-    targets: np.ndarray
-    scores: np.ndarray
+    maps: (
+        np.ndarray
+    )  # (n, height, width) float32, 0..1, as large as the images, own highest value 1
+    layer: str  # at which they were made
+    head: str  # that is explained
+    targets: np.ndarray  # (n,) int32, the classes explained
+    scores: np.ndarray  # (n,) float32, their logits; negated for class 0 of a single sigmoid unit
+    # (n,) float32, 0..1; of a head without an activation, what softmax or sigmoid would make of it.
     probabilities: np.ndarray
-    peak: np.ndarray
-    raw: np.ndarray
-    note: tuple[str, ...]
-    method: str
+    peak: np.ndarray  # (n,) float32, the highest value of `raw`, in logits; of an empty map <= 0
+    raw: np.ndarray  # (n, h, w) float32, the weighted sums at the layer's own size, with their sign
+    note: tuple[str, ...]  # n strings, "" or why the map is empty, all 0, or says little
+    method: str  # a key of METHODS
 
 
 def grad_cam_sum(maps, gradients):
@@ -78,22 +65,16 @@ def layer_cam_sum(maps, gradients):
     return tf.reduce_sum(tf.nn.relu(gradients) * maps, axis=-1)
 
 
-SUMS = (grad_cam_sum, grad_cam_plus_plus_sum, layer_cam_sum)
-METHODS = dict(zip(HEATMAP_METHODS, SUMS, strict=True))
+_sums = (grad_cam_sum, grad_cam_plus_plus_sum, layer_cam_sum)
+METHODS = dict(zip(HEATMAP_METHODS, _sums, strict=True))
 
 
 @dataclass(frozen=True)
 class GradCam:
-    """How heatmaps are made.
+    """How heatmaps are made; ValueError for an unknown method."""
 
-    Attributes:
-        layer: the name of a layer with feature maps on the way to the head; None stands for the
-            last convolution on that way.
-        method: a key of METHODS; ValueError for another.
-    """
-
-    layer: str | None = None
-    method: str = "grad-cam"
+    layer: str | None = None  # with feature maps; None for the last convolution before the head
+    method: str = "grad-cam"  # a key of METHODS
 
     def __post_init__(self):
         require_method(self.method)
@@ -103,21 +84,20 @@ def grad_cam(model, images, head=None, target=None, layer=None, method="grad-cam
     """Return what in each image speaks for a class.
 
     Args:
-        model: a Keras model; see `inspect_model`. It stays as it was.
-        images: what the model's own input needs, one or many; see `as_batch`.
+        model, images: see `interpret`.
         head: the name of the output to explain; can be left out if there is only one.
         target: a class index, 0/1 for a single sigmoid unit, or one for each image; left out, the
             model's own prediction.
         layer, method: see `GradCam`.
 
     Returns:
-        `Heatmaps`, the raw sums enlarged to the image's size by bilinear interpolation between the
-        positions that the cells of the layer look at; see `interpret.placement`.
+        `Heatmaps`, the raw sums enlarged by bilinear interpolation between the positions that the
+        cells of the layer look at; see `interpret.placement`.
 
     Raises:
         TypeError: `model` is not a Keras model.
         ValueError: an unknown head, layer or method, a layer that does not feed the head, a target
-            out of range, or images that do not fit; the message says what would be right.
+            out of range, or images that do not fit.
     """
     return heatmaps(model, images, head, target, GradCam(layer, method))
 
@@ -132,38 +112,28 @@ def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
             changed. Other arrays for the same variables cost no new compilation.
     """
     how = how if isinstance(how, GradCam) else GradCam(method=how)
-    network = inspect_model(model, images)
-    images = as_batch(network, images)
-    head = scores.find_head(network.heads, head)
-    call = network.feature_map(how.layer, head)
+    view = inspect_model(model, images)
+    images = as_batch(view, images)
+    head = scores.find_head(view.heads, head)
+    call = view.feature_map(how.layer, head)
     targets = scores.check_targets(head, target, len(images))
-    if targets is None:
-        targets = np.full(len(images), -1, np.int32)  # -1: the model's own prediction
     variables, values = zip(*weights, strict=True) if weights else ((), ())
-    explain = network.function(
+    explain = view.function(
         ("grad_cam", call.name, head.name, how.method, *map(id, variables)),
-        lambda: _compile(network, head, call, METHODS[how.method], variables),
+        lambda: _compile(view, head, call, METHODS[how.method], variables),
     )
-    parts = [
-        explain(images[start : start + BATCH], targets[start : start + BATCH], values)
-        for start in range(0, len(images), BATCH)
-    ]
-    results = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    results = in_batches(lambda *part: explain(*part, values), BATCH, images, targets)
     facts = {name: results.pop(name) for name in ("finite", "active", "reached", "shown")}
     note = _notes(results["raw"], results["peak"], **facts)
     return Heatmaps(layer=call.name, head=head.name, note=note, method=how.method, **results)
 
 
-def _compile(network, head, call, combine, variables):
-    """Return the function that explains a batch.
-
-    It turns images, targets (-1 for the model's own prediction) and values for `variables` into a
-    dict.
-    """
-    enlarge = placement.enlarger(network, call)
+def _compile(view, head, call, combine, variables):
+    """Return the function (images, targets or -1 for predictions, values for variables) -> dict."""
+    enlarge = placement.enlarger(view, call)
     values = tuple(tf.TensorSpec(variable.shape, variable.dtype) for variable in variables)
 
-    @tf.function(input_signature=[network.signature(), tf.TensorSpec((None,), tf.int32), values])
+    @tf.function(input_signature=[view.signature(), tf.TensorSpec((None,), tf.int32), values])
     def explain(images, targets, values):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
 
@@ -174,7 +144,7 @@ def _compile(network, head, call, combine, variables):
 
             feature_maps = []
             weights = list(zip(variables, values, strict=True))
-            logits = scores.logits(network.graph, head, images, watch=watch, weights=weights)
+            logits = scores.logits(view.graph, head, images, watch=watch, weights=weights)
             targets = tf.where(targets < 0, scores.predicted(head, logits), targets)
             score = scores.of_targets(head, logits, targets)
         # Images do not influence each other, so the gradient of the sum holds that of each score.
@@ -209,7 +179,7 @@ def _compile(network, head, call, combine, variables):
 
 
 def _notes(raw, peak, finite, active, reached, shown):
-    """Return for each image why its map is empty, or says little; "" for a good one."""
+    """Return why each map is empty or says little; "" for a good one."""
     highest = [f"the highest raw value is {value:.3g}" for value in peak]
     # In the order in which they are asked: the first that holds is the note.
     reasons = {

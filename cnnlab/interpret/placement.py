@@ -32,17 +32,16 @@ def stretched(cells: int, pixels: int) -> Grid:
     return Grid(0.5 * pixels / cells, pixels / cells)
 
 
-def grids(network: ModelView, call) -> tuple[Grid, Grid] | None:
+def grids(view: ModelView, call) -> tuple[Grid, Grid] | None:
     """Return the (vertical, horizontal) grids of a layer's feature map.
 
-    None where they cannot be told: a size is open, a layer on the way has an unknown geometry, or
-    two ways of different geometry meet.
+    None where a size is open, a layer on the way has an unknown geometry, or two ways differ in it.
     """
-    height, width, _ = network.graph.input_shape
+    height, width, _ = view.graph.input_shape
     if height is None or width is None:
         return None
     known = {0: ((height, width), (Grid(0.5, 1), Grid(0.5, 1)))}
-    for before in network.graph.ancestors(call.outputs[0]):
+    for before in view.graph.ancestors(call.outputs[0]):
         given = [known.get(value) for value in before.inputs]
         made = _after(before, given)
         known.update((value, made) for value in before.outputs)
@@ -107,14 +106,14 @@ def interpolation(grid: Grid, cells: int, pixels: int) -> np.ndarray:
     return np.clip(1 - distance, 0, None).astype(np.float32)
 
 
-def enlarger(network: ModelView, call):
+def enlarger(view: ModelView, call):
     """Return the function that enlarges maps (n, h, w) of a layer: (maps, (height, width)).
 
     Where the middles of its cells cannot be told, the maps are stretched over the image.
     """
-    axes = grids(network, call)
+    axes = grids(view, call)
     if axes is None:
         return lambda maps, size: tf.image.resize(maps[..., None], size, "bilinear")[..., 0]
-    sizes = zip(axes, call.shape[:2], network.graph.input_shape[:2], strict=True)
+    sizes = zip(axes, call.shape[:2], view.graph.input_shape[:2], strict=True)
     down, across = (interpolation(*of_axis) for of_axis in sizes)
     return lambda maps, size: down @ maps @ across.T

@@ -18,40 +18,31 @@ from cnnlab.validation import HEATMAP_METHODS, checked_range, require_method
 
 @dataclass(frozen=True)
 class Options:
-    """How `explain` works; see there."""
+    """How `explain` works."""
 
     method: str = HEATMAP_METHODS[0]
+    # (n, height, width, channels), as the model takes them: with a layer alone, the best of them is
+    # drawn below each filter's picture.
     real_images: np.ndarray | None = None
+    # (low, high), what black and white are for the model; None: see `ranges.input_range`.
     value_range: tuple[float, float] | None = None
-    names: dict[str, list[str]] | None = None
+    names: dict[str, list[str]] | None = None  # {head: names of its classes}; None numbers them
+    # Called with one line when a step begins; None: it goes to stderr after a second.
     progress: Callable[[str], None] | None = None
 
 
 class Request(NamedTuple):
-    """What `explain` was asked for, checked and resolved.
+    """What `explain` was asked for, checked and resolved."""
 
-    Attributes:
-        image: as the model needs it, or None for the filters of a layer.
-        layers: the names of the layers to show.
-        heat_layers: {head: name of the layer at which its heatmap is made}.
-        target: the class to explain, or None for the predicted one.
-        value_range: (low, high), what black and white are for the model.
-    """
-
-    image: Prepared | None
-    layers: list[str]
-    heat_layers: dict[str, str]
-    target: int | None
-    value_range: tuple[float, float]
+    image: Prepared | None  # None for the filters of a layer
+    layers: list[str]  # to show
+    heat_layers: dict[str, str]  # {head: name of the layer at which its heatmap is made}
+    target: int | None  # the class to explain, or None for the predicted one
+    value_range: tuple[float, float]  # what black and white are for the model
 
 
 def resolve(model, image, layer, head, target, options: Options) -> Request:
-    """Check the arguments of `explain`, before anything is computed.
-
-    Raises:
-        TypeError: as `explain`.
-        ValueError: as `explain`.
-    """
+    """Check the arguments of `explain` before anything is computed; errors as there."""
     if image is None and layer is None:
         raise ValueError("nothing to explain: give an image, a layer, or both")
     if image is None and not (head is None and target is None):
@@ -72,12 +63,20 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
     heads = list(view.heads.values())
     if not (head is None and target is None):
         with _naming("head"):
-            heads = [_head(view.heads, head)]
+            if head is None and len(heads) > 1:
+                raise ValueError(
+                    f"a target belongs to one head: say which of {', '.join(view.heads)}"
+                )
+            heads = [scores.find_head(view.heads, head)]
         with _naming("target"):
             scores.check_targets(heads[0], target, 1)
+    heat_layers = {}
     with _naming("layer"):
-        calls = {one.name: _heat_layer(view, layer, one, head) for one in heads}
-    heat_layers = {name: call.name for name, call in calls.items() if call}
+        for one in heads:
+            usable = view.feature_maps(one)
+            # When all heads are asked for, the layer need not feed each of them.
+            if (head is not None or layers[0] in usable) if layers else usable:
+                heat_layers[one.name] = view.feature_map(layer, one).name
     layers = layers or view.feature_maps() or list(view.layers)
     return Request(prepared, layers, heat_layers, target, ends)
 
@@ -105,20 +104,3 @@ def _check_names(names, heads):
             raise ValueError(
                 f"head {name!r} has {head.classes} classes, but {count} names are given"
             )
-
-
-def _head(heads, name):
-    if name is None and len(heads) > 1:
-        raise ValueError(f"a target belongs to one head: say which of {', '.join(heads)}")
-    return scores.find_head(heads, name)
-
-
-def _heat_layer(view, layer, head, asked):
-    """Return the call at which a head's heatmap is made.
-
-    None where there is no heatmap: the layer has no feature maps, or, when all heads are asked for,
-    does not feed this one.
-    """
-    usable = view.feature_maps(head)
-    has_heat = usable if layer is None else asked is not None or view.layer(layer).name in usable
-    return view.feature_map(layer, head) if has_heat else None

@@ -5,89 +5,64 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.interpret.model.kinds import (
-    CHANNELWISE,
-    NORMALIZING,
-    RECTIFIERS,
-    SMALL_BELOW_0,
-    activation_name,
-    has_inner_activation,
-    same_values,
-)
+from cnnlab.interpret.model import kinds
 from cnnlab.interpret.model.network import as_batch
 
 CHUNK, NUMBERS = 64, 2**20  # images, and their numbers, at once: bounds the memory
 
 
 class Response(NamedTuple):
-    """Where the response of a layer's filters is read, before the activation that they feed.
+    """Where the response of a layer's filters is read, before the activation that they feed."""
 
-    Attributes:
-        value: the number of the value in the graph, the filters along its last axis.
-        plain: names of calls whose activation is left out for it.
-        words: what it is, "what enters re_lu" for example.
-        one_sided: whether the activation makes less, or nothing, of what is below 0.
-        rectified: whether it gives 0 for all that is below 0.
-    """
-
-    value: int
-    plain: tuple[str, ...]
-    words: str
-    one_sided: bool = False
-    rectified: bool = False
+    value: int  # the number of the value in the graph, the filters along its last axis
+    without_activation: tuple[str, ...]  # names of calls whose activation is left out for it
+    words: str  # "what enters re_lu" for example
+    one_sided: bool = False  # whether the activation makes less, or nothing, of what is below 0
+    rectified: bool = False  # whether it gives 0 for all that is below 0
 
 
-def response(network, call) -> Response:
+def response(view, call) -> Response:
     """Return where the response of a layer's filters is read.
 
     Before the layer's own activation, or before the next one, if only calls that keep the channels
     lie between and nothing else reads them. Without any, it is the last normalization between,
     which can flip a filter's sign, or else the layer itself.
     """
-    own = activation_name(call.operation)
-    if own and has_inner_activation(call.operation):
+    own = kinds.activation_name(call.operation)
+    if own and kinds.has_inner_activation(call.operation):
         return _before(own, call.outputs[0], f"the {own} in {call.name}", (call.name,))
     if own:
         return _before(own, call.inputs[0], call.name)
     value, last = call.outputs[0], call
-    for reader, *others in network.graph.walk(value):
+    for reader, *others in view.graph.walk(value):
         if others:
             break
-        activation = (
-            "" if has_inner_activation(reader.operation) else activation_name(reader.operation)
-        )
-        if activation:
+        activation = kinds.activation_name(reader.operation)
+        if activation and not kinds.has_inner_activation(reader.operation):
             return _before(activation, value, reader.name)
-        if not (same_values(reader) or isinstance(reader.operation, CHANNELWISE)):
+        if not (kinds.same_values(reader) or isinstance(reader.operation, kinds.CHANNELWISE)):
             break
         value = reader.outputs[0]
-        last = reader if isinstance(reader.operation, NORMALIZING) else last
+        last = reader if isinstance(reader.operation, kinds.NORMALIZING) else last
     return Response(last.outputs[0], (), f"what {last.name} gives")
 
 
-def _before(activation, value, name, plain=()):
-    rectified = activation in RECTIFIERS
-    one_sided = rectified or activation in SMALL_BELOW_0
-    return Response(value, plain, f"what enters {name}", one_sided, rectified)
+def _before(activation, value, name, without_activation=()):
+    rectified = activation in kinds.RECTIFIERS
+    one_sided = rectified or activation in kinds.SMALL_BELOW_0
+    return Response(value, without_activation, f"what enters {name}", one_sided, rectified)
 
 
 class Best(NamedTuple):
-    """Which of `count` images the filters respond to most.
+    """Which of `count` images the filters respond to most."""
 
-    Attributes:
-        index: (filters,) int, the image with the highest response; -1 without images.
-        response: (filters,) float32, that response; NaN without images.
-        highest: (filters,) float32, the highest response of any position; NaN without images.
-        count: how many images there are.
-    """
-
-    index: np.ndarray
-    response: np.ndarray
-    highest: np.ndarray
-    count: int
+    index: np.ndarray  # (filters,) int, the image with the highest response; -1 without images
+    response: np.ndarray  # (filters,) float32, that response; NaN without images
+    highest: np.ndarray  # (filters,) float32, the highest of any position; NaN without images
+    count: int  # how many images there are
 
 
-def best_images(network, call, read: Response, images, numbers, negative_slope) -> Best:
+def best_images(view, call, read: Response, images, numbers, negative_slope) -> Best:
     """Return which images the filters with these numbers respond to most; `images` can be None.
 
     Raises:
@@ -97,35 +72,36 @@ def best_images(network, call, read: Response, images, numbers, negative_slope) 
         unknown = np.full(len(numbers), np.nan, np.float32)
         return Best(np.full(len(numbers), -1), unknown, unknown, 0)
     if not (isinstance(images, np.ndarray) and images.ndim == 4 and len(images)):
-        images = as_batch(network, images)
-    respond = network.function(("responses", call.name), lambda: _responder(network, read))
-    batches = list(parts(images, images[0].size))
-    results = [respond(as_batch(network, batch), numbers, negative_slope) for batch in batches]
+        images = as_batch(view, images)
+    respond = view.function(("responses", call.name), lambda: _responder(view, read))
+    length = at_once(images[0].size)
+    results = [
+        respond(as_batch(view, images[start : start + length]), numbers, negative_slope)
+        for start in range(0, len(images), length)
+    ]
     values, within, tops = map(np.array, zip(*results, strict=True))  # (batches, filters) each
     batch, response = values.argmax(axis=0), values.max(axis=0)
-    index = batch * len(batches[0]) + within[batch, np.arange(len(numbers))]
+    index = batch * length + within[batch, np.arange(len(numbers))]
     response = np.where(response > -np.inf, response, np.nan)
     return Best(index, response, tops.max(axis=0), len(images))
 
 
-def parts(array, numbers_each):
-    """Yield an array in parts so small that an image for each of its entries fits in memory."""
-    length = min(CHUNK, max(1, NUMBERS // max(1, numbers_each)))
-    for begin in range(0, len(array), length):
-        yield array[begin : begin + length]
+def at_once(numbers_each):
+    """Return how many images of so many numbers to compute at once."""
+    return min(CHUNK, max(1, NUMBERS // max(1, numbers_each)))
 
 
-def _responder(network, read):
+def _responder(view, read):
     """Return the function (images, (count,) numbers of filters, weight below 0) -> best images.
 
-    Three (count,) tensors: the highest response, the image that has it, and the highest response
-    of any position of any image.
+    Three (count,) tensors: the highest response, the image that has it, and the highest response of
+    any position of any image.
     """
     number = tf.TensorSpec((), "float32")
 
-    @tf.function(input_signature=[network.signature(), tf.TensorSpec((None,), "int32"), number])
+    @tf.function(input_signature=[view.signature(), tf.TensorSpec((None,), "int32"), number])
     def respond(images, filters, negative_slope):
-        maps = tf.gather(response_maps(network, read, images), filters, axis=-1)
+        maps = tf.gather(response_maps(view, read, images), filters, axis=-1)
         values = objective(maps, negative_slope)
         values = tf.where(tf.math.is_nan(values), float("-inf"), values)
         index = tf.argmax(values, axis=0)
@@ -139,10 +115,12 @@ def objective(responses, negative_slope):
     return tf.reduce_mean(tf.maximum(responses, negative_slope * responses), axis=1)
 
 
-def response_maps(network, read: Response, images):
+def response_maps(view, read: Response, images):
     """Return the responses (n, positions, filters), float32, to images in the model's own range."""
     images = tf.cast(images, "float32")
     # A gradient does not pass whole numbers, into which the graph would turn the image.
-    given = None if "float" in network.graph.dtype else lambda number, _: None if number else images
-    (maps,) = network.graph.run(images, [read.value], without_activation=read.plain, watch=given)
+    given = None if "float" in view.graph.dtype else lambda number, _: None if number else images
+    (maps,) = view.graph.run(
+        images, [read.value], without_activation=read.without_activation, watch=given
+    )
     return tf.reshape(tf.cast(maps, "float32"), (tf.shape(maps)[0], -1, maps.shape[-1]))

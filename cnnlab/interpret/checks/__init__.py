@@ -20,20 +20,3 @@ from cnnlab.interpret.checks.localization import (
 )
 from cnnlab.interpret.checks.masking import Masking
 from cnnlab.interpret.checks.randomization import Shuffling, randomization
-
-__all__ = [
-    "Cascade",
-    "Curves",
-    "Localization",
-    "Masking",
-    "Shuffling",
-    "Verdict",
-    "compare_methods",
-    "deletion",
-    "heat_inside",
-    "insertion",
-    "line_masks",
-    "pointing_game",
-    "randomization",
-    "verdict",
-]

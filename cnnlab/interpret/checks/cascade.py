@@ -12,28 +12,21 @@ UNRELATED = 0.5  # two maps whose ranks correlate less count as different ones
 
 
 class Cascade(NamedTuple):
-    """How alike the heatmaps of n images stay; what `randomization` returns.
+    """How alike the heatmaps of n images stay while more and more layers are random.
 
-    Attributes:
-        stages: the names of the layers in the order in which they became random, the head first;
-            at each stage all layers up to there are random.
-        signed: (draws, stages, n) float64, -1..1, Spearman's rank correlation of the signed sums
-            with those of the trained network; NaN where one of the two maps is empty.
-        absolute: the same of the sums without their signs.
-        changed: (stages,) share 0..1 of the numbers in that layer that became another; where it is
-            0 the stage says nothing.
-        reference: {"signed", "absolute": mean correlation between the trained network's maps of
-            different images}, what maps of this kind have in common anyway; NaN for one image.
-        targets: (n,) int32, the classes explained.
-        head, layer, method: what was explained, and how.
+    The correlations are Spearman's, with the sums of the trained network, float64 -1..1; NaN where
+    one of the two maps is empty.
     """
 
-    stages: tuple[str, ...]
-    signed: np.ndarray
-    absolute: np.ndarray
+    stages: tuple[str, ...]  # the layers in the order in which they became random, the head first
+    signed: np.ndarray  # (draws, stages, n), the correlation of the signed sums
+    absolute: np.ndarray  # the same of the sums without their signs
+    # (stages,), the share 0..1 of the numbers in that layer that became another; 0 says nothing.
     changed: np.ndarray
+    # {"signed", "absolute": mean correlation of the trained network's maps of different images},
+    # which maps of this kind have anyway; NaN for one image.
     reference: dict[str, float]
-    targets: np.ndarray
+    targets: np.ndarray  # (n,) int32, the classes explained
     head: str
     layer: str
     method: str
@@ -42,7 +35,7 @@ class Cascade(NamedTuple):
     def invalid(self):
         """(stages,) share 0..1 of the comparisons that an empty map, old or new, made impossible.
 
-        They are no evidence that the maps changed: where there is no map, nothing is compared.
+        They are no evidence that the maps changed.
         """
         return np.isnan(self.signed).mean(axis=(0, 2))
 
@@ -56,17 +49,11 @@ class Cascade(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Whether heatmaps follow the weights.
+    """Whether heatmaps follow the weights."""
 
-    Attributes:
-        sensitive: True, False, or None where it cannot be told.
-        stage: the layer with which the similarity first falls below the limit, or None.
-        text: the same as a sentence with its numbers.
-    """
-
-    sensitive: bool | None
-    stage: str | None
-    text: str
+    sensitive: bool | None  # None where it cannot be told
+    stage: str | None  # the layer with which the similarity first falls below the limit
+    text: str  # the same as a sentence with its numbers
 
 
 def verdict(cascade: Cascade) -> Verdict:
@@ -77,7 +64,6 @@ def verdict(cascade: Cascade) -> Verdict:
     """
     counts = (cascade.invalid <= 0.5) & (cascade.changed > 0)
     alike = np.fmax(*(cascade.similarity(kind) for kind in KINDS))
-    reference = max(cascade.reference.values())
     if not counts.any():
         lost = 100 * cascade.invalid.min()
         why = (
@@ -88,7 +74,8 @@ def verdict(cascade: Cascade) -> Verdict:
         return Verdict(None, None, f"it cannot be told whether the maps follow the weights: {why}")
     fallen = np.flatnonzero(counts & (alike < UNRELATED))
     at = fallen[0] if len(fallen) else np.flatnonzero(counts)[-1]
-    stage, compared = cascade.stages[at], f"between different images it is {reference:.2f}"
+    stage = cascade.stages[at]
+    compared = f"between different images it is {max(cascade.reference.values()):.2f}"
     if len(fallen):
         text = f"the similarity falls to {alike[at]:.2f} once {stage!r} is random; {compared}"
         return Verdict(True, stage, f"the maps follow the weights: {text}")
@@ -104,10 +91,9 @@ def rank_sums(sums):
 
 
 def standard_ranks(values):
-    """Return the ranks of each row, centered and of length 1: products sum to Spearman's rho.
+    """Return (n, positions) float64 ranks of each row, centered, of length 1: products sum to rho.
 
-    Equal positions share their mean rank. (n, positions) float64; NaN for a row that is the same
-    everywhere.
+    Equal positions share their mean rank; a row that is the same everywhere is NaN.
     """
     ranks = stats.rankdata(values, axis=1)
     ranks -= ranks.mean(axis=1, keepdims=True)

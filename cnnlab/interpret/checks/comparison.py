@@ -22,8 +22,7 @@ def compare_methods(
 
     Args:
         model, images, head, target: as in `grad_cam`.
-        methods: keys of METHODS, or `GradCam` for another layer as well; one or
-            several.
+        methods: keys of METHODS, or `GradCam` for another layer as well; one or several.
         masking: as in `deletion`; the control is the displaced map.
 
     Returns:
@@ -34,11 +33,10 @@ def compare_methods(
         image, and better is above 0 for both kinds.
 
     Raises:
-        TypeError: as `deletion` and `grad_cam`.
-        ValueError: as these, and for no method.
+        ValueError: no method; else as `deletion` and `grad_cam`.
     """
-    network = inspect_model(model, images)
-    images = as_batch(network, images)
+    view = inspect_model(model, images)
+    images = as_batch(view, images)
     masking = replace(masking, controls="displaced")
     maps = [heatmaps(model, images, head, target, how) for how in as_list(methods)]
     if not maps:

@@ -30,26 +30,15 @@ from cnnlab.interpret.model.network import as_batch, as_list, inspect_model
 
 
 class Curves(NamedTuple):
-    """Deletion or insertion curves of n images; the rows of empty maps are NaN.
+    """Deletion or insertion curves of n images; the rows of empty maps are NaN."""
 
-    Attributes:
-        kind: "deletion" or "insertion".
-        fractions: (steps + 1,) float64, 0..1, the share of the pixels deleted or inserted.
-        curves: (n, steps + 1) float64, 0..1, the probability of the explained class.
-        random, displaced: the same for the controls, the mean of their repetitions; NaN if left
-            out.
-        empty: the number of images whose map is empty.
-        targets: (n,) int32, the classes explained.
-        head: the name of the head.
-    """
-
-    kind: str
-    fractions: np.ndarray
-    curves: np.ndarray
-    random: np.ndarray
-    displaced: np.ndarray
-    empty: int
-    targets: np.ndarray
+    kind: str  # "deletion" or "insertion"
+    fractions: np.ndarray  # (steps + 1,) float64, 0..1, the share of the pixels exchanged
+    curves: np.ndarray  # (n, steps + 1) float64, 0..1, the probability of the explained class
+    random: np.ndarray  # the same for the control, the mean of its repetitions; NaN if left out
+    displaced: np.ndarray  # as `random`
+    empty: int  # the number of images whose map is empty
+    targets: np.ndarray  # (n,) int32, the classes explained
     head: str
 
     def areas(self, of="curves"):
@@ -59,8 +48,8 @@ class Curves(NamedTuple):
     def gain(self, control="displaced"):
         """Return how much better the maps are than a control: (mean, low, high) of the areas.
 
-        Above 0 the maps are better, for both kinds. The interval is that of Student's t with 95 %
-        over the images, paired; its bounds are NaN for a single image.
+        Above 0 the maps are better, for both kinds. The interval is Student's, 95 %, paired over
+        the images; its bounds are NaN for a single image.
         """
         sign = -1 if self.kind == "deletion" else 1
         return known_interval(sign * (self.areas() - self.areas(control)))
@@ -70,40 +59,34 @@ def deletion(model, images, heatmaps, head=None, target=None, masking=DEFAULT_MA
     """Take pixels away, the hottest first, and watch the probability of the explained class.
 
     Args:
-        model: a Keras model; see `inspect_model`. It stays as it was.
-        images: what the model's own input needs, one or many.
+        model, images, head, target: as in `grad_cam`; head and target are for an array, which needs
+            a target, since `Heatmaps` know their own.
         heatmaps: `Heatmaps` of these images, or numbers (n, height, width) >= 0. Pixels of the same
             heat go in an order that is drawn once for all images.
-        head, target: as in `grad_cam`, for an array, which needs a target; `Heatmaps` know their
-            own.
-        masking: `Masking`: the number of steps, what a missing pixel becomes, the controls.
+        masking: the number of steps, what a missing pixel becomes, the controls.
 
     Returns:
         `Curves`; the smaller their areas the better.
 
     Raises:
-        TypeError: `model` is not a Keras model.
-        ValueError: heatmaps of another number or size, or negative; a head or target besides
-            `Heatmaps`, or no target for an array; and as `grad_cam`.
+        TypeError, ValueError: as `grad_cam`; heatmaps of another number or size, or negative; a
+            head or target next to `Heatmaps`, or no target for an array.
     """
     return _curves("deletion", model, images, heatmaps, (head, target), masking)
 
 
 def insertion(model, images, heatmaps, head=None, target=None, masking=DEFAULT_MASKING) -> Curves:
-    """Put pixels on an empty image, the hottest first, and watch the probability of the class.
-
-    Everything is as in `deletion`, except that larger areas are better.
-    """
+    """Put pixels on an empty image, the hottest first: as `deletion`, but more area is better."""
     return _curves("insertion", model, images, heatmaps, (head, target), masking)
 
 
 def _curves(kind, model, images, heatmaps, asked, masking):
-    network = inspect_model(model, images)
-    images = as_batch(network, images)
+    view = inspect_model(model, images)
+    images = as_batch(view, images)
     heat, nonempty = heat_of(heatmaps)
     if heat.shape != images.shape[:3]:
         raise ValueError(f"heatmaps have the shape {heat.shape}; {images.shape[:3]} is needed")
-    head, targets = explained(network, images, heatmaps, *asked)
+    head, targets = explained(view, images, heatmaps, *asked)
     pair = (images, np.full_like(images, masking.blank))
     pair = [part[nonempty] for part in (pair if kind == "deletion" else pair[::-1])]
     pixels, repeats = heat[0].size, masking.repeats
@@ -111,7 +94,7 @@ def _curves(kind, model, images, heatmaps, asked, masking):
     generator = np.random.default_rng(masking.seed)
     ties, *orders = (generator.permutation(pixels).astype(np.int32) for _ in range(repeats + 1))
     shown = heat[nonempty]
-    displaced = displaced_maps(network, heatmaps, heat, nonempty, repeats, generator)
+    displaced = displaced_maps(view, heatmaps, heat, nonempty, repeats, generator)
     ranks = {
         "curves": [pixel_ranks(shown, ties)],
         "random": [np.broadcast_to(order.reshape(heat.shape[1:]), shown.shape) for order in orders],
@@ -121,14 +104,10 @@ def _curves(kind, model, images, heatmaps, asked, masking):
     for name in ("curves", *as_list(masking.controls)):
         if nonempty.any():
             repeated = [
-                measure(network, head, pair, r, counts, targets[nonempty]) for r in ranks[name]
+                measure(view, head, pair, r, counts, targets[nonempty]) for r in ranks[name]
             ]
             probabilities[name][nonempty] = np.mean(repeated, axis=0)
+    empty = int(np.sum(~nonempty))
     return Curves(
-        kind=kind,
-        fractions=counts / pixels,
-        **probabilities,
-        empty=int(np.sum(~nonempty)),
-        targets=targets,
-        head=head.name,
+        kind, counts / pixels, **probabilities, empty=empty, targets=targets, head=head.name
     )

@@ -16,32 +16,22 @@ TIED = 1e-6  # heat that is less than this share below the highest counts as hig
 
 
 class Localization(NamedTuple):
-    """How much of something lies inside the masks, for n images.
+    """How much of something lies inside the masks, for n images."""
 
-    Attributes:
-        share: the mean over the images with a map, 0..1; NaN if there is none.
-        low, high: its 95 % interval.
-        chance: what heat spread evenly over the image would reach: the mean share of the pixels
-            that belong to the mask.
-        of_images: (n,) float64, 0..1, the share of each image; NaN where the map is empty.
-        empty: the number of empty maps; they are left out.
-    """
-
-    share: float
-    low: float
+    share: float  # the mean over the images with a map, 0..1; NaN if there is none
+    low: float  # its 95 % interval
     high: float
-    chance: float
-    of_images: np.ndarray
-    empty: int
+    chance: float  # what even heat would reach: the mean share of the pixels that the mask holds
+    of_images: np.ndarray  # (n,) float64, 0..1, the share of each image; NaN where the map is empty
+    empty: int  # the number of empty maps; they are left out
 
 
 def pointing_game(heatmaps, masks) -> Localization:
-    """Return how often the hottest pixel lies inside the mask.
+    """Return how often the hottest pixel lies inside the mask (Zhang et al., 2018).
 
-    Zhang et al., 2018, "Top-down neural attention by excitation backprop".
-
-    Where several pixels are the hottest, as at the border of a coarse map, the image counts with
-    the share of them that lies inside: what drawing one of them would give on average.
+    From "Top-down neural attention by excitation backprop". Where several pixels are the hottest,
+    as at the border of a coarse map, the image counts with the share of them that lies inside: what
+    drawing one of them would give on average.
 
     Args:
         heatmaps: `Heatmaps`, or numbers (n, height, width) >= 0.
@@ -66,10 +56,7 @@ def pointing_game(heatmaps, masks) -> Localization:
 def heat_inside(heatmaps, masks) -> Localization:
     """Return the share of all the heat that lies inside the mask, the mean over the images.
 
-    Args, Raises: as `pointing_game`.
-
-    Returns:
-        `Localization`, its interval that of Student's t over the images, cut to 0..1.
+    As `pointing_game`, but the interval is that of Student's t over the images, cut to 0..1.
     """
     heat, nonempty, masks = _checked(heatmaps, masks)
     total = np.where(nonempty, heat.sum(axis=(1, 2)), 1)
@@ -83,31 +70,24 @@ def _checked(heatmaps, masks):
     masks = np.asarray(masks)
     if masks.dtype != bool or masks.shape != heat.shape:
         raise ValueError(f"masks must be bool {heat.shape}, not {masks.dtype} {masks.shape}")
-    if not masks.any(axis=(1, 2)).all():
-        first = int(np.argmin(masks.any(axis=(1, 2))))
-        raise ValueError(f"mask {first} is empty: it must mark where the object is")
+    marked = masks.any(axis=(1, 2))
+    if not marked.all():
+        raise ValueError(f"mask {np.argmin(marked)} is empty: it must mark where the object is")
     return heat, nonempty, masks
 
 
 def _result(inside, masks, nonempty, bounds):
     inside = np.where(nonempty, inside, np.nan)
     chance = np.where(nonempty, masks.mean(axis=(1, 2)), np.nan)
-    return Localization(
-        share=float(mean_known(inside)),
-        low=bounds[0],
-        high=bounds[1],
-        chance=float(mean_known(chance)),
-        of_images=inside,
-        empty=int(np.sum(~nonempty)),
-    )
+    means = float(mean_known(inside)), *bounds, float(mean_known(chance))
+    return Localization(*means, inside, int(np.sum(~nonempty)))
 
 
 def line_masks(drawn: lines.Lines):
-    """Return the pixels that lines cover, drawn again from their labels and centers.
+    """Return the pixels that lines cover, (n, 28, 28) bool, drawn again from labels and centers.
 
-    Returns:
-        (n, 28, 28) bool: every pixel of which a line of full strength covers so much that an image
-        of 0..255 shows it (one part in 510), whatever its color.
+    They are those of which a line of full strength covers so much that an image of 0..255 shows it
+    (one part in 510), whatever its color.
 
     Raises:
         ValueError: no centers, or a line that does not fit into the image.

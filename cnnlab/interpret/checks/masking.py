@@ -9,7 +9,7 @@ import tensorflow as tf
 from cnnlab.interpret import placement
 from cnnlab.interpret.gradcam import Heatmaps
 from cnnlab.interpret.model import scores
-from cnnlab.interpret.model.network import as_list
+from cnnlab.interpret.model.network import as_list, in_batches
 from cnnlab.validation import require_whole
 
 ROWS = 1024  # changed images in one call of the compiled function: bounds the memory
@@ -18,27 +18,16 @@ CONTROLS = ("random", "displaced")
 
 @dataclass(frozen=True)
 class Masking:
-    """How pixels are exchanged, in deletion and insertion.
+    """How pixels are exchanged, in deletion and insertion; ValueError for another value."""
 
-    Attributes:
-        steps: parts into which the pixels are divided.
-        blank: the finite number that stands for a missing pixel; 0 is the ground of MNIST and of
-            the lines. Where a pixel is blank anyway, nothing changes.
-        repeats: random orders, and displaced maps, for the controls. They are the same for all
-            images, so the intervals speak of other images, not of other orders.
-        seed: of these draws.
-        controls: which of CONTROLS to compute, one or several.
-
-    Raises:
-        ValueError: steps or repeats that are no whole number >= 1, a seed that is none >= 0, a
-            blank that is no finite number, or an unknown control.
-    """
-
-    steps: int = 20
+    steps: int = 20  # >= 1, parts into which the pixels are divided
+    # The finite number that stands for a missing pixel; 0 is the ground of MNIST and of the lines.
     blank: float = 0
+    # >= 1, random orders, and displaced maps, for the controls; the same for all images, so the
+    # intervals speak of other images, not of other orders.
     repeats: int = 3
-    seed: int = 0
-    controls: str | tuple[str, ...] = CONTROLS
+    seed: int = 0  # >= 0, of these draws
+    controls: str | tuple[str, ...] = CONTROLS  # which to compute, one or several
 
     def __post_init__(self):
         for name, least in (("steps", 1), ("repeats", 1), ("seed", 0)):
@@ -52,12 +41,11 @@ class Masking:
 DEFAULT_MASKING = Masking()
 
 
-def explained(network, images, heatmaps, head, target):
+def explained(view, images, heatmaps, head, target):
     """Return the head and the (n,) targets: of `Heatmaps` their own, else what is asked for.
 
     Raises:
-        ValueError: `Heatmaps` with another head or with targets; an unknown head, or wrong targets
-            or none.
+        ValueError: `Heatmaps` with another head or targets; an unknown head; wrong targets or none.
     """
     if isinstance(heatmaps, Heatmaps):
         if head not in (None, heatmaps.head) or target is not None:
@@ -66,13 +54,13 @@ def explained(network, images, heatmaps, head, target):
                 "leave out head and target"
             )
         head, target = heatmaps.head, heatmaps.targets
-    head = scores.find_head(network.heads, head)
+    head = scores.find_head(view.heads, head)
     if target is None:
         raise ValueError(f"which class of head {head.name!r} is explained? give the target")
     return head, scores.check_targets(head, target, len(images))
 
 
-def measure(network, head, pair, ranks, counts, targets):
+def measure(view, head, pair, ranks, counts, targets):
     """Return (n, counts) probabilities of the targets, with the first pixels exchanged.
 
     Args:
@@ -80,26 +68,21 @@ def measure(network, head, pair, ranks, counts, targets):
         ranks: (n, h, w), when each pixel's turn is.
         counts: (steps + 1,) how many pixels are exchanged.
     """
-    compute = network.function(("exchange", head.name), lambda: _compile(network, head))
-    step = max(1, ROWS // len(counts))
-    return np.concatenate(
-        [
-            compute(*(part[start : start + step] for part in (*pair, ranks, targets)), counts)
-            for start in range(0, len(targets), step)
-        ]
-    )
+    compute = view.function(("exchange", head.name), lambda: _compile(view, head))
+    rows = max(1, ROWS // len(counts))
+    return in_batches(lambda *part: compute(*part, counts), rows, *pair, ranks, targets)
 
 
-def _compile(network, head):
-    pixels = tf.TensorSpec((None, *network.graph.input_shape[:2]), tf.int32)
+def _compile(view, head):
+    pixels = tf.TensorSpec((None, *view.graph.input_shape[:2]), tf.int32)
     row = tf.TensorSpec((None,), tf.int32)
 
-    @tf.function(input_signature=[network.signature(), network.signature(), pixels, row, row])
+    @tf.function(input_signature=[view.signature(), view.signature(), pixels, row, row])
     def compute(before, after, ranks, targets, counts):
         exchanged = ranks[:, None] < counts[:, None, None]  # (n, steps + 1, h, w)
         images = tf.where(exchanged[..., None], after[:, None], before[:, None])
         images = tf.reshape(images, tf.concat([[-1], tf.shape(before)[1:]], axis=0))
-        logits = scores.logits(network.graph, head, images)
+        logits = scores.logits(view.graph, head, images)
         targets = tf.repeat(targets, tf.size(counts))
         probabilities = scores.probabilities(head, logits, targets)
         return tf.reshape(probabilities, (-1, tf.size(counts)))
@@ -108,11 +91,9 @@ def _compile(network, head):
 
 
 def pixel_ranks(heat, order):
-    """Return (n, h, w) int32, the rank 0.. of each pixel, the hottest first.
+    """Return (n, h, w) int32, the rank 0.. of each pixel of (n, h, w) heat, the hottest first.
 
-    Args:
-        heat: (n, h, w).
-        order: (h * w,) permutation in which pixels of the same heat follow each other.
+    `order` is the permutation (h * w,) in which pixels of the same heat follow each other.
     """
     flat = heat.reshape(len(heat), order.size)[:, order]
     hottest = order[np.argsort(-flat, axis=1, kind="stable")]
@@ -121,17 +102,16 @@ def pixel_ranks(heat, order):
     return ranks.reshape(heat.shape)
 
 
-def displaced_maps(network, heatmaps, heat, nonempty, repeats, generator):
-    """Yield up to `repeats` arrays (m, height, width): the maps in a wrong place, all alike.
+def displaced_maps(view, heatmaps, heat, nonempty, repeats, generator):
+    """Yield up to `repeats` arrays (m, height, width): the nonempty maps, displaced alike.
 
     The cells of the layer are mirrored and shifted around in circles, then enlarged as the map was;
     an array's pixels are displaced themselves. A map of a single cell stays as it is.
 
     Args:
-        network: the view of the model.
+        view: of the model.
         heatmaps: `Heatmaps` or an array.
-        heat: (n, height, width) of it.
-        nonempty: (n,) bool, the m maps wanted.
+        heat, nonempty: as `statistics.heat_of` returns them.
         repeats: how many displacements to draw, all different.
         generator: a numpy random generator.
     """
@@ -142,7 +122,7 @@ def displaced_maps(network, heatmaps, heat, nonempty, repeats, generator):
     mirrors = [(1, -1) if size > 2 else (1,) for size in (height, width)]
     stay, *displacements = product(range(height), range(width), *mirrors)
     displacements = displacements or [stay]
-    enlarge = None if is_array else placement.enlarger(network, network.layer(heatmaps.layer))
+    enlarge = None if is_array else placement.enlarger(view, view.layer(heatmaps.layer))
     count = min(repeats, len(displacements))
     for index in generator.choice(len(displacements), size=count, replace=False):
         down, across, vertical, horizontal = displacements[index]

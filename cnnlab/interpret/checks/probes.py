@@ -27,18 +27,16 @@ def linear_probes(model, images, labels, layers=None) -> dict[str, dict[str, flo
     """Return how often a linear classifier on each layer is right.
 
     Args:
-        model: a Keras model; see `inspect_model`. It stays as it was.
+        model, layers: as in `activations`.
         images: (n, height, width[, channels]), what the model's own input needs; a random half
             trains the classifiers, the other half tests them.
         labels: {question: (n,) integers}.
-        layers: names of layers; left out, every layer with feature maps.
 
     Returns:
         {layer: {question: accuracy 0..1}}; the first row, IMAGE, is for the pixels themselves.
 
     Raises:
-        TypeError: as `activations`.
-        ValueError: as `activations`; fewer than 2 images; labels that do not match.
+        ValueError: fewer than 2 images, or labels that do not match; else as `activations`.
     """
     images = as_batch(inspect_model(model, images), images)
     for question, of_question in labels.items():

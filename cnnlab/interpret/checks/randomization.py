@@ -19,14 +19,10 @@ from cnnlab.validation import require_whole
 
 @dataclass(frozen=True)
 class Shuffling:
-    """How often the cascade is repeated, each time with other shuffles, and the seed of these.
+    """How often the cascade is repeated, each time with other shuffles."""
 
-    Raises:
-        ValueError: draws that are no whole number >= 1, or a seed that is none >= 0.
-    """
-
-    draws: int = 5
-    seed: int = 0
+    draws: int = 5  # >= 1, else ValueError
+    seed: int = 0  # >= 0, else ValueError
 
     def __post_init__(self):
         require_whole("draws", self.draws, 1)
@@ -48,30 +44,25 @@ def randomization(
     changes nothing), and merely shuffled they leave nothing that speaks for a class.
 
     Compared are the sums at the layer's own size, not the pictures: enlarging adds nothing but
-    neighbors that agree, and cutting off at 0 makes positions equal. Equal positions share their
-    mean rank.
+    neighbors that agree, and cutting off at 0 makes positions equal.
 
     Args:
-        model: a Keras model; see `inspect_model`. It stays as it was.
-        images: what the model's own input needs, one or many.
-        head, target: as in `grad_cam`. The target left out is the prediction of the trained
-            network, at all stages.
+        model, images, head: as in `grad_cam`.
+        target: as there; left out, the prediction of the trained network, at all stages.
         method: a key of METHODS, `GradCam`, or another explanation to be checked: a function of
             (images, targets, weights) that returns (n, h, w) numbers, higher where more speaks for
             the target; `weights` is [(variable, array)], for `Graph.run`.
-        shuffling: `Shuffling`, the number of draws and the seed.
+        shuffling: the number of draws and the seed.
 
     Returns:
         `Cascade`; `verdict` puts it into a sentence.
 
     Raises:
-        TypeError: `model` is not a Keras model.
-        ValueError: as `grad_cam`; no layer with weights; or numbers from a function of another
-            shape.
+        TypeError, ValueError: as `grad_cam`; no layer with weights; a function's wrong shape.
     """
-    network = inspect_model(model, images)
-    images = as_batch(network, images)
-    layers = weighted_layers(network, scores.find_head(network.heads, head))
+    view = inspect_model(model, images)
+    images = as_batch(view, images)
+    layers = weighted_layers(view, scores.find_head(view.heads, head))
     # Also the trained weights are given as arguments, so that one compiled function does it all.
     trained = {
         id(variable): (variable, np.array(variable))
@@ -100,7 +91,7 @@ def randomization(
     )
 
 
-def weighted_layers(network, head):
+def weighted_layers(view, head):
     """Return {name: layer} of the layers with weights on the way to a head, from the head down.
 
     A layer that is called several times appears once, where it is nearest to the head.
@@ -108,14 +99,13 @@ def weighted_layers(network, head):
     Raises:
         ValueError: there is none.
     """
-    names = {}  # {id of a layer: its name}
-    calls = network.graph.ancestors(head.value)[::-1]
-    layers = [call.operation for call in calls if getattr(call.operation, "weights", ())]
-    for call in calls:
-        names.setdefault(id(call.operation), call.name)
+    layers = {}  # {id: (name, layer)}
+    for call in reversed(view.graph.ancestors(head.value)):
+        if getattr(call.operation, "weights", ()):
+            layers.setdefault(id(call.operation), (call.name, call.operation))
     if not layers:
         raise ValueError(f"no layer on the way to {head.name!r} has weights to make random")
-    return {names[id(layer)]: layer for layer in layers}
+    return dict(layers.values())
 
 
 def _cascade(layers, trained, sums, draws, generator):

@@ -9,12 +9,10 @@ from cnnlab.metrics import mean_interval
 def heat_of(heatmaps):
     """Return ((n, height, width) float64 heat, (n,) bool, which maps are nonempty).
 
-    Args:
-        heatmaps: `Heatmaps`, or an array (n, height, width) of numbers >= 0. An array's map is
-            empty when it is 0 everywhere or holds NaN or infinity; its heat is returned as 0.
+    An array's map is empty when it is 0 everywhere or holds NaN or infinity; its heat is then 0.
 
     Raises:
-        ValueError: another shape, no numbers, or a negative one.
+        ValueError: neither `Heatmaps` nor numbers (n, height, width) >= 0.
     """
     heat = np.asarray(heatmaps.maps if isinstance(heatmaps, Heatmaps) else heatmaps)
     if heat.ndim != 3 or heat.size == 0 or heat.dtype.kind not in "buif":
@@ -39,10 +37,7 @@ def mean_known(values):
 
 
 def known_interval(values):
-    """Return (mean, low, high) of (n,) values without NaN, 95 % by Student's t.
-
-    The bounds are NaN for a single value, and all three for none.
-    """
+    """Return (mean, low, high) of (n,) values without NaN, 95 % by Student's t; NaN if unknown."""
     known = values[~np.isnan(values)]
     if len(known) < 2:
         return float(mean_known(values)), float("nan"), float("nan")

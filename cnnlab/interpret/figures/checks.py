@@ -3,21 +3,14 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from cnnlab import plots  # noqa: F401  (its import sets the style)
 from cnnlab.interpret.checks.cascade import KINDS, UNRELATED
 from cnnlab.interpret.checks.masking import CONTROLS
 from cnnlab.interpret.checks.statistics import known_interval, mean_known
 
-SMALL = 8.5  # points, the smallest text
-SIGNED, ABSOLUTE = "#0072B2", "#D55E00"  # Okabe and Ito's, see style.mplstyle
-MAP, RANDOM, DISPLACED = "#0072B2", "#E69F00", "#000000"
+# The import of their room sets the style of all figures, too.
+from cnnlab.plots.palette import ABSOLUTE, DISPLACED, MAP, METHOD_COLORS, RANDOM, SIGNED, SMALL
+
 CONTROL_NAMES = {"random": "random pixels", "displaced": "the map moved"}
-METHOD_COLORS = {
-    "grad-cam": "#0072B2",
-    "grad-cam++": "#D55E00",
-    "layercam": "#009E73",
-    "contrast": "0.3",
-}
 DOT = 0.085  # inches that a dot needs
 FLOOR = 0.02  # percent, where a score without any error is drawn
 
@@ -25,13 +18,9 @@ FLOOR = 0.02  # percent, where a score without any error is drawn
 def cascade(cascades):
     """Draw how alike the heatmaps stay while the network becomes random from the head down.
 
-    Args:
-        cascades: {name: Cascade}, a panel for each.
-
-    Returns:
-        The figure. Thin lines are single draws, dashed lines the level of different images; next to
-        a layer stands the share of comparisons that empty maps made impossible, and where that is
-        more than half, the marker is hollow.
+    A panel for each of {name: Cascade}. Thin lines are single draws, dashed lines the level of
+    different images; next to a layer stands the share of comparisons that empty maps made
+    impossible, and where that is more than half, the marker is hollow.
     """
     most = max(len(of_panel.stages) for of_panel in cascades.values())
     figure, axes = _panels(len(cascades), width=5, height=0.24 * most + 1.5)
@@ -69,13 +58,9 @@ def _fall(axis, of_panel, kind, color, marker):
 
 
 def curves(named):
-    """Draw deletion and insertion curves, the mean over the images, with those of the controls.
+    """Draw deletion or insertion curves, the mean over the images, with those of the controls.
 
-    Args:
-        named: {name: Curves}, a panel for each.
-
-    Returns:
-        The figure. The band around the map's curve is the 95 % interval of the mean.
+    A panel for each of {name: Curves}; the band around the map's curve is the 95 % interval.
     """
     figure, axes = _panels(len(named), width=4.2, height=3.1)
     for axis, (name, of_panel) in zip(axes, named.items(), strict=True):
@@ -99,12 +84,11 @@ def curves(named):
 def localization(games, heats):
     """Draw how often the hottest pixel, and how much of the heat, lies on the object.
 
+    Dots with 95 % intervals, a row for each name; the tick is chance.
+
     Args:
         games: {name: Localization} of `pointing_game`.
         heats: {name: Localization} of `heat_inside`, the same names.
-
-    Returns:
-        The figure: dots with 95 % intervals, a row for each name; the tick is chance.
     """
     size = (8.4, 0.28 * len(games) + 1.5)
     figure, axes = plt.subplots(1, 2, figsize=size, sharey=True)
@@ -129,13 +113,11 @@ def localization(games, heats):
 def gains(compared, bare):
     """Draw how much better than the displaced map each method is, with 95 % intervals.
 
+    A group of dots for each name, left of 0 where the map is worse than in a wrong place.
+
     Args:
         compared: {name: rows of `checks.compare_methods`}, the same methods for each.
         bare: names of the layers that are bare convolutions; their dots are hollow.
-
-    Returns:
-        The figure: a group of dots for each name, left of 0 where the map is worse than in a wrong
-        place.
     """
     most = max(len(rows) for rows in compared.values())
     size = (8.6, DOT * (most + 2) * len(compared) + 1.2)
@@ -152,8 +134,7 @@ def gains(compared, bare):
         axis.axvline(0, color="0.4", linewidth=1, zorder=1)
         axis.set(title=f"{kind}: gain over the moved map", xlabel="area")
         axis.grid(axis="y", visible=False)
-    for group in range(1, len(compared)):
-        for axis in axes:
+        for group in range(1, len(compared)):
             axis.axhline(group - 0.5, color="0.88", linewidth=0.7, zorder=0)
     axes[0].set_yticks(range(len(compared)), list(compared))
     axes[0].set_ylim(len(compared) - 0.5, -0.5)
@@ -168,13 +149,11 @@ def gains(compared, bare):
 def probes(networks, colors):
     """Draw how often a linear classifier on each layer is right, from the image to the last layer.
 
+    Errors on a log scale, so that 99 % and 99.9 % differ; none at all is drawn at the lower border.
+
     Args:
         networks: {title: result of `probes.linear_probes`}, a panel each.
         colors: {question: color}.
-
-    Returns:
-        The figure: errors on a log scale, so that 99 % and 99.9 % differ; a score without any
-        error is drawn at the lower border.
     """
     figure, axes = plt.subplots(
         1, len(networks), figsize=(2.3 * len(networks) + 1, 3.2), sharey=True, squeeze=False

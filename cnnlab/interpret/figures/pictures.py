@@ -1,6 +1,7 @@
 """The figures of the visualizer: activations, filters and heatmaps on one `Sheet`.
 
-Each `add_*` adds to a sheet, so that `explain` can put several below each other.
+Each `add_*` adds to a sheet, so that `explain` can put several below each other. Images are
+(n, h, w, 1 or 3), 0..1; names are those of layers.
 """
 
 import numpy as np
@@ -26,11 +27,8 @@ def shown_scale(values):
 def add_activations(sheet: Sheet, name: str, maps):
     """Add the channels of one layer for one image, all on one color scale.
 
-    Args:
-        sheet: to add to.
-        name: of the layer, for the heading.
-        maps: (h, w, channels), or (units,) of a dense layer; channels that are 0 everywhere are
-            marked as off.
+    `maps` are (h, w, channels), or (units,) of a dense layer; channels that are 0 everywhere are
+    marked as off.
     """
     maps = np.asarray(maps, np.float32)
     flat = maps.ndim == 1
@@ -49,10 +47,10 @@ def add_activations(sheet: Sheet, name: str, maps):
 
 def _head(sheet, heading, maps):
     """Add a heading and the color scale of activations; returns (low, high, colormap)."""
-    low, high, colormap = shown_scale(maps)
+    scale = shown_scale(maps)
     sheet.heading(heading)
-    sheet.color_bar("activation, one scale for the layer", low, high, colormap)
-    return low, high, colormap
+    sheet.color_bar("activation, one scale for the layer", *scale)
+    return scale
 
 
 def _strips(colors):
@@ -67,9 +65,7 @@ def add_activation_rows(sheet: Sheet, name: str, images, maps, channels, dead):
     """Add chosen channels of one layer for several images: a row for an image, one color scale.
 
     Args:
-        sheet: to add to.
-        name: of the layer.
-        images: (n, h, w, 1 or 3), 0..1.
+        sheet, name, images: see above.
         maps: (n, h, w, channels) activations of all channels.
         channels: numbers of those to show.
         dead: (channels,) bool, those known to be dead.
@@ -93,9 +89,8 @@ def add_filters(sheet: Sheet, filters, images=None, weights=None, most=None):
 
     Args:
         sheet: to add to.
-        filters: `filters.FilterImages`.
-        images: (n, h, w, 1 or 3), 0..1, the real images that `filters.best` counts in: the best one
-            of each filter is drawn below its picture.
+        filters: `FilterImages`.
+        images: those that `filters.best` counts in: each filter's best is drawn below its picture.
         weights: (count, h, w, 1 or 3) of a first layer, drawn above.
         most: draw so many filters at most, the first ones; left out, all.
     """
@@ -113,13 +108,15 @@ def add_filters(sheet: Sheet, filters, images=None, weights=None, most=None):
         if weights.shape[3] == 3:
             ends = f"grey is 0, the ends are ±{largest:.2g}"
             sheet.text(f"Top: the filter's weights as colors; {ends}.")
+            colors = 0.5 + 0.5 * weights / largest
         else:
             sheet.color_bar("top: the filter's weights, one scale", -largest, largest, SIGNED)
+            colors = through_colormap(weights[..., 0], -largest, largest, SIGNED)
     tiles = []
     for index in shown:
         label = _filter_label(filters, index, real)
         if weights is not None:
-            tiles.append(Tile(_weight_colors(weights[index], largest), label))
+            tiles.append(Tile(colors[index], label))
         tiles.append(Tile(as_colors(filters.images[index]), label))
         if real:
             tiles.append(Tile(as_colors(images[filters.best[index]])))
@@ -145,13 +142,6 @@ def _short(number):
     return f"{rounded:.4f}".rstrip("0").rstrip(".").replace("0.", ".", 1).replace("-0", "0")
 
 
-def _weight_colors(weights, most):
-    """Return weights (h, w, 1 or 3) as colors: one channel by sign, three as a picture."""
-    if weights.shape[2] == 3:
-        return 0.5 + 0.5 * weights / most
-    return through_colormap(weights[..., 0], -most, most, SIGNED)
-
-
 def add_heatmaps(sheet: Sheet, images, heatmaps, titles=None, names=None):
     """Add, for each image, the image and for each head its heatmap and the overlay of both.
 
@@ -159,9 +149,8 @@ def add_heatmaps(sheet: Sheet, images, heatmaps, titles=None, names=None):
     of a single head go up to their own peaks.
 
     Args:
-        sheet: to add to.
-        images: (n, h, w, 1 or 3), 0..1.
-        heatmaps: {head: gradcam.Heatmaps} of these images.
+        sheet, images: see above.
+        heatmaps: {head: Heatmaps} of these images.
         titles: n strings over the images, or None.
         names: {head: names of its classes}, or None to number them.
     """
@@ -181,17 +170,18 @@ def add_heatmaps(sheet: Sheet, images, heatmaps, titles=None, names=None):
         tiles.append(Tile(colors, titles[index] if titles else ""))
         for maps in heatmaps.values():
             scale = maps.peak[index] / most if shared else 1
-            label = (f"{maps.head}: " if several else "") + _prediction(maps, index, names)
+            label = (f"{maps.head}: " if several else "") + explained_class(maps, index, names)
+            label += f"\npeak {maps.peak[index]:.3g}"
             tiles += _heat_tiles(colors, maps, index, scale, label)
     columns = 9 if not several and len(images) > 2 else 1 + 2 * len(heatmaps)
     sheet.tiles(tiles, columns=columns, side=None if columns > 5 else 1.2)
 
 
-def _prediction(maps, index, names):
-    """Say what a heatmap explains: the class, its probability; and the peak."""
+def explained_class(maps, index, names):
+    """Say which class a heatmap explains, by its name or number, and its probability."""
     number = maps.targets[index]
     name = names[maps.head][number] if names and maps.head in names else f"class {number}"
-    return f"{name} ({100 * maps.probabilities[index]:.1f} %)\npeak {maps.peak[index]:.3g}"
+    return f"{name} ({100 * maps.probabilities[index]:.1f} %)"
 
 
 def _heat_tiles(colors, maps, index, scale, label):
@@ -199,18 +189,14 @@ def _heat_tiles(colors, maps, index, scale, label):
     if maps.note[index].startswith("empty"):
         return [Tile(EMPTY, label, maps.note[index]), Tile(colors)]
     heat = maps.maps[index]
-    return [
-        Tile(through_colormap(heat * scale, 0, 1, HEAT), label),
-        Tile(overlay(colors, heat)),
-    ]
+    heat_tile = Tile(through_colormap(heat * scale, 0, 1, HEAT), label)
+    return [heat_tile, Tile(overlay(colors, heat))]
 
 
 def overlay(image, heat):
-    """Return a heatmap laid over an image: (h, w, 3), 0..1.
+    """Return a heatmap (h, w), 0..1, laid over an image: (h, w, 3), 0..1.
 
-    Args:
-        image: (h, w, 3), 0..1; turned gray, so that only the heat has color.
-        heat: (h, w), 0..1; the hotter, the less is seen of the image.
+    The image is turned gray, so that only the heat has color; the hotter, the less of it is seen.
     """
     gray = np.repeat(image.max(axis=2, keepdims=True), 3, axis=2)
     opacity = 0.7 * heat[..., None]

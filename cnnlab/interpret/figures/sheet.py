@@ -22,17 +22,11 @@ CHARACTER = 0.0082  # inches a character is wide on average, for each point of i
 
 
 class Tile(NamedTuple):
-    """A small picture.
+    """A small picture."""
 
-    Attributes:
-        pixels: (h, w, 3) colors 0..1, drawn with square, unsmoothed pixels.
-        label: written over it; may have several lines.
-        inside: written on it, wrapped to its width: why there is nothing to see.
-    """
-
-    pixels: np.ndarray
-    label: str = ""
-    inside: str = ""
+    pixels: np.ndarray  # (h, w, 3) colors 0..1, drawn with square, unsmoothed pixels
+    label: str = ""  # written over it; may have several lines
+    inside: str = ""  # written on it, wrapped to its width: why there is nothing to see
 
 
 class Sheet:
@@ -73,8 +67,8 @@ class Sheet:
         side = side or (self.width + SPACE) / columns - SPACE
         for start in range(0, len(groups), columns):
             row = groups[start : start + columns]
-            over = max(_lines(group[0].label) for group in row) * LINE + 0.03
-            top = self.height + over
+            lines = max(group[0].label.count("\n") + bool(group[0].label) for group in row)
+            top = self.height + (lines * LINE + 0.03)
             heights = [
                 self._column(group, index * (side + SPACE), top, side)
                 for index, group in enumerate(row)
@@ -124,10 +118,6 @@ class Sheet:
             axis.text(x, y, text, **options)
         axis.set(xlim=(0, self.width), ylim=(self.height, 0), aspect="equal")
         return figure
-
-
-def _lines(text):
-    return text.count("\n") + 1 if text else 0
 
 
 def as_colors(image):

@@ -25,41 +25,25 @@ class TensorRef:
 
 
 class Call(NamedTuple):
-    """One call of a layer, or of an operation such as `a + b`.
+    """One call of a layer, or of an operation such as `a + b`."""
 
-    Attributes:
-        name: the layer's; inside a nested model "outer/name"; "name (call 2)" when called again.
-        operation: the Keras layer or operation, the user's own object.
-        args, kwargs: of the call, with a `TensorRef` wherever a tensor goes.
-        inputs, outputs: the numbers of the values it reads and makes.
-        shape: of its first output without the batch dimension; None where a size is open.
-    """
-
-    name: str
-    operation: Any
-    args: tuple
+    name: str  # the layer's; inside a nested model "outer/name"; "name (call 2)" when called again
+    operation: Any  # the Keras layer or operation, the user's own object
+    args: tuple  # of the call, with a `TensorRef` wherever a tensor goes
     kwargs: dict
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    shape: tuple
+    inputs: tuple[int, ...]  # the numbers of the values it reads
+    outputs: tuple[int, ...]  # and makes
+    shape: tuple  # of its first output without the batch dimension; None where a size is open
 
 
 class Graph(NamedTuple):
-    """The calls of a model, as `reading.read` gives them. Value 0 is the image batch.
+    """The calls of a model, as `reading.read` gives them. Value 0 is the image batch."""
 
-    Attributes:
-        input_shape: (height, width, channels); None where a size is open.
-        dtype: of the input.
-        calls: in an order in which they can be made.
-        outputs: {name: number of the value} of the model's outputs.
-        shapes: of each value, without the batch dimension; None where a size is open.
-    """
-
-    input_shape: tuple
-    dtype: str
-    calls: tuple[Call, ...]
-    outputs: dict[str, int]
-    shapes: tuple[tuple, ...]
+    input_shape: tuple  # (height, width, channels); None where a size is open
+    dtype: str  # of the input
+    calls: tuple[Call, ...]  # in an order in which they can be made
+    outputs: dict[str, int]  # {name: number of the value} of the model's outputs
+    shapes: tuple[tuple, ...]  # of each value, as `Call.shape`
 
     def ancestors(self, value: int) -> list[Call]:
         """Return the calls that the value depends on, in order."""
@@ -81,7 +65,7 @@ class Graph(NamedTuple):
             value = getattr(calls[0], far)[0]
 
     def run(self, images, wanted, without_activation=(), watch=None, weights=None):
-        """Compute values of the graph; only the calls that they need are made.
+        """Return values of the graph as a list of tensors; only the calls that they need are made.
 
         Args:
             images: (n, height, width, channels) tensor.
@@ -90,9 +74,6 @@ class Graph(NamedTuple):
             watch: called as watch(number, tensor) with each value as soon as it is computed; it may
                 return another tensor to go on with, or None.
             weights: [(variable, tensor)] to use instead of the variables' own values.
-
-        Returns:
-            The wanted tensors, a list.
         """
         needed = {call for value in wanted for call in map(id, self.ancestors(value))}
         values = {0: _watched(watch, 0, tf.cast(images, self.dtype))}
@@ -139,8 +120,8 @@ def _watched(watch, number, tensor):
 def stand_in(operation):
     """Return what can be called instead of an operation, without its activation.
 
-    For a layer with an activation inside it is a stand-in with the same weights; the layer itself
-    stays as it is. For an operation that is nothing but an activation it is the identity.
+    For a layer with an activation inside it is a stand-in with the same weights, for an operation
+    that is nothing but an activation the identity.
     """
     if not has_inner_activation(operation):
         return lambda inputs, **_: inputs

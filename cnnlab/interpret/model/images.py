@@ -16,15 +16,10 @@ FAR = 1e6  # widths of the model's range: of farther pixels float32 cannot tell 
 
 
 class Prepared(NamedTuple):
-    """An image for a model.
+    """An image for a model."""
 
-    Attributes:
-        batch: (1, height, width, channels) in the model's input dtype and range.
-        steps: what was done to it, each a phrase: "resized from 40 × 30 to 28 × 21".
-    """
-
-    batch: np.ndarray
-    steps: tuple[str, ...]
+    batch: np.ndarray  # (1, height, width, channels) in the model's input dtype and range
+    steps: tuple[str, ...]  # what was done to it, as in "resized from 40 × 30 to 28 × 21"
 
 
 def picture_of(image) -> Picture:
@@ -47,8 +42,7 @@ def prepare(view: ModelView, image, value_range) -> Prepared:
     """Convert one image to the size, color mode and range that a model needs.
 
     Args:
-        view: of the model; see `inspect_model`. If it takes any size, the image keeps its own, up
-            to OPEN_MOST pixels a side.
+        view: of the model. If it takes any size, the image keeps its own, up to OPEN_MOST a side.
         image: as in `picture_of`. Integers are interpreted as 0..255 (16-bit ones as 0..65535),
             floats as in the model's own range already.
         value_range: (low, high), what black and white are for the model.
@@ -68,8 +62,7 @@ def prepare(view: ModelView, image, value_range) -> Prepared:
     channels = view.graph.input_shape[2]
     _say_color_mode(pixels.shape[2], channels, steps)
 
-    def convert(band):
-        """Return rows of the image as (rows, width, channels) float32, 0..1."""
+    def convert(band):  # rows of the image, to float32, 0..1
         values = band.astype(np.float32)
         if picture.white is None:
             values = (values - np.float32(low)) / np.float32(high - low)
@@ -125,7 +118,6 @@ def _say_reach(pixels, low, high, steps):
 
 
 def _say_color_mode(own, channels, steps):
-    """Say what `_in_color_mode` does with an image that has so many channels of its own."""
     if own == 4:
         steps.append("transparency laid on black")
     if channels not in (1, 3) and channels != min(own, 3):
@@ -155,16 +147,10 @@ def _size(wanted, own):
 
 
 def _resized(pixels, convert, height, width, steps):
-    """Return an image shrunk or enlarged as a whole, black at the sides: (height, width, channels).
+    """Return pixels (h, w, channels) resized as a whole, black at the sides; note it in `steps`.
 
-    Its rows are converted and resized in bands, then its columns, which is the order that Pillow
-    has itself, so that a large image is never held as numbers of 32 bits.
-
-    Args:
-        pixels: (h, w, channels) of any kind.
-        convert: turns rows of them into float32, maybe of another number of channels.
-        height, width: what is wanted.
-        steps: a list to which it is added what was done.
+    Rows are converted and resized in bands, then the columns, which is the order that Pillow has
+    itself, so that a large image is never held as numbers of 32 bits.
     """
     own_height, own_width = pixels.shape[:2]
     scale = min(height / own_height, width / own_width)

@@ -23,12 +23,7 @@ UNUSED = {
 
 @contextlib.contextmanager
 def readable(path: Path, description: dict) -> Iterator[Path]:
-    """Give a file that Keras 3 can load: `path`, or a temporary copy in the terms of Keras 3.
-
-    Args:
-        path: of a `.keras` or `.h5` file.
-        description: what it says about its model; see `translate`.
-    """
+    """Give a file that Keras 3 can load: `path`, or a translated copy of an `.h5` file."""
     translated = translate(description)
     if path.suffix == ".keras" or translated == description:
         yield path
@@ -42,11 +37,7 @@ def readable(path: Path, description: dict) -> Iterator[Path]:
 
 
 def translate(description: dict) -> dict:
-    """Return the description of a model as Keras 3 reads it; one of Keras 3 stays as it is.
-
-    Args:
-        description: {"class_name": ..., "config": ...}, the `model_config` of an `.h5` file.
-    """
+    """Return the description of a model, a `model_config`, as Keras 3 reads it."""
     description = copy.deepcopy(description)
     _translate(description)
     return description

@@ -5,20 +5,10 @@ A layer or operation in no table is one that nothing is known of.
 
 import keras
 
-CONVOLUTIONS = (
-    keras.layers.Conv2D,
-    keras.layers.Conv2DTranspose,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.SeparableConv2D,
-)
+SLIDING = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
+CONVOLUTIONS = (*SLIDING, keras.layers.Conv2DTranspose)
 POOLING = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
-# They slide a window over the image.
-STRIDED = (
-    keras.layers.Conv2D,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.SeparableConv2D,
-    *POOLING,
-)
+STRIDED = (*SLIDING, *POOLING)  # they slide a window over the image
 NORMALIZING = (keras.layers.Normalization, keras.layers.BatchNormalization)
 # They keep the channels of feature maps, and act on each by itself.
 CHANNELWISE = (*NORMALIZING, *POOLING)

@@ -29,12 +29,10 @@ def load(name_or_path) -> keras.Model:
             `.h5` or `.hdf5` file with the architecture, also of Keras 2.
 
     Raises:
-        TypeError: neither a string nor a path.
-        FileNotFoundError: no such file, or the notebook was not run that makes it.
-        ValueError: no such name, a file without a whole model, weights that are NaN or infinite,
-            or a model that needs code to run: a Lambda layer or a class that is not registered;
-            the message says which. Damage to the weights is always noticed in a `.keras` file; an
-            `.h5` file has no checksums, so that a changed number in it may pass.
+        TypeError, FileNotFoundError: as `pretrained.find`.
+        ValueError: as there; a file without a whole model, weights that are NaN or infinite, or a
+            model that needs code to run: a Lambda layer or a class that is not registered. Damaged
+            weights are always noticed in a `.keras` file; an `.h5` file has no checksums.
     """
     path = find(name_or_path)
     description = _description(path)

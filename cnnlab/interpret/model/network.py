@@ -20,33 +20,22 @@ _views = weakref.WeakKeyDictionary()  # {model: ModelView}
 
 
 class ModelView:
-    """A model's layers and heads by name; it holds no reference to the model itself.
-
-    Attributes:
-        graph: the `Graph` of calls.
-        heads: {name: Head}, in the model's order; empty where no output predicts classes.
-        layers: {name: Call} of every layer, nested ones as "outer/name", in the order of the graph.
-        compiled: {key: function}; what the techniques keep.
-    """
+    """A model's layers and heads by name; it holds no reference to the model itself."""
 
     def __init__(self, graph: Graph, state):
         self.graph = graph
-        self.heads = scores.heads(graph)
-        self.layers = {
+        self.heads = scores.heads(graph)  # {name: Head}; empty where no output predicts classes
+        self.layers = {  # of nested models as "outer/name"
             call.name: call
             for call in graph.calls
             if isinstance(call.operation, keras.layers.Layer)
         }
-        self.compiled = {}
+        self.compiled = {}  # {key: tf.function}
         self.state = state  # of the model when it was read, see `_state`
         self._sizes = set()  # (height, width) that have passed `require_size`
 
     def layer(self, name: str) -> Call:
-        """Return the call of a layer by its name; "conv" also finds the only ".../conv".
-
-        Raises:
-            ValueError: no such layer, or several; the message lists what there is.
-        """
+        """Return the call of a layer by its name; "conv" also finds the only ".../conv"."""
         if isinstance(name, str) and name in self.layers:
             return self.layers[name]
         ends = [full for full in self.layers if full.endswith(f"/{name}")]
@@ -65,27 +54,21 @@ class ModelView:
 
     def convolutions(self, head=None) -> list[str]:
         """Return the convolution layers, and layers with one inside, of one head or of all."""
-        return [
-            name
-            for name in self.feature_maps(head)
-            if any(
-                isinstance(layer, CONVOLUTIONS)
-                for layer in self.layers[name].operation._flatten_layers()
-            )
-        ]
+
+        def has_convolution(name):
+            layers = self.layers[name].operation._flatten_layers()
+            return any(isinstance(layer, CONVOLUTIONS) for layer in layers)
+
+        return list(filter(has_convolution, self.feature_maps(head)))
 
     def feature_map(self, name: str | None, head) -> Call:
-        """Return the call of a layer with feature maps on the way to a head.
+        """Return the call of a layer with feature maps on the way to a `scores.Head`.
 
-        Args:
-            name: of the layer; None takes the last convolution on the way, or the last layer with
-                feature maps if there is no convolution; one with a single cell, which can tell
-                nothing about where, only if there is no other.
-            head: a `scores.Head`.
+        Without a name it is the last convolution on the way, or else the last layer with feature
+        maps; one with a single cell, which can tell nothing about where, only if there is no other.
 
         Raises:
-            ValueError: no such layer, no feature maps, or not on the way to the head; the message
-                lists the usable layers.
+            ValueError: there is none such; the message lists the usable layers.
         """
         usable = self.feature_maps(head)
         if not usable:
@@ -105,8 +88,8 @@ class ModelView:
     def function(self, key, make):
         """Return the `tf.function` kept under a key; `make()` returns it the first time.
 
-        It must have an `input_signature`. It is traced here, since TensorFlow warns of functions
-        that are often traced by being called, even if each is another function.
+        It needs an `input_signature` and is traced here: TensorFlow warns of functions that are
+        often traced by being called, even if each is another one.
         """
         if key not in self.compiled:
             self.compiled[key] = make()
@@ -114,18 +97,14 @@ class ModelView:
         return self.compiled[key]
 
     def require_size(self, size):
-        """Check that a model of any size can take images of this (height, width).
-
-        TensorFlow does not always say so: of 2 x 2 pixels its 3 x 3 convolution makes nonsense.
-
-        Raises:
-            ValueError: it cannot.
-        """
+        """Raise ValueError if a model of any size cannot take images of this (height, width)."""
         if None not in self.graph.input_shape[:2] or size in self._sizes:
             return
         image = tf.TensorSpec((1, *size, self.graph.input_shape[2]), self.graph.dtype)
         outputs = list(self.graph.outputs.values())
-        try:  # the shapes are computed, but no number is
+        # The shapes are computed, but no number is. TensorFlow does not always say so itself: of
+        # 2 x 2 pixels its 3 x 3 convolution makes nonsense.
+        try:
             tf.function(lambda images: self.graph.run(images, outputs)).get_concrete_function(image)
         except Exception as error:  # whatever the layers say
             raise ValueError(
@@ -142,18 +121,15 @@ class ModelView:
 def inspect_model(model, images=None) -> ModelView:
     """Return the view of a model, made again if layers or activations were exchanged since.
 
-    Args:
-        model: a Keras model. A Sequential that was never called has no weights yet; it is built
-            for the shape of `images`, as its first call would do. Nothing else is changed.
-        images: (n, height, width[, channels]) array, only needed for that.
+    A Sequential that was never called has no weights yet; it is built for the shape of `images`, as
+    its first call would do. Nothing else of the model is changed.
 
     Raises:
         TypeError, ValueError: as `reading.read`.
     """
-    if isinstance(model, keras.Sequential) and not model.built and images is not None:
-        shape = _image_shape(np.shape(images))
-        if shape:
-            model.build((None, *shape))
+    is_open = isinstance(model, keras.Sequential) and not model.built
+    if is_open and (shape := _image_shape(np.shape(images))):
+        model.build((None, *shape))
     view = _views.get(model) if isinstance(model, keras.Model) else None
     state = _state(model)
     if view is None or view.state != state:
@@ -162,7 +138,7 @@ def inspect_model(model, images=None) -> ModelView:
 
 
 def _image_shape(shape):
-    """Return (height, width, channels) of images of this shape, or None if they can be none."""
+    """Return (height, width, channels) of images of this shape, or None."""
     if len(shape) == 4:
         return shape[1:]
     if len(shape) == 3 and shape[2] <= 4:
@@ -180,17 +156,16 @@ def _state(model):
 
 
 def as_batch(view: ModelView, images) -> np.ndarray:
-    """Return what the user has as (n, height, width, channels) in the model's input dtype.
+    """Return images as (n, height, width, channels) in the model's input dtype.
 
     Args:
         view: of the model, which says the size.
-        images: one image or many, gray ones with or without the channel axis; the values are
-            those that the model's own input needs, and are not scaled.
+        images: one or many, gray ones with or without the channel axis, with the values that the
+            model's own input needs; they are not scaled.
 
     Raises:
-        ValueError: numbers of another kind, NaN or infinity, no image at all, another size, one
-            too small for a layer, or values that the model's input dtype cannot hold, such as 0.5
-            in uint8.
+        ValueError: numbers of another kind, NaN or infinity, no image at all, another size, one too
+            small for a layer, or values that the input dtype cannot hold, such as 0.5 in uint8.
     """
     try:
         array = np.asarray(images)
@@ -211,7 +186,7 @@ def as_batch(view: ModelView, images) -> np.ndarray:
 
 
 def _fitting(array, shape):
-    """Return an array as (n, *shape), in the way in which its axes must be meant."""
+    """Return an array as (n, *shape), as its axes must be meant."""
     gray = shape[2] == 1
     ways = {
         4: [array],
@@ -232,3 +207,10 @@ def _fitting(array, shape):
 def as_list(names):
     """Return names as a list, also a single one, or what is not a name at all."""
     return list(names) if np.iterable(names) and not isinstance(names, str | bytes) else [names]
+
+
+def in_batches(compute, size, *arrays):
+    """Return what `compute` makes of arrays, given `size` rows at a time, as numpy arrays."""
+    starts = range(0, len(arrays[0]), size)
+    parts = [compute(*(array[start : start + size] for array in arrays)) for start in starts]
+    return tf.nest.map_structure(lambda *of_parts: np.concatenate(of_parts), *parts)

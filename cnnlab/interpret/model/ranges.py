@@ -18,9 +18,6 @@ def input_range(view) -> tuple[float, float]:
     * `Normalization` or `BatchNormalization`: (0, 255) if the highest mean of a channel is above 2,
       which no mean of 0..1 can be, else (0, 1).
     * anything else: (0, 255) for an input of whole numbers, else (0, 1).
-
-    Args:
-        view: a `network.ModelView`.
     """
     scale, offset, mean = 1.0, 0.0, None
     for call, *_ in view.graph.walk(0):

@@ -17,8 +17,7 @@ def read(model) -> Graph:
     Raises:
         TypeError: `model` is not a Keras model.
         ValueError: a subclassed model or one not built yet (which have no graph), several inputs,
-            an input that is not an image (height, width, channels) of numbers, or layers with
-            channels first.
+            one that is no (height, width, channels) of numbers, or layers with channels first.
     """
     _require_readable(model)
     reader = _Reader(tuple(model.inputs[0].shape[1:]))

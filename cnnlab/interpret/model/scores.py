@@ -22,42 +22,30 @@ TO_PROBABILITY = {
 
 
 class Head(NamedTuple):
-    """One output of a model.
+    """One output of a model."""
 
-    Attributes:
-        name: the key of a dict of outputs, else the name of the layer that makes it.
-        ending: "softmax", "sigmoid", ... (one of SQUEEZING), or "linear" for everything else.
-        units: numbers that it gives for an image.
-        classes: that it can predict: 2 for one unit that is not a softmax, else `units`.
-        value: the number of the output in the graph.
-        without_activation: the name of the call to be made so for logits, or "".
-    """
-
-    name: str
-    ending: str
-    units: int
-    classes: int
-    value: int
-    without_activation: str
+    name: str  # the key of a dict of outputs, else the name of the layer that makes it
+    ending: str  # one of SQUEEZING, or "linear" for everything else
+    units: int  # numbers that it gives for an image
+    classes: int  # that it can predict: 2 for one unit that is not a softmax, else `units`
+    value: int  # the number of the output in the graph
+    without_activation: str  # the name of the call to be made so for logits, or ""
 
 
 def heads(graph: Graph) -> dict[str, Head]:
     """Return the heads of a model by name: the outputs that are one row of numbers for an image."""
     return {
-        name: _head(graph, name, value, graph.shapes[value][-1])
+        name: _head(graph, name, value, shape[-1])
         for name, value in graph.outputs.items()
-        if _is_row(graph.shapes[value])
+        if (shape := graph.shapes[value]) and shape[-1] is not None and set(shape[:-1]) <= {1}
     }
-
-
-def _is_row(shape):
-    return bool(shape) and shape[-1] is not None and all(size == 1 for size in shape[:-1])
 
 
 def _head(graph, name, value, units):
     ending, maker = "linear", None
     for (maker,) in graph.walk(value, backwards=True):
-        if not (same_row(maker) and _sizes(graph.shapes[maker.inputs[0]]) in ([], [units])):
+        sizes = [size for size in graph.shapes[maker.inputs[0]] if size != 1]
+        if not (same_row(maker) and sizes in ([], [units])):
             ending = activation_name(maker.operation)
             break
     ending = ending if ending in SQUEEZING else "linear"
@@ -65,16 +53,11 @@ def _head(graph, name, value, units):
     return Head(name, ending, units, classes, value, "" if ending == "linear" else maker.name)
 
 
-def _sizes(shape):
-    return [size for size in shape if size != 1]
-
-
 def find_head(heads: dict[str, Head], name: str | None) -> Head:
     """Return the head of that name; the only one for None.
 
     Raises:
-        ValueError: no such head, or None where there are several (the message lists them), or no
-            head at all.
+        ValueError: no such head, None where there are several, or no head at all.
     """
     if not heads:
         raise ValueError(
@@ -115,8 +98,8 @@ def of_targets(head: Head, logits, targets):
 def probabilities(head: Head, logits, targets):
     """Return the (n,) probabilities 0..1 of the targets.
 
-    Where the model ends on no activation, its numbers are read as logits of a softmax, or of a
-    sigmoid if there is only one.
+    The numbers of a head without an activation are read as logits of a softmax, or of a sigmoid if
+    there is only one.
     """
     if head.ending in UNITWISE or head.units < head.classes:
         return TO_PROBABILITY.get(head.ending, tf.sigmoid)(of_targets(head, logits, targets))
@@ -124,13 +107,13 @@ def probabilities(head: Head, logits, targets):
 
 
 def check_targets(head: Head, target, count: int):
-    """Return a target for each image as (count,) int32, or None for the predicted classes.
+    """Return a target for each image as (count,) int32; -1, the predicted class, for None.
 
     Raises:
         ValueError: no integer, outside 0..classes-1, or neither one nor `count` of them.
     """
     if target is None:
-        return None
+        return np.full(count, -1, np.int32)
     try:
         targets = np.asarray(target)
     except ValueError:  # a list of lists that differ in length
