@@ -101,8 +101,8 @@ def _slanted(rectangles, cos, sin, columns, rows):
 def _above_edge(middle, half, slope, sign, columns, rows):
     """Integrate, over each pixel column, how far an edge lies below each row boundary.
 
-    `middle` is the edge's, (x, y), and `half` its half width. The distance u is linear along the edge,
-    so the integral of max(u, 0) over x is the change of max(u, 0)² / 2, divided by the slope.
+    `middle` is the edge's, (x, y), and `half` its half width. The distance u is linear along the
+    edge, so the integral of max(u, 0) over x is the change of max(u, 0)² / 2, divided by the slope.
     Returns (n, side + 1, side), times `sign`, for the borders (n, side + 1) of columns and rows.
     """
     x, y = middle
