@@ -9,7 +9,7 @@ INSTALLED_CLUSTER := .venv/.installed-cluster
 SUITABLE := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run notebooks sync study report figures bench benchmarks documents graders test test-faults lint format check clean
+.PHONY: help setup run notebooks sync study report figures bench benchmarks documents graders test quick test-faults lint format check clean
 
 help:  ## Show this list
 	@echo "make TARGET, where TARGET is:"
@@ -30,15 +30,19 @@ sync: $(INSTALLED)  ## Bring changed text from Task-N.py into Task-N.ipynb, with
 study: $(INSTALLED)  ## Repeat the recipes with several seeds: hours; goes on where it stopped (TASKS="Task-2")
 	@for task in $(or $(TASKS),Task-1 Task-2); do $(VENV_PYTHON) $$task/study.py || exit 1; done
 
-test: lint check  ## Everything that must hold: lint, check, tests
-	@$(VENV_PYTHON) -m pytest
+test: lint check  ## Everything that must hold: lint, check, tests on all cores
+	@$(VENV_PYTHON) -m pytest -n logical --dist loadfile
+
+quick: lint  ## Lint, and the tests that need no TensorFlow: in a minute
+	@$(VENV_PYTHON) -m pytest -n logical --dist loadfile --quick -m "not slow and not fault"
 
 test-faults: $(INSTALLED_CLUSTER)  ## All tests of faults, the slow ones too (kills, scarce memory, ...): see README
 	@$(VENV_PYTHON) -m tools.faults
 
-lint: $(INSTALLED)  ## Look for mistakes in the code and its docstrings, and for odd formatting
+lint: $(INSTALLED)  ## Look for mistakes in code and docstrings, odd formatting, and imports that run upwards
 	@$(VENV_PYTHON) -m ruff check .
 	@$(VENV_PYTHON) -m ruff format --check .
+	@$(VENV_PYTHON) -c "from importlinter.cli import lint_imports_command as lint; lint(['--no-logo', '--no-cache'])" >&2
 
 report: $(INSTALLED)  ## Typeset report.pdf from report/ and the committed results
 	@$(VENV_PYTHON) -m tools.report build

@@ -17,7 +17,7 @@ from pathlib import Path
 import nbformat
 import nox
 
-from tools import notebook_checks, notebooks, tracked
+from tools import documents, notebook_checks, notebooks
 
 ROOT = Path(__file__).resolve().parent
 LONGEST = "1800"  # seconds for one notebook
@@ -73,11 +73,8 @@ def nbgrader(session):
 def grade(session, commands, output, probe=False):
     """Let a grader execute every notebook, or those that nox was told; fail if anything is wrong.
 
-    Args:
-        session: with the grader, unless requirements.txt brings it along.
-        commands: for bash, each an execution of its own, with {task}.
-        output: the executed notebook, with {task}.
-        probe: whether the command sets the seed to 1.
+    Each command is for bash. In it, and in the path of the executed notebook, is {task}. With
+    `probe`, it sets the seed to 1.
     """
     try:
         session.install("-q", "-r", "requirements.txt", "-c", "constraints.txt")
@@ -99,7 +96,7 @@ def execute(session, command, task, output, probe=False):
     with tempfile.TemporaryDirectory(prefix="cnnlab-grader-") as folder:
         home, copy = Path(folder) / "home", Path(folder) / "a copy for Zoë"
         home.mkdir()
-        for name in tracked.tracked_files(ROOT):
+        for name in documents.tracked_files(ROOT):
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, copy / name)
         given = nbformat.read(copy / task / f"{task}.ipynb", as_version=4)
@@ -116,11 +113,11 @@ def execute(session, command, task, output, probe=False):
         except nox.command.CommandFailed as error:  # nox has shown what was printed
             return [f"the grader failed: {error}"]
         changed = {name for name, _ in before.items() ^ digests(copy).items()} - {output}
-        problems = [f"{name} changed" for name in changed if not name.startswith("course/")]
+        problems = sorted(f"{each} changed" for each in changed if not each.startswith("course/"))
         if not (copy / output).exists():
             return [*problems, f"{output} was not written"]
         executed = nbformat.read(copy / output, as_version=4)
-    return [*sorted(problems), *notebook_problems(given, executed, probe)]
+    return [*problems, *notebook_problems(given, executed, probe)]
 
 
 def digests(folder):
@@ -134,21 +131,18 @@ def digests(folder):
 
 def notebook_problems(given, executed, probe=False):
     """Yield what is wrong with a notebook after its execution."""
-    found = [*notebook_checks.execution(executed), *notebook_checks.outputs(executed)]
-    yield from (f"cell {number} {problem}" for number, problem in found)
-    if code(given) != code(executed):
-        yield f"does not hold the {len(code(given))} code cells that were given"
-    for number, cell in enumerate(executed.cells, 1):
-        if cell.cell_type == "code" and "execution" not in cell.metadata:
+    checks = [*notebook_checks.execution(executed), *notebook_checks.outputs(executed)]
+    yield from (f"cell {number} {problem}" for number, problem in checks)
+    cells = [(n, cell) for n, cell in enumerate(executed.cells, 1) if cell.cell_type == "code"]
+    added = "injected-parameters"  # by papermill
+    sources = [cell.source for _, cell in cells if added not in cell.metadata.get("tags", [])]
+    before = [cell.source for cell in given.cells if cell.cell_type == "code"]
+    if sources != before:
+        yield f"does not hold the {len(before)} code cells that were given"
+    for number, cell in cells:
+        if "execution" not in cell.metadata:
             yield f"cell {number} does not say when it ran: its outputs are older ones"
-    shown = [
-        output.get("data", {}).get("text/plain") for output in executed.cells[-1].get("outputs", [])
-    ]
+    outputs = executed.cells[-1].get("outputs", [])
+    shown = [output.get("data", {}).get("text/plain") for output in outputs]
     if probe and shown != [PROBED]:
         yield f"{PROBE} is {shown}, not {PROBED}"
-
-
-def code(notebook):
-    """Return the code cells, without the one that papermill adds."""
-    cells = (cell for cell in notebook.cells if cell.cell_type == "code")
-    return [c.source for c in cells if "injected-parameters" not in c.metadata.get("tags", [])]

@@ -8,10 +8,10 @@ on the machine meanwhile. The first lines of each file say what it measures.
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from benchmarks import timing
 from cnnlab import runtime, saving
+from tools import blocks, headlines
 from tools.blocks import short_time
 
 BENCHMARKS = {  # name: is a matrix product measured before it? Its threads and memory stay
@@ -33,36 +33,31 @@ def measure(name: str) -> dict:
     Returns:
         {"seconds": how long it ran, "peak GFLOP/s": of a matrix product before it, "found": what
         its `measure` returned}.
-
-    Raises:
-        RuntimeError: it failed; the message is its traceback.
     """
     print(f"{name} ...", file=sys.stderr, flush=True)
     work = (timing.measure, name, BENCHMARKS[name])
-    seconds, (peak, found) = timing.timed(timing.in_a_process, *work)
-    return {"seconds": seconds, "peak GFLOP/s": peak, "found": found}
+    seconds, (peak, measured) = timing.timed(timing.in_a_process, *work)
+    return {"seconds": seconds, "peak GFLOP/s": peak, "found": measured}
 
 
 def rows(benchmarks: dict) -> list[dict]:
     """Return the rows of the common table: {"work", "ours": s, "other": s, "who", "ratio"}."""
-    modules = {name: timing.module(name) for name in BENCHMARKS if name in benchmarks}
     return [
         row | {"ratio": row["other"] / row["ours"]}
-        for name, module in modules.items()
-        if hasattr(module, "rows")
-        for row in module.rows(benchmarks[name]["found"])
+        for name in BENCHMARKS
+        if hasattr(timing.module(name), "rows")
+        for row in timing.module(name).rows(benchmarks[name]["found"])
     ]
 
 
 def tables(benchmarks: dict, committed: dict) -> str:
     """Return the common table (ours, the other, their ratio; here and as committed), and others."""
-    old = rows({name: committed[name] for name in benchmarks})
     compared = [
         {"work": row["work"], "here": _times(row), "committed": _times(before), "other": row["who"]}
-        for row, before in zip(rows(benchmarks), old, strict=True)
+        for row, before in zip(rows(benchmarks), rows(committed), strict=True)
     ]
     others = [one["found"] for one in benchmarks.values() if isinstance(one["found"], list)]
-    return "\n\n".join(aligned(table) for table in [compared, *others] if table)
+    return "\n\n".join(map(aligned, [compared, *others]))
 
 
 def _times(row):
@@ -72,9 +67,8 @@ def _times(row):
 def aligned(table: list[dict]) -> str:
     """Write rows as text, with the names of the columns above them."""
     columns = list(dict.fromkeys(name for row in table for name in row))
-    lines = [columns, *([_text(row.get(name, "")) for name in columns] for row in table)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    lines = [[_text(row.get(name, "")) for name in columns] for row in table]
+    return headlines.aligned([columns, *lines])
 
 
 def _text(value):
@@ -83,36 +77,25 @@ def _text(value):
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def accuracies(root: Path) -> dict[str, str]:
-    """Return the headline of each notebook's results: what speed must not cost."""
-    return {
-        f"{path.parent.name}: {row['what']}": row["value"]
-        for path in sorted(root.glob("Task-*/results.json"))
-        for row in json.loads(path.read_text(encoding="utf-8"))["headline"]
-    }
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Measure, write the file, and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--only", nargs="+", choices=BENCHMARKS, help="some of them")
-    which.add_argument("--commit", action="store_true", help=f"all of them, into {COMMITTED}")
-    options = parser.parse_args(arguments)
-    root, file = runtime.repository_root(), COMMITTED if options.commit else MEASURED
-    committed = json.loads((root / COMMITTED).read_text(encoding="utf-8"))
-    benchmarks = {name: measure(name) for name in options.only or BENCHMARKS}
-    results = {
-        "machine": runtime.machine(),
-        "versions": runtime.versions(),
-        "benchmarks": benchmarks,
-        "rows": rows(benchmarks),
-        "accuracies": accuracies(root),
+    parser.add_argument("--commit", action="store_true", help=f"into {COMMITTED}")
+    file = COMMITTED if parser.parse_args(arguments).commit else MEASURED
+    root = runtime.repository_root()
+    committed = json.loads((root / COMMITTED).read_bytes())
+    benchmarks = {name: measure(name) for name in BENCHMARKS}
+    accuracies = {  # what speed must not cost
+        f"{task}: {row['what']}": row["value"]
+        for task, each in blocks.tasks(root).items()
+        for row in each["headline"]
     }
+    results = {"machine": runtime.machine(), "versions": runtime.versions()}
+    results |= {"benchmarks": benchmarks, "rows": rows(benchmarks), "accuracies": accuracies}
     saving.save_json(results, root / file)
     print(tables(benchmarks, committed["benchmarks"]))
-    print(json.dumps(results["accuracies"], indent=1, ensure_ascii=False))
+    print(json.dumps(accuracies, indent=1, ensure_ascii=False))
     print(f"\nMeasured on: {computer(results)}\nCommitted:   {computer(committed)}\nIn {file}")
 
 

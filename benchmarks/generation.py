@@ -22,9 +22,7 @@ def measure() -> dict[str, float]:
     return medians(**tasks)
 
 
-def rows(found: dict) -> list[dict]:
+def rows(seconds: dict) -> list[dict]:
     """Return the rows of the common table."""
-    return [
-        {"work": f"{LINES:,} lines drawn", "ours": found["ours"], "other": found[name], "who": name}
-        for name in PROGRAMS
-    ]
+    ours = {"work": f"{LINES:,} lines drawn", "ours": seconds["ours"]}
+    return [ours | {"other": seconds[name], "who": name} for name in PROGRAMS]

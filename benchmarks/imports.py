@@ -1,5 +1,6 @@
 """How long `import cnnlab` takes, in fresh processes and next to TensorFlow."""
 
+import functools
 import subprocess
 import sys
 
@@ -18,16 +19,12 @@ WORK = {"cnnlab": "import cnnlab", "modules": "import of lines, metrics, mnist, 
 def measure() -> dict[str, float]:
     """Return seconds of whole processes, medians: Python alone, cnnlab, TensorFlow."""
     options = {"cwd": repository_root(), "check": True, "capture_output": True}
-
-    def importing(code):
-        return lambda: subprocess.run([sys.executable, "-c", code], **options)
-
-    return medians(**{name: importing(code) for name, code in CODE.items()})
+    start = functools.partial(subprocess.run, **options)
+    commands = {name: [sys.executable, "-c", code] for name, code in CODE.items()}
+    return medians(**{name: functools.partial(start, each) for name, each in commands.items()})
 
 
-def rows(found: dict) -> list[dict]:
+def rows(seconds: dict) -> list[dict]:
     """Return the rows of the common table."""
-    return [
-        {"work": work, "ours": found[name], "other": found["tensorflow"], "who": "TensorFlow"}
-        for name, work in WORK.items()
-    ]
+    other = {"other": seconds["tensorflow"], "who": "TensorFlow"}
+    return [{"work": work, "ours": seconds[name]} | other for name, work in WORK.items()]

@@ -1,9 +1,9 @@
 """Speed and memory of the visualizer next to tf-keras-vis, in one process.
 
-Both explain the same images with the same models. Rounds of the two alternate. The first round is
-the cold one, in which our functions are compiled (tf-keras-vis compiles none); a warm time is the
-median of the others. tf-keras-vis has no activations: there the other is a Keras model with all
-layers as outputs, and its `predict`.
+Both explain the same images with the same models, in turns. The first round is the cold one, in
+which our functions are compiled (tf-keras-vis compiles none); a warm time is the median of the
+others. tf-keras-vis has no activations: there the other is a Keras model with all layers as
+outputs, and its `predict`.
 """
 
 import gc
@@ -46,14 +46,11 @@ def measure() -> dict:
     """
     images = mnist.load()[1][0][:IMAGES]
     models = {name: load(name) for name in MODELS}
-    tasks = {
-        "grad_cam": lambda model: interleaved(**_grad_cam(model, images)),
-        "activations": lambda model: interleaved(**_activations(model, images)),
-        "filters": lambda model: interleaved(**_filters(model)),
-        "memory": lambda model: _memory(model, images),
-    }
     return {
-        what: {name: task(model) for name, model in models.items()} for what, task in tasks.items()
+        task.__name__.removeprefix("_"): {
+            name: task(model, images) for name, model in models.items()
+        }
+        for task in (_grad_cam, _activations, _filters, _memory)
     }
 
 
@@ -66,36 +63,34 @@ def _grad_cam(model, images):
         copied.layers[-1].activation = keras.activations.linear
 
     visualizer = Gradcam(model, model_modifier=end_linearly)
-    forward = tf.function(
-        lambda given: model(given, training=False),
-        input_signature=[inspect_model(model).signature()],
+    signature = [inspect_model(model).signature()]
+    forward = tf.function(lambda given: model(given, training=False), signature)
+    return interleaved(
+        ours=lambda: grad_cam(model, images, target=targets),
+        theirs=lambda: visualizer(score, batch),
+        forward=lambda: forward(batch),
     )
-    return {
-        "ours": lambda: grad_cam(model, images, target=targets),
-        "theirs": lambda: visualizer(score, batch),
-        "forward": lambda: forward(batch),
-    }
 
 
 def _activations(model, images):
     batch = as_batch(inspect_model(model), images)
     every_layer = keras.Model(model.inputs, [layer.output for layer in model.layers])
-    return {
-        "ours": lambda: activations(model, images),
-        "theirs": lambda: every_layer.predict(batch, verbose=0),
-    }
+    return interleaved(
+        ours=lambda: activations(model, images),
+        theirs=lambda: every_layer.predict(batch, verbose=0),
+    )
 
 
-def _filters(model):
+def _filters(model, _):
     layer = inspect_model(model).convolutions()[-1]
     cut = keras.Model(model.inputs, model.get_layer(layer).output)
     visualizer = ActivationMaximization(cut, clone=False)
     score = CategoricalScore(list(range(FILTERS)))
     shape = (FILTERS, *model.input_shape[1:])
-    return {
-        "ours": lambda: maximize_filters(model, layer, range(FILTERS), ascent=Ascent(STEPS)),
-        "theirs": lambda: visualizer(score, tf.random.uniform(shape, 0, 255), steps=STEPS),
-    }
+    return interleaved(
+        ours=lambda: maximize_filters(model, layer, range(FILTERS), ascent=Ascent(STEPS)),
+        theirs=lambda: visualizer(score, tf.random.uniform(shape, 0, 255), steps=STEPS),
+    )
 
 
 def _memory(model, images):
@@ -115,13 +110,13 @@ TASKS = {
 }
 
 
-def rows(found: dict) -> list[dict]:
+def rows(measured: dict) -> list[dict]:
     """Return the rows of the common table, warm and cold."""
     return [
         {
             "work": f"{words}, {model}, {state}",
-            "ours": found[task][model]["ours"][key],
-            "other": found[task][model]["theirs"][key],
+            "ours": measured[task][model]["ours"][key],
+            "other": measured[task][model]["theirs"][key],
             "who": other,
         }
         for task, (words, other) in TASKS.items()

@@ -8,7 +8,7 @@ network.
 
 import statistics
 
-from benchmarks.timing import recipe_of_task, timed
+from benchmarks.timing import recipe_of_task, summary, timed
 
 SEEDS, EPOCHS, GOAL = 10, 5, 0.99
 
@@ -26,9 +26,8 @@ def measure() -> dict:
     images, labels = dataset.train.images, recipe["one_hot"](dataset.train, 10)
 
     def accuracy(network):
-        return float(
-            (recipe["predict"](network, dataset.test.images) == dataset.test.labels).mean()
-        )
+        right = recipe["predict"](network, dataset.test.images) == dataset.test.labels
+        return float(right.mean())
 
     total, other = timed(_other_network, recipe, images.shape[1:])
     ours, theirs = [], []
@@ -38,18 +37,11 @@ def measure() -> dict:
             ours.append((seconds, accuracy(network)))
         total += timed(lambda: other.fit(images, labels, verbose=0))[0]
         theirs.append((total, accuracy(other)))
-    seconds, accuracies = map(list, zip(*ours, strict=True))
-    other_seconds, other_accuracies = map(list, zip(*theirs, strict=True))
     return {
-        "ours": {
-            "seconds": statistics.median(seconds),
-            "seconds by seed": seconds,
-            "accuracy": statistics.mean(accuracies),
-            "accuracy by seed": accuracies,
-        },
+        "ours": summary(ours, accuracy=statistics.mean),
         "theirs": {
-            "seconds": other_seconds,
-            "accuracy": other_accuracies,
+            "seconds": [seconds for seconds, _ in theirs],
+            "accuracy": [accuracy for _, accuracy in theirs],
             "until 99 %": next((s for s, accuracy in theirs if accuracy >= GOAL), None),
         },
     }
@@ -64,17 +56,13 @@ def _other_network(recipe, shape):
     return network
 
 
-def rows(found: dict) -> list[dict]:
+def rows(measured: dict) -> list[dict]:
     """Return the row of the common table."""
-    ours, theirs = found["ours"], found["theirs"]
+    ours, theirs = measured["ours"], measured["theirs"]
     reached = theirs["until 99 %"]
     until = "until 99 %" if reached else "99 % not reached"
     ends = f"{100 * theirs['accuracy'][-1]:.2f} % after {EPOCHS} epochs"
-    return [
-        {
-            "work": f"MNIST to 99 %: {100 * ours['accuracy']:.2f} % in the mean of {SEEDS} seeds",
-            "ours": ours["seconds"],
-            "other": reached or theirs["seconds"][-1],
-            "who": f"Part 1 network, fit's defaults, {until}; {ends}",
-        }
-    ]
+    who = f"Part 1 network, fit's defaults, {until}; {ends}"
+    work = f"MNIST to 99 %: {100 * ours['accuracy']:.2f} % in the mean of {SEEDS} seeds"
+    other = reached or theirs["seconds"][-1]
+    return [{"work": work, "ours": ours["seconds"], "other": other, "who": who}]

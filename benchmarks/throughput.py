@@ -7,16 +7,8 @@ with random images. The share is of what a large matrix product of the same proc
 import inspect
 
 from benchmarks.timing import in_a_process, matrix_peak, medians, recipe_of_task
+from cnnlab.training.workers import THREADS
 
-BASE = {
-    "batch": 128,
-    "threads": None,
-    "normalization": "fused",
-    "XLA": False,
-    "type": "float32",
-    "layout": "channels_last",
-    "steps in a call": 1,
-}
 VARIANTS = {
     "as in the notebook": {},
     "Keras's own batch normalization": {"normalization": "Keras"},
@@ -43,12 +35,11 @@ def measure() -> list[dict]:
         Rows with "variant", "images/s", "GFLOP/s", "share" of "peak GFLOP/s", or "error" with what
         TensorFlow said to a variant that it cannot run.
     """
-    return [{"variant": name} | _alone(BASE | change) for name, change in VARIANTS.items()]
+    return [{"variant": name} | _alone(change) for name, change in VARIANTS.items()]
 
 
 def _alone(setting):
-    threads, variables = setting["threads"], ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    environment = dict.fromkeys(variables, str(threads)) if threads else {}
+    environment = dict.fromkeys(THREADS, str(setting["threads"])) if "threads" in setting else {}
     try:
         return in_a_process(speed, setting, environment=environment)
     except RuntimeError as error:
@@ -62,33 +53,36 @@ def speed(setting: dict) -> dict[str, float]:
     import numpy as np
     import tensorflow as tf
 
-    if setting["normalization"] == "Keras":
+    if setting.get("normalization") == "Keras":
         layer = keras.layers.BatchNormalization
         layer.call = inspect.unwrap(layer.call)
-    keras.config.set_image_data_format(setting["layout"])
-    keras.config.set_dtype_policy(setting["type"])
-    shape = (28, 28, 1) if setting["layout"] == "channels_last" else (1, 28, 28)
+    layout, batch = setting.get("layout", "channels_last"), setting.get("batch", 128)
+    keras.config.set_image_data_format(layout)
+    keras.config.set_dtype_policy(setting.get("type", "float32"))
+    shape = (28, 28, 1) if layout == "channels_last" else (1, 28, 28)
     network = recipe["part1_network"](shape, 10)
     weights, loss = network.trainable_variables, keras.losses.CategoricalCrossentropy()
     optimizer = keras.optimizers.Adam()
     optimizer.build(weights)
     random = np.random.default_rng(0)
-    images = tf.constant(random.integers(0, 256, (setting["batch"], *shape), np.uint8))
-    labels = tf.one_hot(random.integers(0, 10, setting["batch"]), 10)
+    images = tf.constant(random.integers(0, 256, (batch, *shape), np.uint8))
+    labels = tf.one_hot(random.integers(0, 10, batch), 10)
+
+    in_a_call = setting.get("steps in a call", 1)
 
     def train():
-        for _ in tf.range(setting["steps in a call"]):
+        for _ in tf.range(in_a_call):
             with tf.GradientTape() as tape:
                 error = loss(labels, network(images, training=True))
             optimizer.apply(tape.gradient(error, weights), weights)
 
-    compiled = tf.function(train, jit_compile=setting["XLA"])
+    compiled = tf.function(train, jit_compile=setting.get("XLA", False))
 
     def all_steps():
-        for _ in range(STEPS // setting["steps in a call"]):
+        for _ in range(STEPS // in_a_call):
             compiled()
         weights[-1].numpy()  # waits for the last step
 
-    per_second = STEPS * setting["batch"] / medians(steps=all_steps)["steps"]
+    per_second = STEPS * batch / medians(steps=all_steps)["steps"]
     rate, peak = per_second * OPERATIONS / 1e9, matrix_peak()
     return {"images/s": per_second, "GFLOP/s": rate, "peak GFLOP/s": peak, "share": rate / peak}

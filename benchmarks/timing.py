@@ -27,10 +27,10 @@ def timed(function: Callable, *arguments) -> tuple[float, object]:
 
 
 def interleaved(rounds: int = ROUNDS, **tasks: Callable[[], object]) -> dict[str, dict]:
-    """Time functions that take turns, after a first round that does not count.
+    """Time functions that take turns; the first round does not count in the median.
 
     Returns:
-        {name: {"first": seconds of the first call, "median": seconds, "rounds": all seconds}}.
+        {name: {"first": seconds of the first call, "median": seconds, "rounds": the others'}}.
     """
     seconds = {name: [] for name in tasks}
     for _ in range(rounds + 1):
@@ -40,6 +40,14 @@ def interleaved(rounds: int = ROUNDS, **tasks: Callable[[], object]) -> dict[str
         name: {"first": first, "median": statistics.median(rest), "rounds": rest}
         for name, (first, *rest) in seconds.items()
     }
+
+
+def summary(runs: list[tuple], **of: Callable) -> dict:
+    """Sum up (seconds, result) of each seed: `of` says the name of results, and their average."""
+    averages = {"seconds": statistics.median} | of
+    columns = dict(zip(averages, map(list, zip(*runs, strict=True)), strict=True))
+    by_seed = {f"{name} by seed": column for name, column in columns.items()}
+    return by_seed | {name: averages[name](column) for name, column in columns.items()}
 
 
 def medians(rounds: int = ROUNDS, **tasks: Callable[[], object]) -> dict[str, float]:
@@ -73,7 +81,7 @@ def recipe_of_task(number: int) -> dict:
     """Return what the recipe cells of `Task-N.py` define, by name; starts TensorFlow."""
     from tools import studies  # late, since it takes seconds and memory
 
-    return studies.recipe(runtime.repository_root() / f"Task-{number}" / f"Task-{number}.py")
+    return studies.recipe(runtime.repository_root() / f"Task-{number}/Task-{number}.py")
 
 
 def in_a_process(function: Callable, *arguments, environment: Mapping[str, str] | None = None):

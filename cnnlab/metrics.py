@@ -1,4 +1,4 @@
-"""Figures of merit of a classifier: per class, per head, joint, and how sure one can be of them."""
+"""Figures of merit of a classifier: per class, over all heads, and how sure one can be of them."""
 
 import math
 
@@ -6,54 +6,41 @@ import numpy as np
 from scipy import stats
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from cnnlab.validation import numbers, require
+from cnnlab.validation import numbers, require, require_integers, require_shape
 
 
-def _same_shape(true, predicted, dimensions):
+def _same_shape(true, predicted, *shape):
     true, predicted = np.asarray(true), np.asarray(predicted)
-    if true.shape != predicted.shape or true.ndim != dimensions or true.size == 0:
-        raise ValueError(
-            f"true and predicted labels must be two equal, non-empty {dimensions}-D shapes, "
-            f"not {true.shape} and {predicted.shape}"
-        )
+    require_shape("array of true labels", true, shape)
+    require_shape("array of predicted labels", predicted, true.shape)
     return true, predicted
 
 
 def accuracy(true, predicted):
-    """Share of right answers, 0..1, of two (n,) label arrays; ValueError if shapes differ."""
-    true, predicted = _same_shape(true, predicted, 1)
+    """Share of right predictions, 0..1, of two (n,) label arrays; ValueError if shapes differ."""
+    true, predicted = _same_shape(true, predicted, "n")
     return float(np.mean(true == predicted))
-
-
-def head_accuracy(true, predicted):
-    """Share of right answers of each head: (n, heads) labels -> (heads,) float64 in 0..1."""
-    true, predicted = _same_shape(true, predicted, 2)
-    return np.mean(true == predicted, axis=0)
 
 
 def joint_accuracy(true, predicted):
     """Share of images, 0..1, for which *all* heads are right: (n, heads) labels."""
-    true, predicted = _same_shape(true, predicted, 2)
+    true, predicted = _same_shape(true, predicted, "n", "heads")
     return float(np.mean(np.all(true == predicted, axis=1)))
 
 
 def confusion(true, predicted, classes):
-    """Count how often each true class was answered by each class.
+    """Count how often each true class was predicted as each class.
 
     Args:
-        true, predicted: (n,) integers 0..classes-1.
+        true, predicted: (n,) integers 0..classes-1; ValueError for others.
         classes: the number of classes.
 
     Returns:
         (classes, classes) int64; row = true class, column = predicted class.
-
-    Raises:
-        ValueError: shapes differ, or a label is outside 0..classes-1.
     """
-    true, predicted = _same_shape(true, predicted, 1)
+    true, predicted = _same_shape(true, predicted, "n")
     for name, labels in (("true", true), ("predicted", predicted)):
-        if labels.min() < 0 or labels.max() >= classes:
-            raise ValueError(f"{name} labels must be 0..{classes - 1}, not {labels.max()}")
+        require_integers(f"{name} label", labels, classes - 1)
     return confusion_matrix(true, predicted, labels=np.arange(classes))
 
 
@@ -61,47 +48,32 @@ def class_report(true, predicted, classes):
     """Precision, recall and F-score of each class and their averages (scikit-learn).
 
     Args:
-        true, predicted: (n,) integers 0..classes-1.
-        classes: the number of classes.
+        true, predicted, classes: as in `confusion`.
 
     Returns:
         dict of `precision`, `recall`, `f_score` (each (classes,) float64, 0..1; 0 for a class that
         was never predicted), `support` (images of each class), `accuracy`, and `macro` (mean over
         classes) and `weighted` (mean over images), each a dict of the three figures.
-
-    Raises:
-        ValueError: shapes differ, or a label is outside 0..classes-1.
     """
     confusion(true, predicted, classes)  # validates both
     names = ("precision", "recall", "f_score")
-    report = {}
-    for average in (None, "macro", "weighted"):
-        *figures, support = precision_recall_fscore_support(
-            true, predicted, labels=np.arange(classes), average=average, zero_division=0.0
-        )
-        if average is None:
-            report = dict(zip(names, figures, strict=True), support=support)
-        else:
-            report[average] = dict(zip(names, map(float, figures), strict=True))
+    options = {"labels": np.arange(classes), "zero_division": 0.0}
+    *figures, support = precision_recall_fscore_support(true, predicted, **options)
+    report = dict(zip(names, figures, strict=True), support=support)
+    for average in ("macro", "weighted"):
+        *figures, _ = precision_recall_fscore_support(true, predicted, average=average, **options)
+        report[average] = dict(zip(names, map(float, figures), strict=True))
     return report | {"accuracy": accuracy(true, predicted)}
 
 
 def wilson_interval(correct, n, confidence=0.95):
-    """Interval for a true share, given `correct` successes in `n` trials.
+    """Interval for a true share, given `correct` successes in `n` trials, as (low, high) in 0..1.
 
     Unlike the normal approximation it holds near 0 and 1: 0 errors in 9,600 means "at least
     99.96 %", not "100 %".
 
-    Args:
-        correct: successes, 0..n.
-        n: trials, at least 1.
-        confidence: of the two-sided interval, between 0 and 1.
-
-    Returns:
-        (low, high), both in 0..1.
-
     Raises:
-        ValueError: n < 1, correct outside 0..n, or confidence outside (0, 1).
+        ValueError: n < 1, correct outside 0..n, or the confidence outside (0, 1).
 
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference"
     (1927).
@@ -121,14 +93,7 @@ def wilson_interval(correct, n, confidence=0.95):
 
 
 def mean_interval(values, confidence=0.95):
-    """Mean of several seeds and its interval by Student's t.
-
-    Args:
-        values: (n,) figures of n independent runs, n >= 2.
-        confidence: of the two-sided interval.
-
-    Returns:
-        (mean, low, high).
+    """Return (mean, low, high) of n >= 2 independent figures (n,), by Student's t.
 
     Raises:
         ValueError: fewer than two values, or one that is not finite.
@@ -149,13 +114,10 @@ def mcnemar(right_a, right_b):
     Returns:
         p-value in 0..1 of "both err equally often"; 1.0 when they never disagree.
 
-    Raises:
-        ValueError: shapes differ.
-
     Source: Q. McNemar, "Note on the sampling error of the difference between correlated
     proportions or percentages" (1947), in its exact binomial form.
     """
-    right_a, right_b = _same_shape(right_a, right_b, 1)
+    right_a, right_b = _same_shape(right_a, right_b, "n")
     only_a = int(np.sum(right_a & ~right_b))
     only_b = int(np.sum(~right_a & right_b))
     if only_a + only_b == 0:
@@ -164,23 +126,17 @@ def mcnemar(right_a, right_b):
 
 
 def expected_calibration_error(confidence, right, bins=15):
-    """Mean gap between stated confidence and accuracy, over bins of equal width, by images.
+    """Mean gap, 0..1, between stated confidence and accuracy, over bins of equal width, by images.
 
     Args:
-        confidence: (n,) probabilities 0..1 of the answers given.
-        right: (n,) booleans, whether each answer was right.
-        bins: how many; bin k holds confidences above (k - 1) / bins and up to k / bins.
-
-    Returns:
-        A float in 0..1.
-
-    Raises:
-        ValueError: shapes differ or are empty, a confidence is outside 0..1, or bins < 1.
+        confidence: (n,) probabilities 0..1 of the predictions.
+        right: (n,) booleans, whether each prediction was right.
+        bins: how many, at least 1; bin k holds those above (k - 1) / bins and up to k / bins.
 
     Source: M. P. Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning"
     (2015); C. Guo et al., "On calibration of modern neural networks" (2017).
     """
-    confidence, right = check_confidence("answers", confidence, right)
+    confidence, right = check_confidence("predictions", confidence, right)
     require(bins >= 1, bins, "bins", "at least 1")
     # Rounded, since the upper edge of a bin must not fall into the next one.
     index = np.maximum(np.ceil(np.round(confidence * bins, 9)).astype(int) - 1, 0)
@@ -189,11 +145,7 @@ def expected_calibration_error(confidence, right, bins=15):
 
 
 def check_confidence(name, confidence, right):
-    """Return (n,) confidence, float64 in 0..1, and (n,) bool, whether each is right.
-
-    Raises:
-        ValueError: another shape, or a number out of range.
-    """
+    """Return (n,) confidence, float64 in 0..1, and (n,) bool, or raise ValueError."""
     confidence = numbers(f"{name}, confidence", confidence, ("n",))
     right = numbers(f"{name}, right", right, confidence.shape)
     require(np.isin(right, (0, 1)), right, f"{name}, right:", "a boolean")

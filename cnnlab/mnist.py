@@ -3,14 +3,16 @@
 import contextlib
 import hashlib
 import io
-import os
 from pathlib import Path
 
 import numpy as np
 
-DEFAULT_PATH = Path(__file__).resolve().parents[1] / "data" / "mnist.npz"
+from cnnlab import archives
 
-# Of each array: its shape and the sha256 of its bytes, so that a file compressed anew still counts.
+DEFAULT_PATH = Path(__file__).resolve().parents[1] / "data" / "mnist.npz"
+REMEDY = "put the mnist.npz that Keras distributes (11 MB, see data/README.md) into data/."
+
+# Of each array: shape and sha256 of its bytes, so that a file compressed again still counts.
 ARRAYS = {
     "x_train": (
         (60000, 28, 28),
@@ -42,14 +44,11 @@ def load(path=None):
 
     Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits" (1998).
     """
-    file = Path(path) if path is not None else DEFAULT_PATH
     try:
-        arrays = _read(file)
-    except FileNotFoundError:
-        if path is not None:
-            raise DataError(f"{file.name} does not exist; {_remedy()}") from None
-        arrays = _download()
-    _verify(arrays, file.name)
+        arrays = _read(path)
+        _verify(arrays, path or DEFAULT_PATH)
+    except (ValueError, FileNotFoundError) as error:
+        raise DataError(f"{error}; {REMEDY}") from error
     return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
 
 
@@ -59,25 +58,13 @@ def pool():
     return np.concatenate([x_train, x_test]), np.concatenate([y_train, y_test])
 
 
-def _remedy():
-    return "put the mnist.npz that Keras distributes (11 MB, see data/README.md) into data/."
-
-
-def _read(file):
-    if os.path.exists(file) and not os.path.isfile(file):
-        raise DataError(f"{file.name} is not a file; {_remedy()}")
+def _read(path):
+    if path is not None:
+        return archives.read(path, ARRAYS)
     try:
-        with open(file, "rb") as opened, np.load(opened, allow_pickle=False) as archive:
-            if missing := sorted(set(ARRAYS) - set(archive.files)):
-                raise DataError(f"{file.name} has no array {', '.join(missing)}; {_remedy()}")
-            return {name: archive[name] for name in ARRAYS}
-    except (DataError, FileNotFoundError):
-        raise
-    except (OSError, MemoryError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{file.name} cannot be read ({reason}); {_remedy()}") from error
-    except Exception as error:  # a damaged archive raises whatever its damaged part leads to
-        raise DataError(f"{file.name} cannot be read as an npz file; {_remedy()}") from error
+        return archives.read(DEFAULT_PATH, ARRAYS)
+    except FileNotFoundError:
+        return _download()
 
 
 def _download():
@@ -85,12 +72,10 @@ def _download():
         import keras
 
         with contextlib.redirect_stdout(io.StringIO()):  # no progress bar in a notebook's outputs
-            (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
+            train, test = keras.datasets.mnist.load_data()
     except Exception as error:
-        raise DataError(
-            f"data/mnist.npz is missing and Keras could not download it; {_remedy()}"
-        ) from error
-    return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+        raise ValueError("data/mnist.npz is missing and Keras could not download it") from error
+    return dict(zip(ARRAYS, (*train, *test), strict=True))
 
 
 def _verify(arrays, source):
@@ -98,6 +83,6 @@ def _verify(arrays, source):
         array = arrays[name]
         if array.shape != shape or array.dtype != np.uint8:
             given = f"{array.dtype} {array.shape}"
-            raise DataError(f"{name} in {source} is {given}, not uint8 {shape}; {_remedy()}")
+            raise ValueError(f"{name} in {source} is {given}, not uint8 {shape}")
         if hashlib.sha256(np.ascontiguousarray(array)).hexdigest() != checksum:
-            raise DataError(f"{name} in {source} is not MNIST (sha256 differs); {_remedy()}")
+            raise ValueError(f"{name} in {source} is not MNIST (sha256 differs)")

@@ -19,11 +19,7 @@ OF_RUN = "CNNLAB_MODELS_OF_RUN"  # tasks whose models are those of the run: "Tas
 
 
 class Outputs:
-    """Where a task's results go: `figures/`, `models/` and JSON files below one folder.
-
-    Attributes:
-        folder: `run/Task-N` in the repository, or a temporary folder.
-    """
+    """Where a task's results go: `figures/`, `models/` and JSON files below its `folder`."""
 
     def __init__(self, folder: Path, keeper: tempfile.TemporaryDirectory | None = None) -> None:
         self.folder = folder
@@ -70,14 +66,13 @@ def can_be_made(folder: Path) -> bool:
 def model_files(committed: Iterable[Path]) -> list[Path]:
     """Return the files of models that other notebooks have trained, and print their folders.
 
+    Args:
+        committed: their paths in the repository, such as `Task-1/models/final-mnist.keras`.
+
     These are the committed models. Only where the variable CNNLAB_MODELS_OF_RUN names their task
     are they those in `run/`; `make run` sets it to the tasks that it has just executed, so nothing
     that an earlier run has left is opened. A model of the run with the same bytes as the committed
     one counts as the committed one: on one machine, `make run` prints what `make notebooks` prints.
-
-    Args:
-        committed: paths in the repository, such as `Task-1/models/final-mnist.keras` below its
-            root.
     """
     root, tasks = repository_root(), os.environ.get(OF_RUN, "").split()
     files = []
@@ -110,14 +105,11 @@ def show_saved(figure, path) -> None:
 
 
 def table(rows):
-    """Turn rows into a table that Jupyter draws.
+    """Turn rows into a table that Jupyter draws, an `IPython.display.Markdown` to end a cell on.
 
     Args:
         rows: non-empty list of dicts with the same keys, in the order of the columns; values are
             shown with `str`.
-
-    Returns:
-        An `IPython.display.Markdown`, to stand at the end of a cell.
 
     Raises:
         ValueError: no rows, or rows with different keys.
@@ -126,13 +118,9 @@ def table(rows):
 
     if not rows or any(list(row) != list(rows[0]) for row in rows):
         raise ValueError("a table needs at least one row, and all rows the same keys")
-    head = [_line(rows[0]), _line("---" for _ in rows[0])]
-    return Markdown("\n".join(head + [_line(row.values()) for row in rows]))
-
-
-def _line(values):
-    cells = (str(value).replace("|", "\\|") for value in values)
-    return "| " + " | ".join(cells) + " |"
+    cells = [rows[0], ["---"] * len(rows[0]), *(row.values() for row in rows)]
+    lines = [[str(cell).replace("|", "\\|") for cell in line] for line in cells]
+    return Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
 
 
 def percent(share, decimals=2):
@@ -159,23 +147,17 @@ def epoch_lines(every: int = 1, names: tuple[str, ...] | None = None):
 
     class EpochLines(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            self.last = self.line(epoch + 1, logs or {})
-            if (epoch + 1) % every == 0:
-                self.flush()
-
-        def on_train_end(self, logs=None):
-            self.flush()
-
-        def flush(self):
-            if self.last:
-                print(self.last)
-            self.last = None
-
-        def line(self, epoch, logs):
             total = self.params["epochs"]
             shown = names or sorted(logs, key=_training_first)
             numbers = [f"{name} {logs[name]:.4f}" for name in shown if name in logs]
-            return "  ".join([f"epoch {epoch:{len(str(total))}}/{total}", *numbers])
+            self.last = "  ".join([f"epoch {epoch + 1:{len(str(total))}}/{total}", *numbers])
+            if (epoch + 1) % every == 0:
+                self.on_train_end()
+
+        def on_train_end(self, logs=None):
+            if self.last:
+                print(self.last)
+            self.last = None
 
     return EpochLines()
 

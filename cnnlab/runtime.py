@@ -15,23 +15,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cnnlab.saving import atomic_path, save_figure, save_json, save_model
-
-__all__ = [
-    "atomic_path",
-    "budget",
-    "data_folder",
-    "in_smoke",
-    "machine",
-    "repository_root",
-    "save_figure",
-    "save_json",
-    "save_model",
-    "start",
-    "use_writable_settings_folders",
-    "versions",
-]
-
 try:
     import resource
 except ImportError:  # Windows has no such limits
@@ -72,11 +55,7 @@ def data_folder() -> Path:
 
 
 def budget() -> str:
-    """Return "full", or "smoke" when CNNLAB_BUDGET=smoke asks for a run of seconds.
-
-    Raises:
-        ValueError: CNNLAB_BUDGET has another value.
-    """
+    """Return "full", or "smoke" when CNNLAB_BUDGET asks for a run of seconds; or ValueError."""
     value = os.environ.get("CNNLAB_BUDGET", "").strip().lower() or "full"
     if value not in BUDGETS:
         raise ValueError(f"CNNLAB_BUDGET is {value!r}; it can be {' or '.join(BUDGETS)}")
@@ -97,10 +76,7 @@ def use_writable_settings_folders() -> None:
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     if os.access(os.path.expanduser("~"), os.W_OK | os.X_OK):
         return
-    missing = [
-        name for name in ("MPLCONFIGDIR", "KERAS_HOME", "IPYTHONDIR") if name not in os.environ
-    ]
-    for variable in missing:
+    for variable in {"MPLCONFIGDIR", "KERAS_HOME", "IPYTHONDIR"}.difference(os.environ):
         os.environ[variable] = tempfile.mkdtemp(prefix="cnnlab-settings-")
         atexit.register(shutil.rmtree, os.environ[variable], ignore_errors=True)
 
@@ -112,12 +88,10 @@ def start(seed: int) -> None:
     bits in each run on one machine. Another processor or number of cores may still round
     differently. Can be called again, to start over from the seed.
 
-    Raises:
-        ValueError: this locale cannot read the name of the folder that this file is in.
-        MemoryError: `ulimit -v` leaves less address space than TensorFlow needs to be imported.
+    Raises ValueError or MemoryError where TensorFlow could not be imported.
     """
-    require_readable_path()
-    require_address_space()
+    _require_readable_path()
+    _require_address_space()
     with _silent_file_descriptor(2):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import tensorflow as tf
@@ -132,12 +106,8 @@ def start(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def require_readable_path() -> None:
-    """Refuse to go on where TensorFlow would only say that a string cannot be cast.
-
-    Raises:
-        ValueError: this locale cannot read the name of the folder that this file is in.
-    """
+def _require_readable_path() -> None:
+    """Refuse a folder with which TensorFlow would only say that a string cannot be cast."""
     try:
         __file__.encode()
     except UnicodeEncodeError:
@@ -147,12 +117,8 @@ def require_readable_path() -> None:
         ) from None
 
 
-def require_address_space() -> None:
-    """Refuse to go on where TensorFlow would end Python without a word.
-
-    Raises:
-        MemoryError: `ulimit -v` leaves less than ADDRESS_SPACE.
-    """
+def _require_address_space() -> None:
+    """Refuse a limit of memory under which TensorFlow would end Python without a word."""
     if resource is None:
         return
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
@@ -190,24 +156,17 @@ def versions() -> dict[str, str]:
 
 def machine() -> dict[str, str | int]:
     """Describe the computer: system, processor, cores this process may use, memory in GiB."""
+    cores, memory = os.cpu_count() or 1, "unknown"
+    if hasattr(os, "sched_getaffinity"):  # Linux: a container may allow fewer than there are
+        cores = len(os.sched_getaffinity(0))
+    if hasattr(os, "sysconf"):  # not on Windows
+        memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor_name(),
-        "cores": _cores(),
-        "memory_gib": _memory_gib(),
+        "cores": cores,
+        "memory_gib": memory,
     }
-
-
-def _memory_gib() -> int | str:
-    if not hasattr(os, "sysconf"):  # Windows
-        return "unknown"
-    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # Linux: a container may allow fewer than there are
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _processor_name() -> str:

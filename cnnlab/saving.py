@@ -23,7 +23,7 @@ MARGIN = 0.1  # inches around a figure, as Matplotlib's own for "tight"
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary path beside `path`; what was written there becomes `path` at the end.
+    """Give a temporary path next to `path`; what was written there becomes `path` at the end.
 
     The temporary name is hidden, unique and keeps the suffix, because Keras and NumPy look at it.
     When the block fails, the temporary file is removed and an existing `path` stays as it was.

@@ -1,9 +1,11 @@
-"""The one split of every dataset into training, validation and test, and a guard against leaks."""
+"""The one split of each dataset into training, validation and test, and the check against leaks."""
 
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.model_selection import train_test_split
+
+from cnnlab.validation import require
 
 
 class Split(NamedTuple):
@@ -28,23 +30,19 @@ def stratified(labels, test=0.4, validation=0.1, seed=0):
 
     Args:
         labels: (n,) integers, the class of each image.
-        test: share of all images that is held out for testing, between 0 and 1; 0 for no test part
-            (when the dataset brings a test set of its own).
-        validation: share of the *remaining* images that is held out for validation; 0 for none.
+        test: share of all images that is held out for testing, 0 <= test < 1.
+        validation: share of the *remaining* images that is held out for validation, likewise.
         seed: of the shuffling.
 
     Returns:
         A `Split`; its test part is the same for any `validation`.
 
-    Raises:
-        ValueError: a share is not in [0, 1), or a class has too few images to be in every part.
+    Raises ValueError for another share, or a class that has too few images to be in every part.
     """
     labels = np.asarray(labels)
     for name, share in (("test", test), ("validation", validation)):
-        if not 0 <= share < 1:
-            raise ValueError(f"{name} must be a share in [0, 1), not {share}")
-    everything = np.arange(len(labels))
-    rest, tested = _cut(everything, labels, test, seed)
+        require(0 <= share < 1, share, name, "a share in [0, 1)")
+    rest, tested = _cut(np.arange(len(labels)), labels, test, seed)
     trained, validated = _cut(rest, labels, validation, seed)
     return Split(trained, validated, tested)
 
@@ -63,13 +61,10 @@ class LeakError(ValueError):
 
 
 def duplicates(test_images, training_images):
-    """Find the test images that occur, byte for byte, among the training images.
+    """Return the indices (k,) int64 of test images that occur, byte for byte, in training.
 
     Args:
         test_images, training_images: (n, ...) arrays of one dtype and one image shape.
-
-    Returns:
-        (k,) int64, the indices of those test images.
 
     Raises:
         ValueError: dtypes or image shapes differ, so that equal images could not be seen.
@@ -86,7 +81,6 @@ def assert_no_leak(test_images, *training_parts):
 
     Raises:
         LeakError: with the number of such images and the first index.
-        ValueError: dtypes or image shapes differ.
     """
     for part in training_parts:
         leaked = duplicates(test_images, part)
@@ -112,14 +106,8 @@ class Dataset(NamedTuple):
     test: Part
 
 
-def partition(images, labels, split):
-    """Take a dataset apart by a `Split`, and make sure that nothing leaks.
-
-    Args:
-        images: (n, ...) array; labels: (n,) integers; split: a `Split` of their indices.
-
-    Returns:
-        A `Dataset`.
+def partition(images, labels, split) -> Dataset:
+    """Take images (n, ...) and labels (n,) apart by a `Split`, and make sure that nothing leaks.
 
     Raises:
         LeakError: a test image occurs, byte for byte, in training or validation.

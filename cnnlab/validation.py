@@ -13,26 +13,6 @@ def require(valid, values, name, allowed):
         raise ValueError(f"{name} {wrong} is not allowed: it must be {allowed}")
 
 
-def numbers(name, values, shape, top=1):
-    """Return `values` as float64 in 0..top.
-
-    A word in `shape`, as in (7, "seeds"), stands for any length but 0. What float32 rounds above
-    the top is lowered to it.
-
-    Raises:
-        ValueError: another shape, or a number out of range.
-    """
-    values = np.asarray(values, float)
-    fits = values.ndim == len(shape) and values.size
-    for needed, found in zip(shape, values.shape, strict=False):
-        fits = fits and (isinstance(needed, str) or needed == found)
-    if not fits:
-        needed = str(tuple(shape)).replace("'", "")
-        raise ValueError(f"{name} has shape {values.shape}, but {needed} is needed")
-    require((values >= 0) & (values <= top * (1 + 1e-6)), values, f"{name}:", f"in 0..{top}")
-    return np.minimum(values, top)
-
-
 def require_whole(name, value, least):
     """Raise ValueError unless the value is a whole number of at least `least`."""
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
@@ -46,16 +26,36 @@ def require_method(method):
         raise ValueError(f"no method {method!r}; there are {', '.join(HEATMAP_METHODS)}")
 
 
+def require_shape(name, array, shape):
+    """Raise ValueError for another shape; a word, as in (7, "seeds"), is any length but 0."""
+    fits = array.ndim == len(shape)
+    for wanted, length in zip(shape, array.shape, strict=False):
+        fits = fits and (length > 0 if isinstance(wanted, str) else length == wanted)
+    if not fits:
+        wanted = str(tuple(shape)).replace("'", "")
+        raise ValueError(f"{name} has shape {array.shape}, but {wanted} is needed")
+
+
+def require_integers(name, values, top=None) -> np.ndarray:
+    """Return an array; ValueError unless its type is an integer and, with a top, all in 0..top."""
+    values = np.asarray(values)
+    if not np.issubdtype(values.dtype, np.integer):
+        raise ValueError(f"{name} must be integers, not {values.dtype}: {values.ravel()[:4]}")
+    if top is not None:
+        require((values >= 0) & (values <= top), values, name, f"in 0..{top}")
+    return values
+
+
+def numbers(name, values, shape, top=1):
+    """Return float64 in 0..top, of a shape as in `require_shape`; else raise ValueError."""
+    values = np.asarray(values, float)
+    require_shape(name, values, shape)
+    require((values >= 0) & (values <= top * (1 + 1e-6)), values, f"{name}:", f"in 0..{top}")
+    return np.minimum(values, top)  # what float32 rounds above the top
+
+
 def checked_range(value_range, name="value_range") -> tuple[float, float]:
-    """Return (low, high), what black and white are for a model, as floats.
-
-    Args:
-        value_range: what the user has given.
-        name: what to call it in the message.
-
-    Raises:
-        ValueError: not two numbers, low < high, that float32 can tell apart and calculate with.
-    """
+    """Return black < white of a model as floats; ValueError unless float32 tells them apart."""
     try:
         ends = np.asarray(value_range)
     except ValueError:  # a list of lists that differ in length
@@ -69,11 +69,3 @@ def checked_range(value_range, name="value_range") -> tuple[float, float]:
             f"nearly the same, not {value_range!r}"
         )
     return low, high
-
-
-def require_integers(name, values) -> np.ndarray:
-    """Return an array of integers; ValueError for values of another type."""
-    values = np.asarray(values)
-    if not np.issubdtype(values.dtype, np.integer):
-        raise ValueError(f"{name} must be integers, not {values.dtype}: {values.ravel()[:4]}")
-    return values

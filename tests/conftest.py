@@ -1,6 +1,7 @@
 """What every test can count on."""
 
 import os
+import re
 import sys
 
 import pytest
@@ -8,6 +9,23 @@ import small_repository
 
 # The tests draw without a screen, and without asking which one there is.
 os.environ["MPLBACKEND"] = "Agg"
+
+
+# What starts TensorFlow in a test file: not a word in a string, but an import or a start.
+STARTS_TENSORFLOW = re.compile(
+    r"^ *(import (keras|tensorflow)|from keras|runtime\.start\(|from cnnlab[ .].*interpret)",
+    re.MULTILINE,
+)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--quick", action="store_true", help="only the files without TensorFlow")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """With --quick, leave out the files that start TensorFlow."""
+    if config.getoption("quick") and collection_path.suffix == ".py":
+        return bool(STARTS_TENSORFLOW.search(collection_path.read_text("utf-8"))) or None
 
 
 @pytest.fixture(autouse=True)

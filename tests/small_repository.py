@@ -61,18 +61,17 @@ def add_notebook(root: Path) -> Path:
     return root
 
 
+def block(call: str) -> str:
+    return f"<!-- [[[cog print(blocks.{call}) ]]] -->\n<!-- [[[end]]] -->\n"
+
+
 DOCUMENTED = {
     "cnnlab/__init__.py": '"""Package."""\n\n__version__ = "1.2.0"\n',
     "pyproject.toml": '[tool.rumdl]\ndisable = ["MD013"]\n',
     "CITATION.cff": "cff-version: 1.2.0\nversion: 1.2.0\n",
     "CHANGELOG.md": "# Changes\n\n## 1.2.0 – unreleased\n\n* All of it.\n",
     "Task-1/figures/curve.png": "",
-    "Task-1/README.md": """\
-# Task 1
-
-<!-- [[[cog print(blocks.task_results("Task-1")) ]]] -->
-<!-- [[[end]]] -->
-""",
+    "Task-1/README.md": "# Task 1\n\n" + block('task_results("Task-1")'),
     "README.md": """\
 # A repository
 
@@ -81,23 +80,12 @@ curve](Task-1/figures/curve.png), [elsewhere](https://example.org/none.md), `[co
 
 ## The *results*
 
-<!-- [[[cog print(blocks.main_results()) ]]] -->
-<!-- [[[end]]] -->
-
-<!-- [[[cog print(blocks.versions()) ]]] -->
-<!-- [[[end]]] -->
-
-<!-- [[[cog print(blocks.seconds()) ]]] -->
-<!-- [[[end]]] -->
-""",
+"""
+    + "\n".join(map(block, ("main_results()", "versions()", "seconds()"))),
 }
 RESULTS = {
     "headline": [
-        {
-            "what": "final, lines 60 : 40",
-            "value": "99.500 %",
-            "conditions": "mean of 2 seeds; errors 4, 6 in 1,000 unseen images",
-        },
+        {"what": "final, lines 60 : 40", "value": "99.500 %", "conditions": "mean of 2 seeds"},
         {"what": "final, lines 60 : 40, this run", "value": "99.600 %", "conditions": "seed 0"},
     ],
     "study": {
@@ -113,7 +101,6 @@ RESULTS = {
     "versions": {"python": "3.11.7", "tensorflow": "2.21.0", "keras": "3.15.1"},
     "machine": {"processor": "An Abacus", "cores": 2},
 }
-TIMES = {"training": 12.0, "everything above": 1233.7}
 
 
 def add_documents(root: Path) -> Path:
@@ -121,18 +108,13 @@ def add_documents(root: Path) -> Path:
     for name, text in DOCUMENTED.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text, encoding="utf-8")
-    for name, data in (("results.json", RESULTS), ("times.json", TIMES)):
-        (root / "Task-1" / name).write_text(json.dumps(data), encoding="utf-8")
+    for name, data in (("results", RESULTS), ("times", {"everything above": 1233.7})):
+        (root / "Task-1" / f"{name}.json").write_text(json.dumps(data), encoding="utf-8")
     edit(root / "Task-1" / "Task-1.py", "double(4)", 'out.figure(double(4), "curve")')
     return root
 
 
-FAKE_MODULE = """
-import sys
-from unittest.mock import MagicMock
-
-sys.modules[__name__] = MagicMock()
-"""
+FAKE = "import sys, unittest.mock\nsys.modules[__name__] = unittest.mock.MagicMock()\n"
 
 
 def fake_modules(folder: Path) -> Path:
@@ -140,7 +122,7 @@ def fake_modules(folder: Path) -> Path:
     modules = folder / "modules"
     modules.mkdir(exist_ok=True)
     for name in ("tensorflow", "keras", "jupytext"):
-        (modules / f"{name}.py").write_text(FAKE_MODULE)
+        (modules / f"{name}.py").write_text(FAKE)
     return modules
 
 

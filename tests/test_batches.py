@@ -1,4 +1,4 @@
-"""Batches: every image once an epoch, with its answer, shuffled only when asked."""
+"""Batches: every image once an epoch, with its target, shuffled only when asked."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_order_and_sizes():
     ]
 
 
-def test_shuffled_anew_each_epoch_and_repeatably():
+def test_shuffled_again_each_epoch_and_repeatably():
     orders = []
     for _ in range(2):
         runtime.start(seed=0)

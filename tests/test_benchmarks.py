@@ -12,7 +12,7 @@ from cnnlab import lines
 from cnnlab.lines import other_programs
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMITTED = json.loads((ROOT / bench.COMMITTED).read_text(encoding="utf-8"))
+COMMITTED = json.loads((ROOT / bench.COMMITTED).read_bytes())
 
 
 def test_functions_take_turns():
@@ -56,8 +56,9 @@ def test_growth_is_an_exponent(monkeypatch):
 
 def test_a_variant_that_cannot_run_is_told(monkeypatch):
     monkeypatch.setattr(throughput, "VARIANTS", {"layers of feathers": {"type": "feather32"}})
+    monkeypatch.setattr(throughput, "speed", int)  # fails, too, and in no time
     (row,) = throughput.measure()
-    assert "feather32" in row["error"]
+    assert row["variant"] == "layers of feathers" and "TypeError: int()" in row["error"]
 
 
 @pytest.mark.parametrize(
@@ -73,10 +74,7 @@ def test_only_commit_replaces_the_committed_measurements(options, written, monke
     bench.main(options)
     ((results, path),) = saved
     assert path == ROOT / written
-    assert {name: type(part) for name, part in results.items()} == {
-        name: type(part) for name, part in COMMITTED.items()
-    }
+    assert results.keys() == COMMITTED.keys()
     assert [row["work"] for row in results["rows"]] == [row["work"] for row in COMMITTED["rows"]]
     (shown,) = (line for line in capsys.readouterr().out.splitlines() if "import cnnlab" in line)
-    committed = bench.short_time(COMMITTED["benchmarks"]["imports"]["found"]["cnnlab"])
-    assert shown.split()[2:7] == ["3", "s", "6", "s", "2.0x"] and committed in shown
+    assert shown.split()[2:7] == ["3", "s", "6", "s", "2.0x"]

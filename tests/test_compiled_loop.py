@@ -18,16 +18,14 @@ def squared(targets, outputs):
     return tf.reduce_mean((targets - outputs) ** 2)
 
 
-def problem(count=64):
-    images = np.random.default_rng(0).standard_normal((count, 4)).astype("float32")
+def problem():
+    images = np.random.default_rng(0).standard_normal((64, 4)).astype("float32")
     return images, images @ np.array([[1], [-2], [3], [0.5]], "float32")
 
 
-def trained(seed=0, **options):
+def trained(seed=0):
     model = network()
-    options = {"examples": 640, "batch_size": 16, "learning_rate": 0.1} | options
-    schedule = Schedule(seed=seed, **options)
-    steps = train_in_one_loop(model, *problem(), squared, schedule)
+    steps = train_in_one_loop(model, *problem(), squared, Schedule(640, 16, 0.1, seed))
     return model.get_weights(), steps
 
 
@@ -71,11 +69,10 @@ def test_the_rate_rises_for_a_quarter_and_falls():
 
 
 @pytest.mark.parametrize(
-    ("options", "targets"),
-    [({"examples": 15}, 64), ({"batch_size": 65}, 64), ({}, 63)],
+    ("schedule", "targets"),
+    [(Schedule(15, 16), 64), (Schedule(640, 65), 64), (Schedule(640, 16), 63)],
 )
-def test_what_cannot_be_trained_is_an_error(options, targets):
+def test_what_cannot_be_trained_is_an_error(schedule, targets):
     images, values = problem()
-    options = {"examples": 640, "batch_size": 16} | options
     with pytest.raises(ValueError, match=f"64 images, {targets} targets and"):
-        train_in_one_loop(network(), images, values[:targets], squared, Schedule(**options))
+        train_in_one_loop(network(), images, values[:targets], squared, schedule)

@@ -13,16 +13,13 @@ import pytest
 def test_right(): pass
 def test_wrong(): assert False
 def test_impossible(): pytest.skip("no such machine")
-
 @pytest.mark.fault
 @pytest.mark.parametrize("number", range(3))
 def test_slow(number): pass
-
 @pytest.fixture
 def broken():
     yield
     raise OSError("it does not go away")
-
 def test_that_ends_badly(broken): pass
 """
 
@@ -43,13 +40,13 @@ def test_files_that_were_not_run_keep_their_outcomes(tmp_path):
     faults.store(tmp_path, {"test_data.py": count, "test_gone.py": count})
     (folder / "test_gone.py").unlink()
     faults.store(tmp_path, {"test_kills.py": count + Counter(quick=5, failed=5)})
-    stored = json.loads((tmp_path / faults.OUTCOMES).read_text(encoding="utf-8"))["files"]
+    stored = json.loads((tmp_path / faults.OUTCOMES).read_bytes())["files"]
     row = dict(count) | {"seconds": 4.0, "skipped": 0, "failed": 0, "topic": "Faults of data"}
     assert stored["test_data.py"] == row
     assert stored["test_kills.py"]["quick"] == 7 and len(stored) == 2
 
 
 def test_the_readme_tells_of_all_files():
-    stored = json.loads((ROOT / faults.OUTCOMES).read_text(encoding="utf-8"))["files"]
+    stored = json.loads((ROOT / faults.OUTCOMES).read_bytes())["files"]
     assert set(stored) == {path.name for path in (ROOT / faults.FOLDER).glob("test_*.py")}
     assert all(row["failed"] == 0 for row in stored.values())

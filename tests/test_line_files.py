@@ -78,12 +78,11 @@ def test_a_damaged_npz_is_rejected_or_harmless(npz, dataset):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"images": None}, "has no images"),
-        ({"centers": None}, "has no centers"),
+        ({"images": None}, "has no array images"),
         ({"images": np.zeros((288, 28, 28, 3), np.float32)}, "images are float32"),
         ({"images": np.zeros((287, 28, 28, 3), np.uint8)}, r"not uint8 \(288, 28, 28, 3\)"),
         ({"labels": np.full((288, 4), 2, np.uint8)}, "length label 2"),
-        ({"labels": np.array([None])}, "not a whole .npz file"),
+        ({"labels": np.array([None])}, "cannot be read as an .npz file"),
     ],
 )
 def test_a_foreign_npz_is_rejected(tmp_path, dataset, change, message):
@@ -96,13 +95,9 @@ def test_a_foreign_npz_is_rejected(tmp_path, dataset, change, message):
 
 
 def test_what_is_no_npz_is_rejected(tmp_path):
-    text = tmp_path / "text.npz"
-    text.write_text("hello")
-    with pytest.raises(ValueError, match="text.npz is not a whole .npz file"):
-        lines.load(text)
     array = tmp_path / "array.npy"
     np.save(array, np.zeros(3))
-    with pytest.raises(ValueError, match="array.npy is not a whole .npz file"):
+    with pytest.raises(ValueError, match="array.npy cannot be read as an .npz file"):
         lines.load(array)
     with pytest.raises(FileNotFoundError, match="absent.npz does not exist"):
         lines.load(tmp_path / "absent.npz")
@@ -116,13 +111,11 @@ def test_cache_is_made_once(cache, monkeypatch):
     assert same(lines.load(), first)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "out of date", "not an archive", "other size"])
+@pytest.mark.parametrize("damage", ["truncated", "out of date", "other size"])
 def test_broken_cache_is_made_again(cache, damage):
     first = lines.load()
     if damage == "truncated":
         cache.write_bytes(cache.read_bytes()[:-1000])
-    elif damage == "not an archive":
-        cache.write_text("")
     else:
         recipe = "an older drawing" if damage == "out of date" else lines.recipe(1, 0)
         files.write_npz(cache, lines.generate(1), recipe)
@@ -130,12 +123,11 @@ def test_broken_cache_is_made_again(cache, damage):
     assert same(lines.load(cache), first)
 
 
-def fill_disk(path, **arrays):
-    path.write_bytes(b"the first part")
-    raise OSError(errno.ENOSPC, "No space left on device", str(path))
-
-
 def test_full_disk_leaves_no_file(cache, monkeypatch):
+    def fill_disk(path, **arrays):
+        path.write_bytes(b"the first part")
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
     monkeypatch.setattr(np, "savez_compressed", fill_disk)
     assert len(lines.load().images) == 192
     assert os.listdir(cache.parent) == []
@@ -148,25 +140,16 @@ def test_two_at_once(cache):
     assert os.listdir(cache.parent) == ["lines.npz"]
 
 
-def test_png_folder_comes_back(tmp_path, dataset):
-    files.write_folder(tmp_path / "png", dataset, "png", RECIPE)
-    names = {f"{a}_{b}_{c}_{d}_{n}.png" for a, b, c, d in lines.decode(range(96)) for n in range(3)}
-    assert set(os.listdir(tmp_path / "png")) == names
-    read = lines.load(tmp_path / "png")
-    assert np.array_equal(read.images, dataset.images)
-    assert np.array_equal(read.labels, dataset.labels)
-    assert read.labels.dtype == np.uint8
-    assert read.centers is None
-
-
-def test_jpg_folder_comes_back_nearly(tmp_path, dataset):
-    files.write_folder(tmp_path / "jpg", dataset, "jpg", RECIPE)
-    read = lines.load(tmp_path / "jpg")
-    difference = np.abs(read.images.astype(int) - dataset.images)
-    print(f"jpg: worst pixel {difference.max()} of 255, mean {difference.mean():.2f}")
-    assert np.array_equal(read.labels, dataset.labels)
-    assert difference.max() < 40
-    assert difference.mean() < 1
+@pytest.mark.parametrize(("kind", "worst", "mean"), [("png", 0, 0), ("jpg", 40, 1)])
+def test_a_folder_comes_back(tmp_path, dataset, kind, worst, mean):
+    files.write_folder(tmp_path / kind, dataset, kind, RECIPE)
+    parts = [(*label, n) for label in lines.decode(range(96)) for n in range(3)]
+    assert set(os.listdir(tmp_path / kind)) == {f"{'_'.join(map(str, p))}.{kind}" for p in parts}
+    stored = lines.load(tmp_path / kind)
+    difference = np.abs(stored.images.astype(int) - dataset.images)
+    assert difference.max() <= worst and difference.mean() <= mean
+    assert np.array_equal(stored.labels, dataset.labels) and stored.labels.dtype == np.uint8
+    assert stored.centers is None
 
 
 @pytest.mark.parametrize(
@@ -181,18 +164,14 @@ def test_misnamed_image_is_rejected(folder, name):
 
 def test_bad_image_is_rejected(folder):
     path = folder / "0_0_0_0_5.png"
-    for image, message in (
-        (Image.new("RGB", (28, 27)), "28 x 27 pixels"),
-        (Image.new("L", (28, 28)), "a L image"),
-    ):
+    for image in (Image.new("RGB", (28, 27)), Image.new("L", (28, 28))):
         image.save(path)
-        with pytest.raises(ValueError, match=f"0_0_0_0_5.png is {message}|is a RGB.*{message}"):
+        size = f"{image.width} x {image.height}"
+        with pytest.raises(ValueError, match=f"5.png is {image.mode}, {size} pixels, not RGB"):
             lines.load(folder)
-    whole = (folder / "0_0_0_1_0.png").read_bytes()
-    for content in (b"", b"text", whole[:40], whole[: len(whole) // 2]):
-        path.write_bytes(content)
-        with pytest.raises(ValueError, match="0_0_0_0_5.png is not a readable image"):
-            lines.load(folder)
+    path.write_bytes((folder / "0_0_0_1_0.png").read_bytes()[:-20])
+    with pytest.raises(ValueError, match="0_0_0_0_5.png is not a readable image"):
+        lines.load(folder)
 
 
 def test_an_image_given_twice_is_rejected(folder):
@@ -249,11 +228,6 @@ def test_sheet_shows_every_class_unsmoothed(tmp_path, dataset):
         assert np.array_equal(shown, expected), lines.class_name(index)
 
 
-def test_sheet_needs_all_classes(tmp_path, dataset):
-    with pytest.raises(ValueError, match="needs all 96 classes, not 1"):
-        pictures.draw_sheet(tmp_path / "a.png", lines.Lines(*(a[:3] for a in dataset)))
-
-
 def test_film_shows_every_class(tmp_path):
     dataset = lines.generate(per_class=10)
     path = tmp_path / "film.mp4"
@@ -266,9 +240,8 @@ def test_film_shows_every_class(tmp_path):
     assert len(frames) == 192  # nine images and one more of each of 96 classes
     for class_index in range(96):
         tiles = frames[2 * class_index][:360].reshape(3, 120, 3, 120, 3).swapaxes(1, 2)
-        shown = (
-            tiles.reshape(9, 120, 120, 3)[:, 4:-4, 4:-4].reshape(9, 28, 4, 28, 4, 3).mean((2, 4))
-        )
+        tiles = tiles.reshape(9, 120, 120, 3)[:, 4:-4, 4:-4]
+        shown = tiles.reshape(9, 28, 4, 28, 4, 3).mean((2, 4))
         expected = dataset.images[10 * class_index :][:9]
         assert np.abs(shown - expected).mean() < 4  # of 255; films are compressed
         assert np.abs(shown - expected[::-1]).mean() > np.abs(shown - expected).mean()
@@ -289,11 +262,9 @@ def test_command_line_writes_everything(tmp_path, dataset, capsys):
         ("lines", "give --out DIR, --sheet FILE or --video FILE"),
         ("lines --out NEW --per-class 0", "--per-class: '0' is not allowed"),
         ("lines --out FULL --per-class 1", "is not empty"),
-        ("lines --out FULL/file --per-class 1", "File exists"),
         ("lines --out NEW --format gif", "invalid choice: 'gif'"),
         ("lines --sheet sheet.gif", "must end in .png or .pdf"),
         ("lines --per-class 1 --video FULL/file/film.mp4", "FULL/file"),
-        ("paint", "invalid choice: 'paint'"),
         ("", "required"),
     ],
 )

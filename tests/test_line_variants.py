@@ -22,63 +22,39 @@ def dataset():
     return lines.generate(per_class=10)
 
 
-# --- other colors
-
-
 def test_recolored_by_hand():
     """Seven by one, a quarter in the upper row; at both ends half a pixel."""
     image = lines.render(7, 1, 0, (10, 14.25))
     assert image[0, 13:15, 6:14, 0].tolist() == [[32, *[64] * 6, 32], [96, *[191] * 6, 96]]
-    found = variants.recolored(image, (200, 100, 0))
+    recolored = variants.recolored(image, (200, 100, 0))
     expected = np.zeros_like(image)
     expected[0, 13:15, 6:14, 0] = [[25, *[50] * 6, 25], [75, *[150] * 6, 75]]
     expected[0, 13:15, 6:14, 1] = [[13, *[25] * 6, 13], [38, *[75] * 6, 38]]
-    assert np.array_equal(found, expected) and found.dtype == np.uint8
+    assert np.array_equal(recolored, expected) and recolored.dtype == np.uint8
 
 
 def test_full_colors_move_the_channel_exactly(dataset):
     green = variants.recolored(dataset.images, (0, 255, 0))
     assert np.array_equal(green[..., 1], dataset.images.max(axis=-1))
     assert not green[..., [0, 2]].any()
-    white = variants.recolored(dataset.images, (255, 255, 255))
-    assert np.array_equal(white, np.repeat(green[..., 1:2], 3, axis=-1))
     own = np.array(list(lines.COLORS.values()))[dataset.labels[:, 3]]
     assert np.array_equal(variants.recolored(green, own), dataset.images)
-
-
-def test_each_image_gets_its_own_color():
-    images = np.repeat(LEVELS, 3, axis=0)
-    colors = np.array([(255, 0, 0), (0, 128, 0), (1, 2, 255)])
-    together = variants.recolored(images, colors)
-    for index, color in enumerate(colors):
-        assert np.array_equal(together[index : index + 1], variants.recolored(LEVELS, color))
-    assert variants.recolored(images[:0], colors[:0]).shape == (0, 16, 16, 3)
+    assert variants.recolored(green[:0], own[:0]).shape == (0, 28, 28, 3)
 
 
 @pytest.mark.parametrize(
-    ("colors", "message"),
+    ("images", "colors", "message"),
     [
-        ((256, 0, 0), "color 256 .* in 0..255"),
-        ((1.0, 0.0, 0.0), "colors must be integers"),
-        ([(255, 0, 0)] * 3, r"shape \(3, 3\); \(3,\) or \(2, 3\)"),
+        (LEVELS, (256, 0, 0), "color 256 .* in 0..255"),
+        (LEVELS, (1.0, 0.0, 0.0), "color must be integers"),
+        (LEVELS, [(255, 0, 0)] * 3, r"shape \(3, 3\), but \(1, 3\)"),
+        (LEVELS[0], (0, 0, 0), "uint8 .* is needed"),  # one image, not a set of one
+        (LEVELS / 255, (0, 0, 0), "uint8 .* is needed"),  # 0..1 would come out black
     ],
 )
-def test_recolored_refuses_colors(colors, message):
+def test_recolored_refuses(images, colors, message):
     with pytest.raises(ValueError, match=message):
-        variants.recolored(np.repeat(LEVELS, 2, axis=0), colors)
-
-
-@pytest.mark.parametrize(
-    "images",
-    [
-        LEVELS[0],  # one image, not a set of one
-        LEVELS / 255,  # 0..1 would come out black
-    ],
-)
-def test_images_of_the_wrong_kind(images):
-    for call in (variants.recolored, variants.dimmed):
-        with pytest.raises(ValueError, match=r"uint8 \(n, h, w, 3\) is needed"):
-            call(images, (0, 255, 0) if call is variants.recolored else 0.5)
+        variants.recolored(images, colors)
 
 
 def test_random_colors_are_bright_and_of_all_kinds():
@@ -92,16 +68,11 @@ def test_random_colors_are_bright_and_of_all_kinds():
         assert channel[channel < 255].mean() == pytest.approx(127, abs=9)  # five standard errors
 
 
-# --- dimmed
-
-
 @pytest.mark.parametrize(
     ("brightness", "levels", "expected"),
     [
         (0.4, [0, 1, 2, 4, 5, 128, 255], [0, 0, 1, 2, 2, 51, 102]),
         (0.5, [1, 3, 5, 254, 255], [0, 2, 2, 127, 128]),  # a half goes to the even number
-        (1, [0, 1, 254, 255], [0, 1, 254, 255]),
-        (0, [0, 1, 255], [0, 0, 0]),
     ],
 )
 def test_dimmed_by_hand(brightness, levels, expected):
@@ -110,13 +81,10 @@ def test_dimmed_by_hand(brightness, levels, expected):
     assert dark[0, ..., 0].ravel()[levels].tolist() == expected
 
 
-@pytest.mark.parametrize("brightness", [-0.01, 40, float("nan")])
+@pytest.mark.parametrize("brightness", [40, float("nan")])
 def test_dimmed_refuses(brightness):
     with pytest.raises(ValueError, match=rf"brightness {brightness} .* in 0\.\.1"):
         variants.dimmed(LEVELS, brightness)
-
-
-# --- ends on whole pixels
 
 
 def moved(length, width, angle, x, y):
@@ -138,31 +106,26 @@ def moved(length, width, angle, x, y):
 
 
 def test_every_line_is_moved_or_exactly_as_it_was(dataset):
-    found = variants.snapped(dataset.labels, dataset.centers)
+    snapped = variants.snapped(dataset.labels, dataset.centers)
     kept = 0
-    for image, original, label, center in zip(
-        found, dataset.images, dataset.labels, dataset.centers.astype(float), strict=True
-    ):
+    for image, original, label, center in zip(snapped, *dataset, strict=True):
         length, width, angle, color = lines.geometry(label)
-        length, angle, middle, cut = moved(length, width, angle, *center)
+        length, angle, middle, cut = moved(length, width, angle, *center.astype(float))
         kept += cut
         if cut:
             assert np.array_equal(image, original)
         else:
             expected = lines.render(length, width, angle, (middle.real, middle.imag), color)[0]
             assert np.abs(image.astype(int) - expected).max() <= 1
-    assert 0 < kept < len(found) / 5
+    assert 0 < kept < len(snapped) / 5
 
 
-@pytest.mark.parametrize("color", [0, 1])
-@pytest.mark.parametrize("width", [0, 1])
-@pytest.mark.parametrize("length", [0, 1])
+@pytest.mark.parametrize(("length", "width", "color"), [(0, 0, 1), (1, 1, 0)])
 def test_upright_and_flat_lines_have_no_gray(length, width, color):
-    """Seven or fifteen whole pixels in one or three whole rows, found by hand."""
+    """Seven or fifteen whole pixels in one or three whole rows, by hand."""
     pixels, rows = lines.LENGTHS[length], lines.WIDTHS[width]
-    flat, upright = variants.snapped(
-        [(length, width, 0, color), (length, width, 6, color)], [(12.2, 9.9), (9.9, 12.2)]
-    )
+    labels = [(length, width, angle, color) for angle in (0, 6)]
+    flat, upright = variants.snapped(labels, [(12.2, 9.9), (9.9, 12.2)])
     expected = np.zeros((28, 28, 3), np.uint8)
     first = 12 - pixels // 2  # 12.2 lies in pixel 12, so do the ends in theirs
     top = 9 - rows // 2
@@ -175,9 +138,8 @@ def test_upright_and_flat_lines_have_no_gray(length, width, color):
     ("labels", "centers", "message"),
     [
         ([(0, 0, 12, 0)], [(14, 14)], "angle label 12 .*0..11"),
-        ((0, 0, 0, 0), (14, 14), r"labels have shape \(4,\)"),
-        ([(0, 0, 0, 0)], [(14, 14)] * 2, r"centers have shape \(2, 2\); \(1, 2\)"),
-        ([(0, 0, 0, 0)], None, r"centers have shape \(\)"),  # as of lines read from a folder
+        ([(0, 0, 0, 0)], [(14, 14)] * 2, r"centers has shape \(2, 2\), but \(1, 2\)"),
+        ([(0, 0, 0, 0)], None, r"centers has shape \(\)"),  # as of lines read from a folder
         ([(0, 0, 0, 0)], [(3.4, 14)], r"center \(3.4, 14\) .* x in 3.5..24.5"),  # 3.5 once moved
     ],
 )

@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -53,37 +54,28 @@ def measure(images):
     return np.stack([length, area / length, angle, center_x, center_y])
 
 
-def clip_polygon(corners, inside, cut):
-    """Keep the part of a polygon on one side of a line (Sutherland and Hodgman 1974)."""
-    kept = []
-    for start, end in zip(corners, corners[1:] + corners[:1], strict=True):
-        if inside(start) != inside(end):
-            kept.append(cut(start, end))
-        if inside(end):
-            kept.append(end)
-    return kept
-
-
 def clipped_area(corners, column, row):
-    """Return the area of a polygon inside one pixel."""
-    for axis, limit, sign in ((0, column, 1), (0, column + 1, -1), (1, row, 1), (1, row + 1, -1)):
-
-        def inside(point, axis=axis, limit=limit, sign=sign):
-            return sign * (point[axis] - limit) >= 0
-
-        def cut(start, end, axis=axis, limit=limit):
-            part = (limit - start[axis]) / (end[axis] - start[axis])
-            return tuple(a + part * (b - a) for a, b in zip(start, end, strict=True))
-
-        corners = clip_polygon(corners, inside, cut)
+    """Return the area of a polygon inside one pixel (Sutherland and Hodgman 1974)."""
+    low, high = complex(column, row), complex(column + 1, row + 1)
+    for on_side, inward in ((low, 1), (low, -1j), (high, -1), (high, 1j)):
+        kept = []
+        for start, end in zip(corners, corners[1:] + corners[:1], strict=True):
+            before, after = (((point - on_side) * inward).real for point in (start, end))
+            if (before >= 0) != (after >= 0):
+                kept.append(start + before / (before - after) * (end - start))
+            if after >= 0:
+                kept.append(end)
+        corners = kept
     pairs = zip(corners, corners[1:] + corners[:1], strict=True)
-    return abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in pairs)) / 2
+    return abs(sum((a.conjugate() * b).imag for a, b in pairs)) / 2
 
 
 def corners_of(length, width, angle, x, y):
-    turn = np.exp(-1j * np.radians(angle))  # y points down
-    offsets = [s * length / 2 + 1j * t * width / 2 for s, t in ((1, 1), (1, -1), (-1, -1), (-1, 1))]
-    return [(x + (turn * offset).real, y + (turn * offset).imag) for offset in offsets]
+    """Return the four corners as complex numbers, y down."""
+    turn = np.exp(-1j * np.radians(angle))
+    along, across = turn * length / 2, turn * 1j * width / 2
+    center = x + 1j * y
+    return [center + s * along + t * across for s, t in ((1, 1), (1, -1), (-1, -1), (-1, 1))]
 
 
 def test_all_classes_have_their_geometry(dataset):
@@ -94,17 +86,12 @@ def test_all_classes_have_their_geometry(dataset):
     1,000 centers tells more, and is held to a much smaller error.
     """
     measured = np.concatenate([measure(part) for part in np.split(dataset.images, 96)], axis=1)
-    true = np.stack([*geometry(dataset.labels), *dataset.centers.T])
-    error = measured - true
+    error = measured - np.stack([*geometry(dataset.labels), *dataset.centers.T])
     error[2] = (error[2] + 90) % 180 - 90
-    worst = np.abs(error).max(1)
-    worst_mean = np.abs(error.reshape(5, 96, 1000).mean(2)).max(1)
-    for name, one, mean in zip(
-        ("length", "width", "angle", "x", "y"), worst, worst_mean, strict=True
-    ):
-        print(f"{name}: worst of 96,000 images {one:.4f}, worst of 96 class means {mean:.4f}")
-    assert (worst < [0.15, 0.07, 0.56, 0.02, 0.02]).all()  # pixels, pixels, degrees, pixels, pixels
-    assert (worst_mean < [0.005, 0.003, 0.02, 0.001, 0.001]).all()
+    limits = [0.15, 0.07, 0.56, 0.02, 0.02]  # pixels, pixels, degrees, pixels, pixels
+    mean_limits = [0.005, 0.003, 0.02, 0.001, 0.001]
+    assert (np.abs(error).max(1) < limits).all()
+    assert (np.abs(error.reshape(5, 96, 1000).mean(2)).max(1) < mean_limits).all()
 
 
 def test_colors_are_pure(dataset):
@@ -118,48 +105,36 @@ def test_colors_are_pure(dataset):
 
 def test_every_line_is_whole(dataset):
     """No corner is outside the image, by as much as a rounding error."""
-    corners = corners_of(*geometry(dataset.labels), *dataset.centers.T.astype(float))
-    assert np.min(corners) > -1e-9
-    assert np.max(corners) < 28 + 1e-9
+    corners = np.array(corners_of(*geometry(dataset.labels), *dataset.centers.T.astype(float)))
+    for values in (corners.real, corners.imag):
+        assert values.min() > -1e-9 and values.max() < 28 + 1e-9
 
 
 @pytest.mark.parametrize("class_index", [0, 22, 26, 94])
 def test_the_outermost_centers_are_inside(class_index):
     """The smallest and the largest fraction a stream can give, as float32 without any tolerance."""
-
-    class Stream:
-        def random_raw(self, count):
-            return np.array([0, 0, 2**64 - 1, 2**64 - 1], np.uint64)
-
-    length, width, angle = geometry(lines.decode([class_index]))
-    centers = _draw_centers(Stream(), 2, length[0], width[0], angle[0]).astype(float)
-    half = coverage.half_extent(length[0], width[0], *coverage.direction(angle[0]))
-    assert (centers >= half).all()
-    assert (centers <= 28 - np.array(half)).all()
+    raw = np.array([0, 0, 2**64 - 1, 2**64 - 1], np.uint64)
+    *shape, _ = lines.geometry(lines.decode(class_index))
+    centers = _draw_centers(SimpleNamespace(random_raw=lambda count: raw), 2, *shape).astype(float)
+    low, high = lines.center_limits(*shape)
+    assert (centers >= low).all() and (centers <= high).all()
 
 
 def test_centers_reach_all_positions(dataset):
     """Uniform from limit to limit: the mean is in the middle, the extremes touch both ends."""
-    length, width, angle = geometry(dataset.labels)
-    half = np.stack(coverage.half_extent(length, width, *coverage.direction(angle)), -1)
-    fraction = ((dataset.centers - half) / (28 - 2 * half)).reshape(96, 1000, 2)
+    low, high = (limit.T for limit in lines.center_limits(*geometry(dataset.labels)))
+    fraction = ((dataset.centers - low) / (high - low)).reshape(96, 1000, 2)
     assert np.abs(fraction.mean(1) - 0.5).max() < 0.05  # five standard errors
     assert fraction.min(1).max() < 0.015
     assert fraction.max(1).min() > 0.985
 
 
-def test_counts(dataset):
+def test_the_whole_dataset(dataset):
     assert dataset.images.shape == (96_000, 28, 28, 3)
     assert dataset.images.dtype == dataset.labels.dtype == np.uint8
     assert dataset.centers.dtype == np.float32
     assert (np.bincount(lines.encode(dataset.labels), minlength=96) == 1000).all()
-
-
-def test_all_images_differ(dataset):
     assert len({image.tobytes() for image in dataset.images}) == 96_000
-
-
-def test_same_bytes_on_every_machine(dataset):
     assert hashlib.sha256(dataset.images).hexdigest() == IMAGES_SHA256
 
 
@@ -177,21 +152,13 @@ def test_bytes_do_not_depend_on_threads(monkeypatch):
 
 
 def test_repeated_images_are_drawn_again():
-    class Stream:
-        """Raw output that repeats its first three centers once before it goes on."""
-
-        def __init__(self):
-            fresh = np.random.PCG64(5).random_raw(20)
-            self.raw = np.concatenate([fresh[:6], fresh])
-
-        def random_raw(self, count):
-            part, self.raw = self.raw[:count], self.raw[count:]
-            return part
-
-    images, centers = _draw_class(0, 6, Stream())
-    expected, expected_centers = _draw_class(0, 6, np.random.PCG64(5))
-    assert np.array_equal(images, expected)
-    assert np.array_equal(centers, expected_centers)
+    """The raw output repeats its first three centers once before it goes on."""
+    fresh = np.random.PCG64(5).random_raw(20)
+    raw = iter([*fresh[:6], *fresh])
+    stream = SimpleNamespace(random_raw=lambda count: np.array([next(raw) for _ in range(count)]))
+    expected = _draw_class(0, 6, np.random.PCG64(5))
+    for part, wanted in zip(_draw_class(0, 6, stream), expected, strict=True):
+        assert np.array_equal(part, wanted)
 
 
 RANDOM = np.random.default_rng(671)
@@ -201,19 +168,17 @@ RECTANGLES = [
 ]
 
 
-def areas_of(drawn, size):
+def areas_of(drawn, size=28):
     """The areas of whole images (n, size, size), out of their windows."""
     areas = np.zeros((len(drawn), size, size))
-    for image, window, top, left in zip(
-        areas, *coverage.coverage(np.array(drawn), size), strict=True
-    ):
-        side = len(window)
-        image[top : top + side, left : left + side] = window
+    windows = zip(areas, *coverage.coverage(np.array(drawn), size), strict=True)
+    for image, window, top, left in windows:
+        image[top : top + len(window), left : left + len(window)] = window
     return areas
 
 
 def test_pixels_are_the_area_a_polygon_clipper_finds():
-    areas = areas_of(RECTANGLES, 28)
+    areas = areas_of(RECTANGLES)
     for rectangle, area in zip(RECTANGLES, areas, strict=True):
         corners = corners_of(*rectangle)
         expected = [[clipped_area(corners, x, y) for x in range(28)] for y in range(28)]
@@ -230,17 +195,14 @@ def test_next_to_an_axis_nothing_jumps(angle):
 
 @settings(max_examples=200, deadline=None)
 @given(
-    length=st.floats(0.01, 19),
-    width=st.floats(0.01, 19),
+    sides=st.tuples(st.floats(0.01, 19), st.floats(0.01, 19)),
     angle=st.floats(0, 180, exclude_max=True),
-    x=st.floats(13.5, 14.5),
-    y=st.floats(13.5, 14.5),
+    center=st.tuples(st.floats(13.5, 14.5), st.floats(13.5, 14.5)),
 )
-def test_any_rectangle_keeps_its_area(length, width, angle, x, y):
-    area = areas_of([[length, width, angle, x, y]], 28)
-    assert area.min() > -1e-6
-    assert area.max() < 1 + 1e-6
-    assert abs(area.sum() - length * width) < 1e-5
+def test_any_rectangle_keeps_its_area(sides, angle, center):
+    area = areas_of([[*sides, angle, *center]])
+    assert area.min() > -1e-6 and area.max() < 1 + 1e-6
+    assert abs(area.sum() - np.prod(sides)) < 1e-5
 
 
 def test_a_drawing_checked_by_hand():
@@ -264,10 +226,8 @@ def test_render_broadcasts():
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"length": 0}, "length 0.0 is not allowed.*positive"),
-        ({"length": float("nan")}, "length nan"),
+        ({"length": float("nan")}, "length nan is not allowed.*positive"),
         ({"length": 40}, "length 40, width 1, angle 30° does not fit into 28 x 28"),
-        ({"width": -1}, "width -1.0"),
         ({"width": [1, 2, -3]}, "width -3.0"),
         ({"angle": 180}, "angle 180.0.*less than 180"),
         ({"center": (6, 14)}, r"center \(6, 14\).*for x in 6.74\d+..21.2\d+ and y in"),
@@ -275,7 +235,6 @@ def test_render_broadcasts():
         ({"center": 14}, "center has shape"),
         ({"color": (256, 0, 0)}, "color 256 is not allowed.*0..255"),
         ({"color": (1.0, 0, 0)}, "color must be integers"),
-        ({"color": (255, 0)}, "color has shape"),
         ({"size": 0}, "size 0 .* whole number >= 1"),
         ({"length": [7, 7], "angle": [0, 1, 2]}, "differ in number"),
     ],
@@ -293,33 +252,25 @@ def test_a_line_may_touch_the_border():
 def test_codec_is_a_bijection():
     classes = np.arange(96)
     labels = lines.decode(classes)
-    assert len({tuple(label) for label in labels}) == 96
+    length, width, angle, color = labels.T.astype(int)
+    assert np.array_equal(classes, ((length * 2 + width) * 12 + angle) * 2 + color)
     assert np.array_equal(lines.encode(labels), classes)
-    assert np.array_equal(
-        classes, ((labels[:, 0] * 2 + labels[:, 1]) * 12 + labels[:, 2]) * 2.0 + labels[:, 3]
-    )
-    assert lines.encode([(1, 1, 9, 0)]) == [90]
 
 
 @pytest.mark.parametrize(
-    "labels, message",
+    ("call", "argument", "message"),
     [
-        ([(2, 0, 0, 0)], "length label 2 .*0..1"),
-        ([(0, 0, 0, 0), (0, 0, 12, 0)], "angle label 12 .*0..11"),
-        ([(0, 0, -1, 0)], "angle label -1"),
-        ([(0, 0, 0)], "shape"),
-        ([(0.0, 0, 0, 0)], "integers"),
+        (lines.encode, [(0, 0, 0, 0), (0, 0, 12, 0)], "angle label 12 .*0..11"),
+        (lines.encode, [(0, 0, -1, 0)], "angle label -1"),
+        (lines.encode, [(0, 0, 0)], "shape"),
+        (lines.encode, [(0.0, 0, 0, 0)], "integers"),
+        (lines.decode, [5, 200], "200 .*0..95"),
+        (lines.decode, 1.5, "integers"),
     ],
 )
-def test_encode_rejects(labels, message):
+def test_codec_rejects(call, argument, message):
     with pytest.raises(ValueError, match=message):
-        lines.encode(labels)
-
-
-@pytest.mark.parametrize(("classes", "message"), [([5, 200], "200 .*0..95"), (1.5, "integers")])
-def test_decode_rejects(classes, message):
-    with pytest.raises(ValueError, match=message):
-        lines.decode(classes)
+        call(argument)
 
 
 def test_class_name():

@@ -21,11 +21,6 @@ def test_memory_of_children_counts_and_still_does_when_it_is_given_back():
                 break
             time.sleep(0.01)
         child.communicate(b"\n")
-    assert 200 < memory.mebibytes - before.mebibytes < 300
-
-
-def test_a_child_that_ends_meanwhile_is_no_error():
-    with PeakMemory(seconds_between=0.001) as memory:
         for _ in range(20):
-            subprocess.run(["true"], check=True)
-    assert memory.mebibytes > 10
+            subprocess.run(["true"], check=True)  # one that ends meanwhile is not an error
+    assert 200 < memory.mebibytes - before.mebibytes < 300

@@ -6,15 +6,15 @@ import pytest
 from cnnlab import metrics
 
 TRUE = np.array([0, 0, 0, 1, 1, 2])
-ANSWERED = np.array([0, 0, 1, 1, 1, 0])
+PREDICTED = np.array([0, 0, 1, 1, 1, 0])
 
 
 def test_confusion_by_hand():
-    assert metrics.confusion(TRUE, ANSWERED, 3).tolist() == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
+    assert metrics.confusion(TRUE, PREDICTED, 3).tolist() == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
 
 
 def test_class_report_by_hand():
-    report = metrics.class_report(TRUE, ANSWERED, 3)
+    report = metrics.class_report(TRUE, PREDICTED, 3)
     assert report["precision"] == pytest.approx([2 / 3, 2 / 3, 0])
     assert report["recall"] == pytest.approx([2 / 3, 1, 0])
     assert report["f_score"] == pytest.approx([2 / 3, 4 / 5, 0])
@@ -24,11 +24,10 @@ def test_class_report_by_hand():
     assert report["weighted"]["recall"] == pytest.approx(4 / 6)
 
 
-def test_heads_and_joint():
+def test_joint_accuracy_by_hand():
     true = np.array([[0, 1, 5, 0], [1, 1, 3, 1], [0, 0, 0, 0]])
-    answered = np.array([[0, 1, 5, 0], [1, 0, 3, 1], [0, 0, 1, 1]])
-    assert metrics.head_accuracy(true, answered) == pytest.approx([1, 2 / 3, 2 / 3, 2 / 3])
-    assert metrics.joint_accuracy(true, answered) == pytest.approx(1 / 3)
+    predicted = np.array([[0, 1, 5, 0], [1, 0, 3, 1], [0, 0, 1, 1]])
+    assert metrics.joint_accuracy(true, predicted) == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize(
@@ -44,10 +43,10 @@ def test_wilson_interval(correct, n, low, high):
     assert metrics.wilson_interval(correct, n) == pytest.approx((low, high), abs=1e-4)
 
 
-@pytest.mark.parametrize(("correct", "n"), [(1, 0), (-1, 10), (11, 10)])
-def test_wilson_interval_refuses(correct, n):
-    with pytest.raises(ValueError, match=f"correct={correct}, n={n}"):
-        metrics.wilson_interval(correct, n)
+def test_wilson_interval_refuses():
+    for correct, n in ((1, 0), (-1, 10), (11, 10)):
+        with pytest.raises(ValueError, match=f"correct={correct}, n={n}"):
+            metrics.wilson_interval(correct, n)
     with pytest.raises(ValueError, match="confidence"):
         metrics.wilson_interval(1, 2, confidence=95)
 
@@ -69,20 +68,18 @@ def test_mcnemar_by_hand():
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("call", "arguments", "message"),
     [
-        lambda: metrics.accuracy([0, 1], [0]),
-        lambda: metrics.accuracy([], []),
-        lambda: metrics.joint_accuracy([0, 1], [0, 1]),
-        lambda: metrics.head_accuracy(np.zeros((2, 4)), np.zeros((2, 3))),
-        lambda: metrics.confusion([0, 3], [0, 1], 3),
-        lambda: metrics.confusion([0, 1], [0, -1], 3),
-        lambda: metrics.class_report([0, 1], [0], 3),
+        (metrics.accuracy, ([0, 1], [0]), r"predicted labels has shape \(1,\), but \(2,\)"),
+        (metrics.accuracy, ([], []), r"true labels has shape \(0,\), but \(n,\)"),
+        (metrics.joint_accuracy, ([0, 1], [0, 1]), r"\(n, heads\) is needed"),
+        (metrics.confusion, ([0, 3], [0, 1], 3), r"true label 3 .* in 0\.\.2"),
+        (metrics.class_report, ([0, 1], [0, -1], 3), "predicted label -1"),
     ],
 )
-def test_wrong_shapes_and_labels(call):
-    with pytest.raises(ValueError, match="labels must be"):
-        call()
+def test_wrong_shapes_and_labels(call, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        call(*arguments)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """MNIST: the embedded file is the real one, and a wrong one is named, never used."""
 
-import shutil
-
 import numpy as np
 import pytest
 
@@ -16,30 +14,21 @@ def arrays():
 
 def test_shapes_types_and_counts(arrays):
     for name, (shape, _) in mnist.ARRAYS.items():
-        assert arrays[name].shape == shape
-        assert arrays[name].dtype == np.uint8
+        assert arrays[name].shape == shape and arrays[name].dtype == np.uint8
     counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]  # as LeCun's files have
     assert np.bincount(arrays["y_train"]).tolist() == counts
 
 
-def test_truncated_file_is_named(tmp_path):
-    path = tmp_path / "mnist.npz"
-    content = mnist.DEFAULT_PATH.read_bytes()
-    for share in (0.0, 0.1, 0.5, 0.99):
-        path.write_bytes(content[: int(share * len(content))])
-        with pytest.raises(mnist.DataError, match=r"mnist\.npz.*put the mnist\.npz"):
-            mnist.load(path)
-
-
-def test_flipped_bytes_are_noticed(tmp_path):
+def test_a_damaged_file_is_named(tmp_path):
     path = tmp_path / "mnist.npz"
     content = bytearray(mnist.DEFAULT_PATH.read_bytes())
-    for offset in np.random.default_rng(0).integers(200, len(content) - 1000, size=5):
-        content[offset] ^= 0x40
-        path.write_bytes(content)
-        with pytest.raises(mnist.DataError):
-            mnist.load(path)
-        content[offset] ^= 0x40
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(mnist.DataError, match=r"mnist\.npz cannot be read.*put the mnist\.npz"):
+        mnist.load(path)
+    content[len(content) // 3] ^= 0x40
+    path.write_bytes(content)
+    with pytest.raises(mnist.DataError):
+        mnist.load(path)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +36,6 @@ def test_flipped_bytes_are_noticed(tmp_path):
     [
         (lambda a: a.pop("y_test"), "no array y_test"),
         (lambda a: a.update(x_test=a["x_test"][:, :14]), r"x_test .* is uint8 \(10000, 14, 28\)"),
-        (lambda a: a.update(y_train=a["y_train"].astype("int64")), "y_train .* is int64"),
         (lambda a: a.update(y_test=a["y_test"][::-1]), r"y_test .* is not MNIST"),
         (lambda a: a.update(y_test=np.array([{}], dtype=object)), "cannot be read"),
     ],
@@ -61,15 +49,11 @@ def test_wrong_content_is_named(arrays, tmp_path, change, message):
         mnist.load(path)
 
 
-def test_named_file_that_is_missing(tmp_path):
+def test_no_file_of_that_name(tmp_path):
     with pytest.raises(mnist.DataError, match=r"absent\.npz does not exist"):
         mnist.load(tmp_path / "absent.npz")
-
-
-def test_a_directory_in_the_files_place(tmp_path):
-    (tmp_path / "mnist.npz").mkdir()
-    with pytest.raises(mnist.DataError):
-        mnist.load(tmp_path / "mnist.npz")
+    with pytest.raises(mnist.DataError, match="is not a file"):
+        mnist.load(tmp_path)
 
 
 def test_missing_file_is_downloaded_by_keras(arrays, monkeypatch, tmp_path):
@@ -91,9 +75,6 @@ def test_missing_file_without_network(monkeypatch, tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_a_recompressed_file_is_as_good(arrays, tmp_path):
-    path = tmp_path / "plain.npz"
-    np.savez(path, **arrays)
-    assert np.array_equal(mnist.load(path)[1][1], arrays["y_test"])
-    shutil.copy(mnist.DEFAULT_PATH, tmp_path / "copy.npz")
-    assert np.array_equal(mnist.load(tmp_path / "copy.npz")[0][1], arrays["y_train"])
+def test_a_file_compressed_otherwise_is_as_good(arrays, tmp_path):
+    np.savez(tmp_path / "plain.npz", **arrays)
+    assert np.array_equal(mnist.load(tmp_path / "plain.npz")[1][1], arrays["y_test"])

@@ -17,31 +17,27 @@ def drawn():
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_place_color_and_size(program, drawn):
     images = other_programs.draw(program, drawn.labels, drawn.centers)
-    assert images.shape == drawn.images.shape
-    assert images.dtype == np.uint8
+    assert images.shape == drawn.images.shape and images.dtype == np.uint8
     color = drawn.labels[:, 3]
     assert not images[color == 0, :, :, 1:].any()  # red only
     assert not images[color == 1, :, :, :2].any()  # blue only
     light = images.sum(axis=-1) / 255.0  # (n, 28, 28)
     area = light.sum(axis=(1, 2))
-    x = (light * (np.arange(28) + 0.5)).sum(axis=(1, 2)) / area
-    y = (light * (np.arange(28)[:, None] + 0.5)).sum(axis=(1, 2)) / area
-    assert np.abs(np.stack([x, y], 1) - drawn.centers).max() < 1.2
+    y, x = np.mgrid[:28, :28] + 0.5
+    centers = np.stack([(light * x).sum(axis=(1, 2)), (light * y).sum(axis=(1, 2))], 1)
+    assert np.abs(centers / area[:, None] - drawn.centers).max() < 1.2
     true_area = np.array([np.prod(lines.geometry(label)[:2]) for label in drawn.labels])
     for thick in (0, 1):
-        ratio = (area / true_area)[drawn.labels[:, 1] == thick]
-        assert 0.6 < np.median(ratio) < 1.45, f"median area ratio {np.median(ratio):.2f}"
+        ratio = np.median((area / true_area)[drawn.labels[:, 1] == thick])
+        assert 0.6 < ratio < 1.45, f"median area ratio {ratio:.2f}"
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_the_angle_is_turned_the_right_way(program):
-    up, down = (
-        other_programs.draw(program, [[1, 0, angle, 0]], [[14, 14]])[0, ..., 0] for angle in (3, 9)
-    )
-    assert up[:10, 18:].any()  # 45°: the upper right corner
-    assert not up[:10, :10].any()
-    assert down[:10, :10].any()  # 135°: the upper left corner
-    assert not down[:10, 18:].any()
+    labels = [[1, 0, 3, 0], [1, 0, 9, 0]]
+    up, down = other_programs.draw(program, labels, [[14, 14]] * 2)[..., 0]
+    assert up[:10, 18:].any() and not up[:10, :10].any()  # 45°: the upper right corner
+    assert down[:10, :10].any() and not down[:10, 18:].any()  # 135°: the upper left corner
 
 
 def test_measured_angle_is_right_on_exact_lines(drawn):

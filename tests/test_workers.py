@@ -1,4 +1,4 @@
-"""Jobs beside each other: results and text in order, one core each, failures by name."""
+"""Jobs next to each other: results and text in order, one core each, failures by name."""
 
 import os
 import time
@@ -26,16 +26,21 @@ def dying():
     os._exit(1)
 
 
-def test_results_and_text_come_in_order(capsys):
+def test_results_and_text_come_in_order(capsys, monkeypatch):
+    monkeypatch.setenv(workers.THREADS[0], "7")
+    monkeypatch.delenv(workers.THREADS[1], raising=False)
     images = np.ones((600, 500))  # large enough for a file
-    found = workers.side_by_side({"slow": (described, images, 3), "fast": (described, images, 2)})
-    assert list(found) == ["slow", "fast"]
-    (slow, process, threads, writeable), (fast, *_) = found.values()
+    results = workers.side_by_side({"slow": (described, images, 3), "fast": (described, images, 2)})
+    assert list(results) == ["slow", "fast"]
+    (slow, process, threads, writeable), (fast, *_) = results.values()
     assert (slow, fast) == (900_000, 600_000)
     assert process != os.getpid()
     assert threads == ["1", "1"]
     assert not writeable
     assert capsys.readouterr().out.splitlines()[::2] == ["slow", "factor 3", "threads 0"]
+    assert os.environ[workers.THREADS[0]] == "7"  # this process keeps its own
+    assert workers.THREADS[1] not in os.environ
+    assert workers.side_by_side({}) == {}
 
 
 def test_functions_of_a_notebook_can_be_sent():
@@ -68,10 +73,6 @@ def test_a_process_that_dies_is_an_error():
     assert workers.side_by_side({"first": (abs, -1)}) == {"first": 1}  # and the next call works
 
 
-def test_no_jobs():
-    assert workers.side_by_side({}) == {}
-
-
 def growing(megabytes):
     workers.kept = np.ones((megabytes, 1 << 17))  # as TensorFlow keeps memory of what it has done
     time.sleep(1.1)  # joblib looks once a second
@@ -85,15 +86,6 @@ def test_a_process_that_has_grown_is_replaced_without_a_word(recwarn):
     assert len(set(processes)) > 2
     assert set(threads) == {"1"}
     assert not list(recwarn)
-
-
-def test_this_process_keeps_its_environment(monkeypatch):
-    monkeypatch.setenv(workers.THREADS[0], "7")
-    monkeypatch.delenv(workers.THREADS[1], raising=False)
-    _, _, threads, _ = workers.side_by_side({"one": (described, np.ones(3), 1)})["one"]
-    assert threads == ["1", "1"]
-    assert os.environ[workers.THREADS[0]] == "7"
-    assert workers.THREADS[1] not in os.environ
 
 
 def test_processes_use_large_pages_unless_the_caller_says_otherwise(monkeypatch):

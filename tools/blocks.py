@@ -1,11 +1,11 @@
 """What the documents say of the results, so that no number is typed twice.
 
-Each block of a Markdown file prints what one of these functions returns; cog runs them (see
-`tools.documents`). Paths are relative to the current folder, the repository's root.
+Each block of a Markdown file prints what one of these functions returns; see `tools.documents`.
 """
 
 import json
 import math
+import tomllib
 from pathlib import Path
 
 from cnnlab.notebook import percent, percent_range, table
@@ -29,13 +29,19 @@ def studies(results: dict) -> dict[str, dict]:
     """Return {title: summary} of the studies in a task's results.json, in the order of TITLES.
 
     Raises:
-        KeyError: a study without a title.
+        ValueError: a study without a title.
     """
     summaries = results.get("study", {})
     if "errors" in summaries:  # Task 2 has only one
         summaries = {"final": summaries | {"longest seconds": max(summaries["seconds"])}}
-    titled = {TITLES[key]: summary for key, summary in summaries.items()}
-    return {title: titled[title] for title in TITLES.values() if title in titled}
+    return {TITLES[key]: summaries[key] for key in sorted(summaries, key=[*TITLES].index)}
+
+
+def architecture() -> str:
+    """Write the rooms of `cnnlab`, from the top down, as the contract of imports has them."""
+    contracts = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    layers = contracts["contracts"][0]["layers"]
+    return "\n".join(["```", *(layer.replace("cnnlab.", "") for layer in layers), "```"])
 
 
 def main_results() -> str:
@@ -50,7 +56,7 @@ def main_results() -> str:
             "weights": f"{summary['parameters']:,}",
             "training": f"≤ {summary['longest seconds']:.0f} s",
         }
-        for results in _tasks().values()
+        for results in tasks().values()
         for title, summary in studies(results).items()
     ]
     return table(rows).data + INTERVAL_MEANS
@@ -58,30 +64,26 @@ def main_results() -> str:
 
 def task_results(task: str) -> str:
     """Write all headline results of one task, such as "Task-1"."""
-    results, rows = _tasks()[task], []
+    results, rows = tasks()[task], []
     summaries = studies(results)
-    for row in results["headline"]:
-        conditions, interval = row["conditions"], ""
-        if summary := summaries.get(row["what"]):
-            interval = _interval(summary)
-            if "parameters" not in conditions:
-                conditions += f"; {summary['parameters']:,} parameters"
-        intervals = {"95 % interval": interval} if summaries else {}
-        rows.append(
-            {"result": row["what"], "value": row["value"], **intervals, "conditions": conditions}
-        )
+    for headline in results["headline"]:
+        summary, conditions = summaries.get(headline["what"]), headline["conditions"]
+        if summary and "parameters" not in conditions:
+            conditions += f"; {summary['parameters']:,} parameters"
+        row = {"result": headline["what"], "value": headline["value"]}
+        if summaries:
+            row["95 % interval"] = _interval(summary) if summary else ""
+        rows.append(row | {"conditions": conditions})
     return table(rows).data + (INTERVAL_MEANS if summaries else "")
 
 
 def versions() -> str:
     """Write the versions that the results were made with; one line when all tasks agree."""
-    tasks: dict[str, list[str]] = {}
-    for task, results in _tasks().items():
-        made_with = "Python {python}, TensorFlow {tensorflow}, Keras {keras}"
-        tasks.setdefault(made_with.format(**results["versions"]), []).append(task.replace("-", " "))
-    if len(tasks) == 1:
-        return f"Versions: {next(iter(tasks))}; all others in `constraints.txt`."
-    lines = "".join(f"\n* {', '.join(names)}: {made_with}" for made_with, names in tasks.items())
+    words = "Python {python}, TensorFlow {tensorflow}, Keras {keras}"
+    made_with = {task: words.format(**each["versions"]) for task, each in tasks().items()}
+    if len({*made_with.values()}) == 1:
+        return f"Versions: {made_with['Task-1']}; all others in `constraints.txt`."
+    lines = "".join(f"\n* {task.replace('-', ' ')}: {each}" for task, each in made_with.items())
     return f"Versions (all others in `constraints.txt`):\n{lines}"
 
 
@@ -95,7 +97,7 @@ def seconds() -> str:
             "processor": results["machine"]["processor"],
             "cores": results["machine"]["cores"],
         }
-        for task, results in _tasks().items()
+        for task, results in tasks().items()
     ]
     return table(rows).data
 
@@ -113,18 +115,16 @@ def benchmarks() -> str:
         }
         for row in measured["rows"]
     ]
-    machine = measured["machine"]
-    speeds = [*filter(None, (each["peak GFLOP/s"] for each in measured["benchmarks"].values()))]
-    return (
-        f"{machine['processor']}, {machine['cores']} cores; a matrix product ran at "
-        f"{min(speeds):.0f} to {max(speeds):.0f} GFLOP/s before the benchmarks.\n\n"
-        f"{table(rows).data}"
-    )
+    speeds = [each["peak GFLOP/s"] for each in measured["benchmarks"].values()]
+    speeds = sorted(filter(None, speeds))
+    cores = "{processor}, {cores} cores".format(**measured["machine"])
+    speed = f"a matrix product ran at {speeds[0]:.0f} to {speeds[-1]:.0f} GFLOP/s"
+    return f"{cores}; {speed} before the benchmarks.\n\n{table(rows).data}"
 
 
 def faults() -> str:
     """Write how many cases of faults are tested, and how they ended."""
-    files = list(_read("tests/faults/outcomes.json")["files"].values())
+    files = [*_read("tests/faults/outcomes.json")["files"].values()]
     columns = {
         "cases in `make test`": "quick",
         "only in `make test-faults`": "slow",
@@ -134,8 +134,8 @@ def faults() -> str:
     }
     together = {key: sum(file[key] for file in files) for key in columns.values()}
     rows = [
-        {"what is tried": file["topic"]} | {name: f"{file[key]:,}" for name, key in columns.items()}
-        for file in [*files, {"topic": "together"} | together]
+        {"what is tried": row["topic"]} | {name: f"{row[key]:,}" for name, key in columns.items()}
+        for row in [*files, {"topic": "together"} | together]
     ]
     return table(rows).data
 
@@ -145,17 +145,15 @@ def short_time(seconds: float) -> str:
     return f"{1000 * seconds:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
 
 
-def _tasks() -> dict[str, dict]:
-    """Return the results of each task, by its folder."""
-    files = sorted(Path().glob("Task-*/results.json"))
-    return {file.parent.name: _read(file) for file in files}
+def tasks(root: Path = Path()) -> dict[str, dict]:
+    """Return the results of each task of the repository, by its folder."""
+    return {file.parent.name: _read(file) for file in sorted(root.glob("Task-*/results.json"))}
 
 
 def _read(file) -> dict:
-    return json.loads(Path(file).read_text(encoding="utf-8"))
+    return json.loads(Path(file).read_bytes())
 
 
 def _interval(summary: dict) -> str:
-    """Write the interval of the accuracy on another test set, at the median of the errors."""
     low, high = summary["interval of the errors"]
     return percent_range(1 - high, 1 - low, 3)

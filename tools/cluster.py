@@ -29,8 +29,7 @@ def results(address: str, calls: dict[str, Callable[[], Any]]) -> Iterator[Any]:
 
     Args:
         address: HOST:PORT of the cluster's head; this machine must belong to the cluster.
-        calls: by a name for each. Functions and what they are called with are pickled by reference,
-            and imported from the repository.
+        calls: by name; functions are imported from the repository's copy on each machine.
 
     Raises:
         ClusterError: Ray is not installed, there is no cluster at the address or it does not take
@@ -62,10 +61,8 @@ def _connect(address: str):
     try:
         import ray
     except ImportError:
-        raise ClusterError(
-            "--backend ray needs the package ray: "
-            "pip install -r requirements-cluster.txt -c constraints.txt"
-        ) from None
+        install = "pip install -r requirements-cluster.txt -c constraints.txt"
+        raise ClusterError(f"--backend ray needs the package ray: {install}") from None
     host, _, port = address.rpartition(":")
     files = {"working_dir": str(ROOT), "env_vars": {"CNNLAB_BUDGET": runtime.budget()}}
     try:
@@ -73,10 +70,8 @@ def _connect(address: str):
         socket.create_connection((host, int(port)), SECONDS_TO_CONNECT).close()
         ray.init(address, runtime_env=files, log_to_driver=False, logging_level="ERROR")
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ClusterError(
-            f"no Ray cluster that takes the token of this user is at {address} ({reason})"
-        ) from None
+        where = f"at {address} ({str(error).splitlines()[0]})"
+        raise ClusterError(f"no Ray cluster that takes the token of this user is {where}") from None
     return ray
 
 
@@ -87,11 +82,7 @@ def _failure(kinds, address: str, name: str, error: Exception) -> Exception:
     if isinstance(error, kinds.WorkerCrashedError | kinds.NodeDiedError | kinds.OutOfMemoryError):
         return RuntimeError(f"the run {name} failed: its process died {RETRIES + 1} times")
     if isinstance(error, kinds.LocalRayletDiedError):
-        return ClusterError(
-            f"the cluster at {address} is lost: what was stored stays, and the same command goes "
-            "on from there"
-        )
-    reason = str(error).strip().splitlines()[-1]
-    return ClusterError(
-        f"a machine of the cluster cannot do {name} ({reason}): install requirements.txt there"
-    )
+        after = "what was stored stays, and the same command goes on from there"
+        return ClusterError(f"the cluster at {address} is lost: {after}")
+    cannot = f"a machine of the cluster cannot do {name} ({str(error).strip().splitlines()[-1]})"
+    return ClusterError(f"{cannot}: install requirements.txt there")

@@ -4,10 +4,12 @@ python -m tools.documents fill      write the blocks of all Markdown files from 
 python -m tools.documents check     say what is wrong with documents and committed files
 
 A block stands between the lines `[[[cog print(blocks.NAME()) ]]]` and `[[[end]]]`, both in comments
-of HTML: cog writes what the function NAME of `tools.blocks` returns. rumdl looks for dead links.
+of HTML: cog writes what the function NAME of `tools.blocks` returns. A file with a wrong block
+stays as it was. rumdl looks for dead links.
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -17,61 +19,57 @@ from pathlib import Path
 
 from cnnlab.runtime import repository_root
 from tools.notebook_checks import MACHINE_PATHS
-from tools.tracked import tracked_files
 
+TOOLS = str(Path(__file__).resolve().parents[1])  # from there cog imports the blocks
+COG = [sys.executable, "-P", "-m", "cogapp", "--verbosity=1", "-P", "-I", TOOLS]
+COG += ["-p", "from tools import blocks"]
 RUMDL = Path(sysconfig.get_path("scripts"), "rumdl")  # `python -m rumdl` is not for installed ones
 MOST_BYTES = 20_000_000
 PLANTING = "tests/test_notebook_checks.py"  # plants folders of a machine, to see them noticed
 VERSION_LINES = {
-    "cnnlab/__init__.py": re.compile(r'^__version__ = "(.+)"$', re.MULTILINE),
-    "CITATION.cff": re.compile(r"^version: (\S+)$", re.MULTILINE),
-    "CHANGELOG.md": re.compile(r"^## \[?(\d[^\]\s]*)", re.MULTILINE),
+    "cnnlab/__init__.py": r'^__version__ = "(.+)"$',
+    "CITATION.cff": r"^version: (\S+)$",
+    "CHANGELOG.md": r"^## \[?(\d[^\]\s]*)",
 }
 
 
 def fill(root: Path) -> bool:
-    """Fill the blocks of all Markdown files; returns whether all went well. cog says what it did.
-
-    A file with a wrong block stays as it was.
-    """
-    return _cog(root, "-r")
+    """Fill the blocks of all Markdown files; returns whether all went well."""
+    return _run(root, *COG, "-r")
 
 
 def check(root: Path) -> bool:
     """Say what is wrong with the documents and committed files; returns whether nothing is."""
     wrong = list(problems(root))
     print("".join(f"{problem}\n" for problem in wrong), end="", flush=True)
-    filled = _cog(root, "--check", "--diff", "--check-fail-msg=run make documents")
-    linked = _run(root, [str(RUMDL), "check", "--quiet", "--no-cache"])
+    filled = _run(root, *COG, "--check", "--diff", "--check-fail-msg=run make documents")
+    linked = _run(root, RUMDL, "check", "--quiet", "--no-cache")
     return filled and linked and not wrong
+
+
+def _run(root: Path, *command: str | Path) -> bool:
+    """Run a command on all Markdown files of a repository; returns whether it ends well."""
+    files = sorted([*root.glob("*.md"), *root.glob("[!.]*/*.md")])
+    names = [str(file.relative_to(root)) for file in files]
+    return subprocess.run([*command, *names], cwd=root).returncode == 0
 
 
 def problems(root: Path) -> Iterator[str]:
     """Yield what is wrong with figures, versions and committed files: file, line, what."""
-    yield from unmade_figures(root)
-    yield from versions(root)
-    if (root / ".git").exists():  # a copy without it commits nothing
-        yield from tracked_problems(root)
-
-
-def unmade_figures(root: Path) -> Iterator[str]:
-    """Every figure of a task is made by its script, which names it at the end of a call."""
-    for figure in sorted(root.glob("Task-*/figures/*")):
+    for figure in sorted(root.glob("Task-*/figures/*")):  # its script names it at the end of a call
         task = figure.parent.parent
         if f'"{figure.stem}")' not in _text(task / f"{task.name}.py"):
             yield f"{task.name}/figures/{figure.name}: is not made by {task.name}/{task.name}.py"
-
-
-def versions(root: Path) -> Iterator[str]:
-    """The citation and the newest entry of the changelog name the package's version."""
     named = {}
     for file, pattern in VERSION_LINES.items():
-        line = pattern.search(_text(root / file))
+        line = re.search(pattern, _text(root / file), re.MULTILINE)
         named[file] = line[1] if line else "none"
     package = named["cnnlab/__init__.py"]
     for file, version in named.items():
         if version != package:
             yield f"{file}: the version is {version}, that of the package {package}"
+    if (root / ".git").exists():  # a copy without it commits nothing
+        yield from tracked_problems(root)
 
 
 def tracked_problems(root: Path) -> Iterator[str]:
@@ -89,6 +87,18 @@ def tracked_problems(root: Path) -> Iterator[str]:
                     yield f"{file}:{number}: names a folder of somebody's machine ({path.group()})"
 
 
+def tracked_files(root: Path) -> list[str]:
+    """Return the files that git tracks and that are there, named from the root, sorted.
+
+    Raises:
+        FileNotFoundError: `root` is not a clone (a repository around it must not answer).
+    """
+    if not (root / ".git").exists():
+        raise FileNotFoundError(f"{root} is a copy without .git, so nothing is tracked there")
+    names = subprocess.check_output(["git", "ls-files", "-z"], cwd=root)
+    return [name for name in os.fsdecode(names).split("\0")[:-1] if (root / name).is_file()]
+
+
 def _text(path: Path) -> str:
     """Return the text of a file; "" where it holds something else."""
     content = path.read_bytes()
@@ -98,28 +108,14 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _cog(root: Path, *options: str) -> bool:
-    """Run cog on the documents; the blocks read the results in `root`."""
-    tools = str(Path(__file__).resolve().parents[1])
-    command = [sys.executable, "-P", "-m", "cogapp", "--verbosity=1", "-P", "-I", tools]
-    return _run(root, [*command, "-p", "from tools import blocks", *options])
-
-
-def _run(root: Path, command: list[str]) -> bool:
-    """Run a command on all Markdown files of a repository; returns whether it ends well."""
-    files = sorted([*root.glob("*.md"), *root.glob("[!.]*/*.md")])
-    command = [*command, *(str(file.relative_to(root)) for file in files)]
-    return subprocess.run(command, cwd=root).returncode == 0
-
-
 def main(arguments: list[str] | None = None, root: Path | None = None) -> int:
     """Run a command; returns the exit status, 1 when something is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tools.documents", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("command", choices=["fill", "check"])
     root = (root or repository_root()).resolve()
-    well = {"fill": fill, "check": check}[parser.parse_args(arguments).command](root)
-    return 0 if well else 1
+    command = {"fill": fill, "check": check}[parser.parse_args(arguments).command]
+    return int(not command(root))
 
 
 if __name__ == "__main__":

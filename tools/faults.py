@@ -16,6 +16,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from cnnlab import runtime
+from cnnlab.saving import save_json
 
 FOLDER = "tests/faults"
 OUTCOMES = f"{FOLDER}/outcomes.json"
@@ -24,11 +25,7 @@ MARKS = {"quick": "not fault", "slow": "fault"}
 
 
 def run(root: Path, paths: list[str]) -> dict[str, Counter]:
-    """Run test files; returns for each by its name what came out: COUNTED, and "seconds".
-
-    Raises:
-        subprocess.CalledProcessError: pytest was stopped, or could not begin.
-    """
+    """Run test files; returns for each by its name what came out: COUNTED, and "seconds"."""
     counts: dict[str, Counter] = {}
     for speed, mark in MARKS.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -50,15 +47,15 @@ def run(root: Path, paths: list[str]) -> dict[str, Counter]:
 def store(root: Path, counts: dict[str, Counter]) -> None:
     """Write the outcomes of files next to those of the others that are still there."""
     path = root / OUTCOMES
-    stored = json.loads(path.read_text(encoding="utf-8"))["files"] if path.exists() else {}
+    stored = json.loads(path.read_bytes())["files"] if path.exists() else {}
     for name, count in counts.items():
         docstring = ast.get_docstring(ast.parse((root / FOLDER / name).read_bytes()))
-        topic = {"topic": docstring.splitlines()[0].removesuffix(".")}
-        seconds = {"seconds": round(count["seconds"], 1)}
-        stored[name] = topic | seconds | {key: count[key] for key in COUNTED}
+        topic = docstring.splitlines()[0].removesuffix(".")
+        row = {"topic": topic, "seconds": round(count["seconds"], 1)}
+        stored[name] = row | {key: count[key] for key in COUNTED}
     files = {name: stored[name] for name in sorted(stored) if (root / FOLDER / name).exists()}
     own = {"machine": runtime.machine(), "versions": runtime.versions()}
-    runtime.save_json(own | {"files": files}, path)
+    save_json(own | {"files": files}, path)
 
 
 if __name__ == "__main__":

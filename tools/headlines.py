@@ -8,28 +8,27 @@ from pathlib import Path
 def of(folder: Path) -> list[dict[str, str]]:
     """Return the main results in a folder; none where there are no results."""
     path = folder / "results.json"
-    return json.loads(path.read_text(encoding="utf-8")).get("headline", []) if path.exists() else []
+    return json.loads(path.read_bytes()).get("headline", []) if path.exists() else []
 
 
 def comparison(before: dict[str, list], after: dict[str, list]) -> str:
-    """Return the headline results of a run next to the committed ones, as aligned text.
-
-    Args:
-        before, after: {task: rows} with "what", "value" and "conditions".
-    """
+    """Return the headlines {task: rows} of a run next to the committed ones, as aligned text."""
     rows = [["task", "result", "committed", "this run", ""]]
     for task, headline in after.items():
         old, new = ({row["what"]: row for row in part} for part in (before[task], headline))
         for what in new | old:
             pair = [part.get(what, {"value": "–"}) for part in (old, new)]
             rows.append([task, what, *(row["value"] for row in pair), _difference(*pair)])
+    return f"\n{aligned(rows)}\n\nThe interval is Wilson's, of 95 %, of what is committed."
+
+
+def aligned(rows: list[list[str]]) -> str:
+    """Write rows of cells as text, each column as wide as its longest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    return "\n".join(["", *lines, "", "The interval is Wilson's, of 95 %, of what is committed."])
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def _difference(old: dict, new: dict) -> str:
-    """Say in a word how far two results are apart."""
     if old["value"] == new["value"]:
         return "same"
     try:

@@ -17,7 +17,6 @@ START_LINES = re.compile(
     r"|^[IWEF]0000 00:00:\d",
     re.MULTILINE,
 )
-WIDGET = "application/vnd.jupyter.widget"
 
 Problems = Iterator[tuple[int | None, str]]
 
@@ -59,14 +58,10 @@ def pairing(notebook, script) -> Problems:
     if len(notebook.cells) != len(script.cells):
         yield None, f"has {len(notebook.cells)} cells, its script {len(script.cells)}"
         return
-    parts = {
-        "kind": lambda cell: cell.cell_type,
-        "text": lambda cell: cell.source,
-        "tags": lambda cell: cell.metadata.get("tags", []),
-    }
     for number, pair in enumerate(zip(notebook.cells, script.cells, strict=True), 1):
-        for name, part in parts.items():
-            if part(pair[0]) != part(pair[1]):
+        parts = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in pair]
+        for name, own, of_script in zip(("kind", "text", "tags"), *parts, strict=True):
+            if own != of_script:
                 yield number, f"has not the {name} of the script"
 
 
@@ -83,9 +78,7 @@ def execution(notebook) -> Problems:
 def outputs(notebook, root: Path | None = None) -> Problems:
     """No tracebacks, warnings, widgets, start-up lines of TensorFlow, folders of the machine.
 
-    Args:
-        notebook: with outputs.
-        root: of the repository that it was executed in; its name may not be shown.
+    Nor the name of `root`, the repository that it was executed in.
     """
     if any("widget" in key for key in notebook.metadata):
         yield None, "holds the state of widgets"
@@ -97,9 +90,11 @@ def outputs(notebook, root: Path | None = None) -> Problems:
             yield number, f"ended in {output.ename}: {output.evalue}"
         if output.get("name") == "stderr":  # warnings are mended, or explained in the text
             yield number, f"wrote to stderr: {output.text.strip()[:80]!r}"
-        if any(kind.startswith(WIDGET) for kind in output.get("data", {})):
+        data = output.get("data", {})
+        if any(kind.startswith("application/vnd.jupyter.widget") for kind in data):
             yield number, "shows a widget"  # which is dead in a committed notebook
-        text = "\n".join(_texts(output))
+        written = [str(data[kind]) for kind in data if re.search("^text/|json$|xml$", kind)]
+        text = "\n".join([output.get("text", ""), *output.get("traceback", []), *written])
         for what, pattern in unwanted.items():
             if match := pattern.search(text):
                 yield number, f"shows {what} ({match.group()!r})"
@@ -119,12 +114,3 @@ def origin(notebook, current: dict[str, str]) -> Problems:
 
 def _code_cells(notebook):
     return ((n, cell) for n, cell in enumerate(notebook.cells, 1) if cell.cell_type == "code")
-
-
-def _texts(output) -> Iterator[str]:
-    """Yield streams, tracebacks and whatever else is no encoded image."""
-    yield output.get("text", "")
-    yield from output.get("traceback", [])
-    for kind, content in output.get("data", {}).items():
-        if kind.startswith("text/") or kind.endswith(("json", "xml")):
-            yield str(content)

@@ -26,12 +26,9 @@ class NotebookError(Exception):
 
 
 def execute(notebook, folder: Path, variables: dict[str, str]) -> None:
-    """Execute the notebook's cells in `folder`, in place, and print where it is.
+    """Execute a notebook's cells in the task's folder, in place, and print where it is.
 
-    Args:
-        notebook: an nbformat notebook, which gets the outputs.
-        folder: of the task.
-        variables: are added to the environment.
+    The variables are added to the environment.
 
     Raises:
         NotebookError: a cell failed, or the kernel died or did not start.
@@ -54,11 +51,12 @@ def execute(notebook, folder: Path, variables: dict[str, str]) -> None:
     environment["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # silences a debugger nobody uses here
     try:
         client.execute(env=environment | variables)
-    except CellExecutionError as error:
-        print(re.sub(r"\x1b\[[0-9;]*m", "", error.traceback), file=sys.stderr)
-        raise NotebookError(f"{progress.place()} failed: {error.ename}: {error.evalue}") from None
-    except DeadKernelError:
-        raise NotebookError(f"{progress.place()} failed: its Python process died") from None
+    except (CellExecutionError, DeadKernelError) as error:
+        reason = "its Python process died"
+        if isinstance(error, CellExecutionError):
+            print(re.sub(r"\x1b\[[0-9;]*m", "", error.traceback), file=sys.stderr)
+            reason = f"{error.ename}: {error.evalue}"
+        raise NotebookError(f"{progress.position} failed: {reason}") from None
     except OSError:
         atexit.unregister(client._cleanup_kernel)  # without a kernel it fails, on many lines
         raise
@@ -75,32 +73,31 @@ def _require_loopback() -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             socket.create_connection(server.getsockname(), timeout=10).close()
     except OSError as error:
-        raise NotebookError(
-            f"notebooks need the loopback interface, but 127.0.0.1 cannot be reached: {error}"
-        ) from None
+        needed = "notebooks need the loopback interface, but 127.0.0.1 cannot be reached"
+        raise NotebookError(f"{needed}: {error}") from None
 
 
 class Progress:
-    """Print a line for each heading of a notebook that is reached."""
+    """Print a line for each heading of a notebook that is reached.
+
+    Attributes:
+        position: the cell that is being executed, for messages.
+    """
 
     def __init__(self, notebook, task: str) -> None:
-        self.cells, self.task = notebook.cells, task
-        self.index, self.heading, self.begin = 0, "", time.monotonic()
+        self.cells, self.task, self.position = len(notebook.cells), task, task
+        self.heading, self.begin = "", time.monotonic()
 
     def cell(self, cell, cell_index: int) -> None:
         """Called by nbclient before each cell."""
-        self.index = cell_index
+        self.position = f"{self.task}/{self.task}.py: cell {cell_index + 1}"
         if cell.cell_type != "code":
-            heading = re.search(r"^#+ +(.+)", cell.source, re.MULTILINE)
-            self.heading = heading[1] if heading else self.heading
+            if heading := re.search(r"^#+ +(.+)", cell.source, re.MULTILINE):
+                self.heading = heading[1]
         elif self.heading:
-            self.say(f"cell {cell_index + 1:2} of {len(self.cells)}  {self.heading}")
+            self.say(f"cell {cell_index + 1:2} of {self.cells}  {self.heading}")
             self.heading = ""
 
     def say(self, text: str) -> None:
         """Print a line: the task, the seconds since the beginning, the text."""
         print(f"{self.task}  {time.monotonic() - self.begin:5.0f} s  {text}", flush=True)
-
-    def place(self) -> str:
-        """Return the cell that is being executed, for messages."""
-        return f"{self.task}/{self.task}.py: cell {self.index + 1}"

@@ -8,7 +8,6 @@ python -m tools.notebooks check [Task-1 ...]   say what is wrong with the commit
 
 import argparse
 import contextlib
-import hashlib
 import shutil
 import sys
 import time
@@ -22,7 +21,8 @@ import nbformat
 from cnnlab.command_line import console
 from cnnlab.command_line.options import sentence
 from cnnlab.notebook import OF_RUN, RUN, can_be_made
-from cnnlab.runtime import atomic_path, machine, repository_root, save_json
+from cnnlab.runtime import machine, repository_root
+from cnnlab.saving import atomic_path, save_json
 from tools import headlines, notebook_checks, provenance
 from tools.memory import PeakMemory
 from tools.notebook_execution import LANGUAGE, NotebookError, execute
@@ -38,28 +38,26 @@ def task_folders(root: Path, names: list[str]) -> list[Path]:
     """Return the folders that hold a notebook's script or a notebook, in order.
 
     Raises:
-        NotebookError: one of `names` is no such folder.
+        NotebookError: one of `names` is not such a folder.
     """
     files = sorted([*root.glob("Task-*/Task-*.py"), *root.glob("Task-*/Task-*.ipynb")])
     folders = {file.parent.name: file.parent for file in files if file.stem == file.parent.name}
     names = [name.strip("/") for name in names] or list(folders)
-    if unknown := [name for name in names if name not in folders]:
-        there = ", ".join(folders) or "none yet"
-        raise NotebookError(f"{unknown[0]}: no such task; there are: {there}")
+    for name in names:
+        if name not in folders:
+            there = ", ".join(folders) or "none yet"
+            raise NotebookError(f"{name}: no such task; there are: {there}")
     return [folders[name] for name in names]
 
 
 def build(script: Path):
-    """Return the notebook that a percent script describes, with the same ids at each build.
-
-    An id comes from the cell's content, so a cell that moves or has new neighbors keeps its own.
-    """
+    """Return the notebook that a percent script describes; ids come from the cells' content."""
     notebook = jupytext.read(script, fmt="py:percent")
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     notebook.metadata = nbformat.from_dict(METADATA)
     seen: Counter[str] = Counter()
     for cell in notebook.cells:
-        name = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+        name = provenance.digest(f"{cell.cell_type}\n{cell.source}")[:12]
         cell.id = f"{name}-{seen[name]}" if seen[name] else name
         seen[name] += 1
     return notebook
@@ -68,19 +66,14 @@ def build(script: Path):
 def run(root: Path, names: list[str], renew: bool = False) -> None:
     """Execute tasks in order, each into `run/Task-N`, and compare their headline results.
 
-    A task opens the models of those before it, as this run has made them.
-
-    Args:
-        root: the repository.
-        names: folders such as "Task-1"; none means all that have a script.
-        renew: put what a task has made in place of what is committed, as soon as it is done.
-            Otherwise, and when a notebook fails, that stays as it is.
+    A task opens the models of those before it, as this run has made them. With `renew`, what a task
+    has made replaces what is committed as soon as it is done, unless a notebook fails.
 
     Raises:
         NotebookError: a notebook failed, or a folder cannot be written; said before the work.
     """
     folders = task_folders(root, names)
-    _require_writable([root / RUN, *(folders if renew else [])])
+    _require_writable(root / RUN, *(folders if renew else []))
     before = {folder.name: headlines.of(folder) for folder in folders}
     done: list[str] = []
     for folder in folders:
@@ -100,12 +93,12 @@ def run(root: Path, names: list[str], renew: bool = False) -> None:
 
 def run_quickly(root: Path, names: list[str], target: Path) -> None:
     """Execute tasks with all budgets lowered; only their notebooks are written, into `target`."""
-    _require_writable([target.absolute()])
+    _require_writable(target.absolute())
     for folder in task_folders(root, names):
         write(_executed(folder, root, "smoke")[0], target / f"{folder.name}.ipynb")
 
 
-def _require_writable(folders: list[Path]) -> None:
+def _require_writable(*folders: Path) -> None:
     for folder in folders:
         if not can_be_made(folder):
             raise NotebookError(f"{folder} cannot be written, so no notebook was executed")
@@ -134,10 +127,9 @@ def replace(made: Path, folder: Path) -> None:
 
     Committed figures and models that the run has not made go.
     """
-    for part in ("figures", "models"):
-        for old in (folder / part).glob("*"):
-            if not (made / part / old.name).exists():
-                old.unlink()
+    for old in [*folder.glob("figures/*"), *folder.glob("models/*")]:
+        if not (made / old.relative_to(folder)).exists():
+            old.unlink()
     files = [file for file in made.rglob("*") if file.is_file()]
     for file in sorted(files, key=lambda file: file.suffix == ".ipynb"):
         with atomic_path(folder / file.relative_to(made)) as temporary:
@@ -153,18 +145,14 @@ def sync(root: Path, names: list[str]) -> None:
     for folder in task_folders(root, names):
         path = folder / f"{folder.name}.ipynb"
         old, new = nbformat.read(path, as_version=4), build(path.with_suffix(".py"))
-        executed, changed = ([c for c in nb.cells if c.cell_type == "code"] for nb in (old, new))
-        if list(map(_meaning, executed)) != list(map(_meaning, changed)):
+        if provenance.code_meaning(old) != provenance.code_meaning(new):
             again = f"make notebooks TASKS={folder.name}"
             raise NotebookError(f"{folder.name}: code has changed; run `{again}`")
+        executed, changed = ([c for c in nb.cells if c.cell_type == "code"] for nb in (old, new))
         for cell, before in zip(changed, executed, strict=True):
             cell.outputs, cell.execution_count = before.outputs, before.execution_count
         new.metadata["cnnlab"] = old.metadata.get("cnnlab", {})
         write(new, path)
-
-
-def _meaning(cell) -> str:
-    return provenance.meaning(provenance.python_code(cell.source), documented=False)
 
 
 def write(notebook, path: Path) -> None:
@@ -179,16 +167,16 @@ def problems(root: Path, names: list[str]) -> list[str]:
     lines = []
     for folder in task_folders(root, names):
         path = folder / f"{folder.name}.ipynb"
-        place = f"{folder.name}/{path.name}"
         if not path.is_file():
-            lines.append(f"{place}: has not been executed yet: make notebooks TASKS={folder.name}")
+            wrong = [(None, f"has not been executed yet: make notebooks TASKS={folder.name}")]
         elif not path.with_suffix(".py").is_file():
-            lines.append(f"{place}: has no script {folder.name}.py next to it")
+            wrong = [(None, f"has no script {folder.name}.py next to it")]
         else:
             notebook, script = nbformat.read(path, as_version=4), build(path.with_suffix(".py"))
             sources = provenance.digests(script, folder, root)
-            for cell, problem in notebook_checks.all_problems(notebook, script, sources, root):
-                lines.append(f"{place}: {f'cell {cell} ' if cell else ''}{problem}")
+            wrong = notebook_checks.all_problems(notebook, script, sources, root)
+        for cell, problem in wrong:
+            lines.append(f"{folder.name}/{path.name}: {f'cell {cell} ' if cell else ''}{problem}")
     return lines
 
 
@@ -201,6 +189,7 @@ def main(arguments: list[str] | None = None, root: Path | None = None) -> int:
     parser.add_argument("--smoke", type=Path, metavar="FOLDER", help="run quickly, into a folder")
     options = parser.parse_args(arguments)
     root = (root or repository_root()).resolve()
+    wrong: list[str] = []
     try:
         if options.smoke:
             run_quickly(root, options.tasks, options.smoke)
@@ -209,7 +198,6 @@ def main(arguments: list[str] | None = None, root: Path | None = None) -> int:
         elif options.command == "check":
             wrong = problems(root, options.tasks)
             print("\n".join(wrong) or "notebooks: nothing wrong")
-            return bool(wrong)
         else:
             run(root, options.tasks, renew=options.command == "renew")
         console.flush()
@@ -218,7 +206,7 @@ def main(arguments: list[str] | None = None, root: Path | None = None) -> int:
             console.flush()
         print(sentence(error), file=sys.stderr)
         return 1
-    return 0
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":

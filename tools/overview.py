@@ -19,24 +19,15 @@ from cnnlab.saving import save_figure  # noqa: E402
 
 def draw(root):
     """Write overview.png; returns its path. The images are ones that no network was trained on."""
-    sections = {
-        "One network, four questions, and where in the image each answer comes from": line_tiles,
-        "Digits never seen before, and what spoke for the answer; the last two are mistakes": (
-            digit_tiles
-        ),
-        "What filters look for: three of the first layer, three of the middle, four of the last": (
-            filter_tiles
-        ),
-    }
     sheet = Sheet()
-    for heading, tiles in sections.items():
-        sheet.heading(heading)
+    for tiles in (line_tiles, digit_tiles, filter_tiles):
+        sheet.heading(tiles.__doc__)
         sheet.tiles(tiles(), columns=10)
     return save_figure(sheet.figure(), root / "overview.png", small=True)
 
 
 def line_tiles(count=2):
-    """Return tiles of lines, each followed by its overlay for each of the four heads."""
+    """One network, four questions, and where in the image each answer comes from"""
     model = load("task2")
     drawn = lines.generate(per_class=1, seed=pretrained.SEED)
     images = drawn.images[np.random.default_rng(0).permutation(lines.CLASSES)[:count]]
@@ -52,16 +43,17 @@ def line_tiles(count=2):
 
 
 def digit_tiles(right=3, wrong=2):
-    """Return tiles of digits, each followed by its overlay: first ones, and first mistakes."""
+    """Digits never seen before, and what spoke for the answer; the last two are mistakes"""
     model = load("task1-mnist")
-    images, labels = unseen_digits()
+    pool, classes = mnist.pool()
+    test = np.random.default_rng(0).permutation(splits.held_out(classes).test)[:1000]
+    images, labels = pool[test], classes[test]
     predictions = model.predict(images, batch_size=500, verbose=0).argmax(axis=1)
     is_right = predictions == labels
     chosen = np.concatenate([np.flatnonzero(is_right)[:right], np.flatnonzero(~is_right)[:wrong]])
-    calls = inspect_model(model).layers.values()
     rectifiers = [
         call.name
-        for call in calls
+        for call in inspect_model(model).layers.values()
         if type(call.operation).__name__ == "ReLU" and len(call.shape) == 3  # of feature maps
     ]
     heatmaps = grad_cam(model, images[chosen], layer=rectifiers[2], method="layercam")
@@ -74,22 +66,15 @@ def digit_tiles(right=3, wrong=2):
 
 
 def filter_tiles(counts=(3, 3, 4)):
-    """Return tiles of filters that look for a pattern, of first, middle and last convolution."""
+    """What filters look for: three of the first layer, three of the middle, four of the last"""
     model = load("task1-mnist")
     layers = inspect_model(model).convolutions()
-    tiles = []
-    for layer, count in zip((layers[0], layers[len(layers) // 2], layers[-1]), counts, strict=True):
+    chosen, tiles = (layers[0], layers[len(layers) // 2], layers[-1]), []
+    for layer, count in zip(chosen, counts, strict=True):
         filters = maximize_filters(model, layer)
         clear = [index for index, note in enumerate(filters.note) if not note][:count]
         tiles += [Tile(as_colors(filters.images[index]), f"filter {index}") for index in clear]
     return tiles
-
-
-def unseen_digits(count=1000):
-    """Return (count, 28, 28) uint8 digits of Task 1's test part and their (count,) labels."""
-    images, labels = mnist.pool()
-    test = np.random.default_rng(0).permutation(splits.held_out(labels).test)[:count]
-    return images[test], labels[test]
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ source of functions (`inspect.getsource`): there the text of the modules counts.
 
 import ast
 import hashlib
+import importlib.util
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 from IPython.core.inputtransformer2 import TransformerManager
@@ -19,41 +19,32 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def digests(notebook, folder: Path, root: Path) -> dict[str, str]:
-    """Return a digest for each source of the notebook's outputs, by name.
+    """Return a digest for each source of the outputs of a notebook in `folder`, by name.
 
-    Args:
-        notebook: an nbformat notebook; only its code cells count.
-        folder: where the notebook lies.
-        root: the repository.
-
-    Returns:
-        "code cells" and the files, named from the root: requirements, imported modules and the
-        files they name, data, `study.json` beside the notebook, models of other tasks it names.
+    These are "code cells" and files, named from the root: requirements, imported modules and the
+    files they name, data, `study.json` next to the notebook, models of other tasks it names.
     """
-    code = [python_code(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
-    text = "\n".join(code)
-    shows_source = "getsource" in text
-    modules = import_closure(text, [root, folder])
-    found = {"code cells": digest("\n".join(meaning(cell, documented=False) for cell in code))}
-    for module in modules:
-        source = module.read_text(encoding="utf-8")
-        found[_name(module, root)] = digest(source if shows_source else meaning(source))
+    text = "\n".join(python_cells(notebook))
+    shown = "getsource" in text
+    modules = {file: file.read_text("utf-8") for file in import_closure(text, [root, folder])}
+    files = {file: digest(code if shown else meaning(code)) for file, code in modules.items()}
+    for file in _data_files("".join([text, *modules.values()]), folder, root):
+        files[file] = digest(file.read_bytes())
+    for task in set(re.findall(r"Task-\d+", text)) - {folder.name}:
+        for file in (root / task / "models").glob("[!.]*.keras"):  # not what a kill left
+            files[file] = digest(file.read_bytes())
+    sources = {file.relative_to(root).as_posix(): each for file, each in files.items()}
+    sources["code cells"] = digest(code_meaning(notebook))
     for name in ("requirements.txt", "constraints.txt"):
-        found[name] = digest(meaningful_lines(root / name))
-    for file in _data_files(text, modules, folder, root):
-        found[_name(file, root)] = digest(file.read_bytes())
-    return dict(sorted(found.items()))
+        sources[name] = digest(meaningful_lines(root / name))
+    return dict(sorted(sources.items()))
 
 
-def _data_files(text: str, modules: list[Path], folder: Path, root: Path) -> Iterable[Path]:
-    """Yield the files that are no Python code but are read by the notebook."""
-    everything = text + "".join(module.read_text(encoding="utf-8") for module in modules)
-    candidates = [root / "data" / "mnist.npz", folder / "study.json"]
-    others = (root / PACKAGE).rglob("*")
-    candidates += [file for file in others if file.suffix not in (".py", ".pyc")]
-    yield from (file for file in candidates if file.is_file() and file.name in everything)
-    for task in sorted(set(re.findall(r"Task-\d+", text)) - {folder.name}):
-        yield from sorted((root / task / "models").glob("[!.]*.keras"))  # not what a kill left
+def _data_files(code: str, folder: Path, root: Path) -> list[Path]:
+    """Return the files that are not Python code but are named in the code."""
+    others = [file for file in (root / PACKAGE).rglob("*") if file.suffix not in (".py", ".pyc")]
+    candidates = [root / "data" / "mnist.npz", folder / "study.json", *others]
+    return [file for file in candidates if file.is_file() and file.name in code]
 
 
 def changes(stored: dict[str, str], current: dict[str, str]) -> list[str]:
@@ -79,20 +70,21 @@ def meaningful_lines(path: Path) -> str:
     return "\n".join(sorted(line for line in lines if line))
 
 
-def python_code(cell: str) -> str:
-    """Turn IPython's own syntax (`%matplotlib inline`, `!ls`) into Python."""
-    return TransformerManager().transform_cell(cell)
+def python_cells(notebook) -> list[str]:
+    """Return the code cells, with IPython's own syntax (`%matplotlib inline`, `!ls`) as Python."""
+    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    return [TransformerManager().transform_cell(source) for source in sources]
+
+
+def code_meaning(notebook) -> str:
+    """Return the meaning of the code cells, a line each."""
+    return "\n".join(meaning(cell, documented=False) for cell in python_cells(notebook))
 
 
 def meaning(source: str, documented: bool = True) -> str:
     """Return the syntax tree of Python source as text, without comments, layout and docstrings.
 
-    Args:
-        source: Python code.
-        documented: False for a notebook's cell, whose leading string is an output, no docstring.
-
-    Raises:
-        SyntaxError: the source is not Python.
+    `documented` is False for a notebook's cell, whose leading string is an output, no docstring.
     """
     return tree_meaning(parse(source, documented))
 
@@ -125,20 +117,14 @@ def _plain(node):
 def import_closure(source: str, roots: list[Path]) -> list[Path]:
     """Return the files below `roots` that the code imports, and those that they import, and so on.
 
-    Args:
-        source: Python code.
-        roots: folders that modules are looked for in, as in `sys.path`.
+    Modules are looked for in the folders `roots` as in `sys.path`.
     """
-    waiting = imported_names(source)
-    seen: set[str] = set()
-    files: set[Path] = set()
+    waiting, seen, files = imported_names(source), set(), set()
     while waiting:
         name = waiting.pop()
-        if name in seen:
-            continue
+        file = None if name in seen else _module_file(name, roots)
         seen.add(name)
-        file = _module_file(name, roots)
-        if file is not None and file not in files:
+        if file:
             files.add(file)
             package = name if file.name == "__init__.py" else name.rpartition(".")[0]
             waiting += imported_names(file.read_text(encoding="utf-8"), package)
@@ -161,31 +147,20 @@ def imported_names(source: str, package: str = "") -> list[str]:
 def bindings(node: ast.AST, package: str) -> list[tuple[str, str]]:
     """Return the names that an import binds, each with the dotted name of what it stands for.
 
-    Args:
-        node: nothing comes back for a node that is no import.
-        package: that of the module which imports, for relative imports.
+    Of a node that is not an import, nothing. `package` is that of the module which imports.
     """
     if isinstance(node, ast.Import):
-        firsts = [alias.name.partition(".")[0] for alias in node.names]
         return [
-            (alias.asname or first, alias.name if alias.asname else first)
-            for alias, first in zip(node.names, firsts, strict=True)
+            (alias.asname, alias.name) if alias.asname else (alias.name.partition(".")[0],) * 2
+            for alias in node.names
         ]
     if isinstance(node, ast.ImportFrom):
-        parents = package.split(".")[: len(package.split(".")) - node.level + 1]
-        base = [*(parents if node.level else []), *filter(None, [node.module])]
-        return [(alias.asname or alias.name, ".".join([*base, alias.name])) for alias in node.names]
+        base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+        return [(alias.asname or alias.name, f"{base}.{alias.name}") for alias in node.names]
     return []
 
 
 def _module_file(name: str, roots: list[Path]) -> Path | None:
-    for root in roots:
-        base = root.joinpath(*name.split("."))
-        for file in (base.with_suffix(".py"), base / "__init__.py"):
-            if file.is_file():
-                return file
-    return None
-
-
-def _name(file: Path, root: Path) -> str:
-    return file.relative_to(root).as_posix()
+    path = name.replace(".", "/")
+    files = [root / f"{path}{end}" for root in roots for end in (".py", "/__init__.py")]
+    return next(filter(Path.is_file, files), None)

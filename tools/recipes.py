@@ -14,6 +14,8 @@ from cnnlab.training import workers
 from tools import provenance
 
 START = workers.start_process  # what every run of a study starts with
+_Definitions = dict[str | None, list[ast.stmt | str]]
+_Use = tuple[str, str | None]  # a module and a name in it
 
 
 def source(script: Path) -> str:
@@ -32,12 +34,9 @@ def load(script: Path) -> dict:
 def digest(script: Path, names: list[str]) -> str:
     """Return the budget and a digest of recipes: of all code that a run of them depends on.
 
-    Args:
-        script: `Task-N.py` in a task's folder of the repository.
-        names: what a study calls, such as "train_final" or "heads.probabilities".
+    `names` are what a study calls, such as "train_final" or "heads.probabilities".
     """
-    start = f"from {START.__module__} import {START.__name__}"
-    code = f"{source(script)}\n{start}\n"
+    code = f"{source(script)}\nfrom {START.__module__} import {START.__name__}\n"
     return f"{runtime.budget()} {code_digest(code, [*names, START.__name__], script.parents[1])}"
 
 
@@ -53,9 +52,8 @@ def code_digest(code: str, names: list[str], root: Path) -> str:
     """
     modules = {"": _definitions(code, "")}
     for file in provenance.import_closure(code, [root]):
-        parts = file.relative_to(root).with_suffix("").parts
-        package = ".".join(parts[:-1])
-        name = package if parts[-1] == "__init__" else ".".join(parts)
+        package = ".".join(file.relative_to(root).parent.parts)
+        name = package if file.stem == "__init__" else f"{package}.{file.stem}".strip(".")
         modules[name] = _definitions(file.read_text(encoding="utf-8"), package)
     if unknown := {name.partition(".")[0] for name in names} - modules[""].keys():
         raise KeyError(f"the recipes do not define {', '.join(sorted(unknown))}")
@@ -75,9 +73,6 @@ def code_digest(code: str, names: list[str], root: Path) -> str:
     return provenance.digest("\n".join(sorted(meanings)))
 
 
-_Definitions = dict[str | None, list[ast.stmt | str]]
-
-
 def _definitions(code: str, package: str) -> _Definitions:
     """Return the top-level statements that define each name of a module.
 
@@ -87,21 +82,18 @@ def _definitions(code: str, package: str) -> _Definitions:
     tree = provenance.parse(code)
     definitions: _Definitions = {}
     for statement in tree.body:
+        names = set()
         if isinstance(statement, ast.FunctionDef | ast.ClassDef):
             names = {statement.name}
-        else:
+        elif not isinstance(statement, ast.Import | ast.ImportFrom):
             words = (word for word in ast.walk(statement) if isinstance(word, ast.Name))
             names = {word.id for word in words if isinstance(word.ctx, ast.Store)} or {None}
-        if not isinstance(statement, ast.Import | ast.ImportFrom):
-            for name in names:
-                definitions.setdefault(name, []).append(statement)
+        for name in names:
+            definitions.setdefault(name, []).append(statement)
     for node in ast.walk(tree):
         for name, dotted in provenance.bindings(node, package):
             definitions.setdefault(name, []).append(dotted)
     return definitions
-
-
-_Use = tuple[str, str | None]  # a module and a name in it
 
 
 def _uses(modules: dict[str, _Definitions], module: str, node: ast.AST) -> Iterator[_Use]:

@@ -15,20 +15,14 @@ from pathlib import Path
 import pypdfium2
 import typst
 
-from cnnlab.runtime import atomic_path, repository_root
-from tools import provenance
-from tools.blocks import studies
+from cnnlab.runtime import repository_root
+from cnnlab.saving import atomic_path
+from tools import blocks, provenance
 
 CHARTS = "report/charts"  # made for each build, not committed
 SOURCES = (
-    "report/*.typ",
-    "report/*.yml",
-    "report/*.json",
-    "Task-*/results.json",
-    "Task-*/times.json",
-    "Task-*/study.json",
-    "Task-*/figures/*",
-    "cnnlab/**/*.mplstyle",
+    *("report/*.typ", "report/*.yml", "report/*.json", "cnnlab/**/*.mplstyle"),
+    *("Task-*/results.json", "Task-*/times.json", "Task-*/study.json", "Task-*/figures/*"),
 )
 
 
@@ -43,28 +37,26 @@ def build(root: Path) -> Path:
     from tools import report_charts  # takes seconds, and only building needs it
 
     report_charts.draw_all(root, root / CHARTS)
-    pdf = typst.compile(
-        root / "report" / "report.typ",
-        root=root,
-        ignore_system_fonts=True,
-        sys_inputs={"digest": digest(root)},
-    )
     with atomic_path(root / "report.pdf") as temporary:
-        temporary.write_bytes(pdf)
+        typst.compile(
+            root / "report" / "report.typ",
+            output=temporary,
+            root=root,
+            ignore_system_fonts=True,
+            sys_inputs={"digest": digest(root)},
+        )
     return root / "report.pdf"
 
 
 def digest(root: Path) -> str:
     """Return the digest of everything that the report is made from; code counts by its meaning."""
     charts = root / "tools" / "report_charts.py"
-    modules = provenance.import_closure(charts.read_text(encoding="utf-8"), [root])
-    sources = {
-        module.relative_to(root).as_posix(): provenance.meaning(module.read_text(encoding="utf-8"))
-        for module in (charts, *modules)
-    }
-    for file in sorted(file for pattern in SOURCES for file in root.glob(pattern)):
-        sources[file.relative_to(root).as_posix()] = provenance.digest(file.read_bytes())
-    return provenance.digest(json.dumps(sources, sort_keys=True))
+    modules = [charts, *provenance.import_closure(charts.read_text(encoding="utf-8"), [root])]
+    sources = {file: provenance.meaning(file.read_text(encoding="utf-8")) for file in modules}
+    for file in (file for pattern in SOURCES for file in root.glob(pattern)):
+        sources[file] = provenance.digest(file.read_bytes())
+    named = {file.relative_to(root).as_posix(): source for file, source in sources.items()}
+    return provenance.digest(json.dumps(named, sort_keys=True))
 
 
 def problems(root: Path) -> Iterator[str]:
@@ -88,11 +80,10 @@ def headlines(root: Path) -> Iterator[tuple[str, str]]:
 
     These are the means of several seeds, and all of Task 3, which has one network of each kind.
     """
-    for path in sorted(root.glob("Task-*/results.json")):
-        results = json.loads(path.read_text(encoding="utf-8"))
+    for task, results in blocks.tasks(root).items():
         rows = {row["what"]: row["value"] for row in results["headline"]}
-        for what in studies(results) or rows:
-            yield rows[what], f"{path.parent.name}, {what}"
+        for what in blocks.studies(results) or rows:
+            yield rows[what], f"{task}, {what}"
 
 
 def _spaced(text: str) -> str:
@@ -100,13 +91,12 @@ def _spaced(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main() -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.report", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("command", choices=["build", "check"])
-    command = parser.parse_args(arguments).command
-    root = repository_root().resolve()
+    command, root = parser.parse_args().command, repository_root().resolve()
     if command == "build":
         print(build(root).relative_to(root))
         return 0

@@ -24,43 +24,30 @@ LINE_GROUPS = ("short thin", "short thick", "long thin", "long thick")
 
 
 def draw_all(root: Path, folder: Path) -> None:
-    """Draw every chart of the report as SVG into `folder`.
-
-    Args:
-        root: the repository, whose `Task-*/results.json` and `Task-2/study.json` are read.
-        folder: where the charts go; it is made.
-    """
-    digits_and_lines, four_heads, study = (
-        json.loads((root / file).read_text(encoding="utf-8"))
-        for file in ("Task-1/results.json", "Task-2/results.json", "Task-2/study.json")
-    )
+    """Draw every chart of the report as SVG into `folder`, which is made."""
+    files = ("Task-1/results.json", "Task-2/results.json", "Task-2/study.json")
+    digits_and_lines, four_heads, study = (json.loads((root / f).read_bytes()) for f in files)
     charts = task_1(digits_and_lines) | task_2(four_heads)
     charts["recolored-share"] = recolored(study["runs"])
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in charts.items():
-        save(figure, folder / f"{name}.svg")
-
-
-def save(figure, path: Path) -> None:
-    """Write a figure without a date inside, and close it.
-
-    Cropping it tightly, as the notebooks do, would draw everything twice.
-    """
-    with matplotlib.rc_context({"svg.hashsalt": path.stem, "savefig.bbox": "standard"}):
-        save_figure(figure, path)
-    plt.close(figure)
+        # Cropping it tightly, as the notebooks do, would draw everything twice.
+        with matplotlib.rc_context({"svg.hashsalt": name, "savefig.bbox": "standard"}):
+            save_figure(figure, folder / f"{name}.svg")
+        plt.close(figure)
 
 
 def task_1(results: dict) -> dict:
     """Return {name: figure} of Task 1."""
-    histories = results["histories"]
-    part_1 = {name: histories[name] for name in histories if name.startswith("Part 1")}
-    final = {name: histories[name] for name in histories if name.startswith("final")}
+    part_1, final = (
+        {name: each for name, each in results["histories"].items() if name.startswith(part)}
+        for part in ("Part 1", "final")
+    )
+    digits, drawn = ("Part 1, MNIST", "final, MNIST"), ("Part 1, lines", "final, lines")
     reports = {  # without the final line network, always 100 %
         name: {key: np.array(values) for key, values in results["reports"][name].items()}
-        for name in ("Part 1, MNIST", "final, MNIST", "Part 1, lines")
+        for name in (*digits, drawn[0])
     }
-    digits, drawn = ("Part 1, MNIST", "final, MNIST"), ("Part 1, lines", "final, lines")
     return {
         "part1-learning-curves": plots.learning_curves(part_1),
         "final-learning-curves": plots.learning_curves(final),
@@ -71,14 +58,7 @@ def task_1(results: dict) -> dict:
 
 
 def confusions(results: dict, networks: tuple[str, str], classes, group: int | None = None):
-    """Return the figure of two networks' confusion matrices, side by side.
-
-    Args:
-        results: of Task 1.
-        networks: their names in the results.
-        classes: names of the classes, or of groups of `group` classes.
-        group: see `plots.confusion`.
-    """
+    """Return the figure of the confusion matrices of two networks; see `plots.confusion`."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.2))
     for axis, name in zip(axes, networks, strict=True):
         plots.confusion(confusion_matrix(results, name), classes, axis, group=group)
@@ -87,11 +67,7 @@ def confusions(results: dict, networks: tuple[str, str], classes, group: int | N
 
 
 def confusion_matrix(results: dict, name: str) -> np.ndarray:
-    """Return (classes, classes) int64, rows true and columns predicted, of a network's test.
-
-    The results hold the confusions, (true, predicted, images) each, and how many of a class are
-    right.
-    """
+    """Return (classes, classes) int64, rows true and columns predicted, of a network's test."""
     report = results["reports"][name]
     right = np.rint(np.multiply(report["support"], report["recall"])).astype(np.int64)
     matrix = np.diag(right)
@@ -105,12 +81,9 @@ def task_2(results: dict) -> dict:
     weights, size, n = results["weights"], results["training size"], results["study"]["n"]
     sizes = {part: size[part] for part in ("together", "alone")}
     history = results["histories"]["final"]
+    curves = [(part, key) for part in ("", "val_") for key in ("accuracy", "loss")]
     by_head = {
-        head: {
-            f"{part}{key}": history[f"{part}{head}_{key}"]
-            for part in ("", "val_")
-            for key in ("accuracy", "loss")
-        }
+        head: {f"{part}{key}": history[f"{part}{head}_{key}"] for part, key in curves}
         for head in HEADS
     }
     return {
@@ -124,16 +97,13 @@ def task_2(results: dict) -> dict:
 
 def recolored(runs: dict):
     """Return the figure of the accuracy on green lines against the share of recolored ones."""
+
+    def accuracy(run, head):
+        return 1 - run["drawn otherwise"]["green"][head] / run["n"]
+
+    groups = [[r for r in runs.values() if r.get("variant") == v] for v in RECOLORED.values()]
     accuracies = {
-        head: [
-            [
-                1 - run["drawn otherwise"]["green"][head] / run["n"]
-                for run in runs.values()
-                if run.get("variant") == variant
-            ]
-            for variant in RECOLORED.values()
-        ]
-        for head in HEADS
-        if head != "color"
+        head: [[accuracy(run, head) for run in group] for group in groups]
+        for head in ("length", "width", "angle")
     }
     return plots.accuracy_by_recolored_fraction(list(RECOLORED), accuracies)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import joblib
 
 from cnnlab import runtime
+from cnnlab.saving import save_json
 from cnnlab.training import workers
 from tools import cluster, recipes
 
@@ -37,31 +38,26 @@ Machines may join, leave or fail at any time: what they were doing is done again
 
 
 class Run(NamedTuple):
-    """One run of a study.
+    """One run of a study."""
 
-    Attributes:
-        key: its name in the file of results, such as "final-lines/3".
-        recipe: the digest of the code that it depends on.
-        arguments: what tells it from other runs, passed to the function that does it.
-        kind: passed to that function first; not stored, as the key tells it.
-    """
+    key: str  # its name in the file of results, such as "final-lines/3"
+    recipe: str  # the digest of the code that it depends on
+    arguments: dict  # what tells it from other runs, passed to the function that does it
+    kind: tuple[str, ...] = ()  # passed to that function first; not stored, as the key tells it
 
-    key: str
-    recipe: str
-    arguments: dict
-    kind: tuple[str, ...] = ()
+    @property
+    def origin(self) -> dict:
+        """What is stored with the result."""
+        return self.arguments | {"recipe": self.recipe}
 
 
 class Study(NamedTuple):
     """A `study.py`, whose function `do` each process finds in its own copy of the repository.
 
     A study is started as `__main__`, and what is defined there is not found by other processes.
-
-    Attributes:
-        file: its path from the repository's root, such as "Task-1/study.py".
     """
 
-    file: str
+    file: str  # its path from the repository's root, such as "Task-1/study.py"
 
     @property
     def results(self) -> str:
@@ -87,38 +83,28 @@ def module(file: str):
 
 def load(path: Path) -> dict[str, dict]:
     """Return the stored runs by key."""
-    return json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else {}
+    return json.loads(path.read_bytes())["runs"] if path.exists() else {}
 
 
 def missing(stored: dict[str, dict], runs: Iterable[Run]) -> list[Run]:
     """Return the runs that are not stored, or from an older recipe or other arguments, in order."""
-    return [run for run in runs if stored.get(run.key, {}) | _origin(run) != stored.get(run.key)]
-
-
-def _origin(run: Run) -> dict:
-    return run.arguments | {"recipe": run.recipe}
+    return [run for run in runs if stored.get(run.key, {}) | run.origin != stored.get(run.key)]
 
 
 def store(path: Path, run: Run, result: dict) -> None:
     """Add one result to the file, with the recipe and arguments that it comes from."""
     stored = load(path)  # again: another process may have added to it
-    stored[run.key] = result | _origin(run)
-    runtime.save_json({"runs": stored}, path)
+    stored[run.key] = result | run.origin
+    save_json({"runs": stored}, path)
 
 
-def execute(
-    path: Path,
-    runs: Iterable[Run],
-    do: Callable[..., dict],
-    jobs: int = 1,
-    address: str | None = None,
-) -> None:
-    """Do the runs that are missing, and store each at once.
+def execute(path: Path, runs: Iterable[Run], do: Callable, jobs=1, address=None) -> None:
+    """Do the runs that are missing, and store each at once in the JSON file `path`.
 
     Args:
-        path: the JSON file of results.
+        path: of the results.
         runs: all runs of the study, or of a part of it.
-        do: called with a run's kind and arguments; returns its result.
+        do: called with a run's kind and arguments; returns its result, a dict.
         jobs: processes at a time on this machine. With more than one, TensorFlow uses one core in
             each, and the times of the runs mean little.
         address: of the Ray cluster that does them instead, with one core for each as well; `do` is
@@ -162,32 +148,20 @@ def recipe(script: Path) -> dict:
     return recipes.load(script)
 
 
-def parse(
-    study: Study, description: str, kinds: Iterable[str], given: list[str] | None
-) -> argparse.Namespace:
-    """Read the options of a study: `only`, `out`, `jobs` and `address`, as `execute` takes them.
+def parse(study: Study, description: str, kinds: Iterable[str], given: list[str] | None):
+    """Read the options of a study, None for those of this process.
 
-    Args:
-        study: whose results go next to it when nothing else is said.
-        description: its first line is shown.
-        kinds: what can be done alone.
-        given: the options; None for those of this process.
+    Returns:
+        Its kinds that are to be done alone in `only`; `out`, `jobs` and `address` for `execute`.
     """
-    parser = argparse.ArgumentParser(
-        description=description.splitlines()[0],
-        epilog=HELP.format(file=study.file),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = HELP.format(file=study.file)
     parser.add_argument("--only", nargs="*", choices=kinds, help="left out: all of them")
     parser.add_argument("--out", type=Path, help=f"left out: {study.results}")
     parser.add_argument("--jobs", type=int, default=runtime.machine()["cores"])
-    parser.add_argument(
-        "--backend",
-        choices=("processes", "ray"),
-        default="processes",
-        help="what does the runs: processes of this machine (the default), or of a Ray cluster, "
-        "several runs at a time; the seconds of a run mean little there",
-    )
+    where = "processes of this machine (the default), or of a Ray cluster, several runs at a time"
+    parser.add_argument("--backend", choices=("processes", "ray"), default="processes", help=where)
     parser.add_argument("--address", metavar="HOST:PORT", help="of the cluster's head")
     options = parser.parse_args(given)
     if runtime.in_smoke() and options.out is None:

@@ -15,10 +15,8 @@ def check(rectangles, size):
     """Raise ValueError unless the rectangles (n, 5) lie inside an image of size x size pixels."""
     length, width, angle, x, y = rectangles.T
     for name, values in (("length", length), ("width", width)):
-        allowed = "a positive number of pixels"
-        require(np.isfinite(values) & (values > 0), values, name, allowed)
-    allowed = "at least 0 and less than 180 degrees"
-    require((angle >= 0) & (angle < 180), angle, "angle", allowed)
+        require(np.isfinite(values) & (values > 0), values, name, "a positive number of pixels")
+    require((angle >= 0) & (angle < 180), angle, "angle", "at least 0 and less than 180 degrees")
     half = np.stack(half_extent(length, width, *direction(angle)), -1)  # (n, 2)
     # Asked this way round, since NaN compares as false with anything.
     wrong = ~np.all(np.abs(rectangles[:, 3:] - size / 2) <= size / 2 - half + _SLACK, -1)
@@ -74,7 +72,7 @@ def coverage(rectangles, size):
     upright = (cos == 0) | (sin == 0)
     across, down = _overlap(x, half_x, columns), _overlap(y, half_y, rows)
     area[upright] = down[upright, :, None] * across[upright, None, :]
-    slanted = (v[~upright] for v in (length, width, cos, sin, x, y, columns, rows))
+    slanted = (part[~upright] for part in (rectangles, cos, sin, columns, rows))
     area[~upright] = _slanted(*slanted)
     return area, top, left
 
@@ -85,27 +83,29 @@ def _overlap(middle, half, borders):
     return np.maximum(np.minimum((middle + half)[:, None], borders[:, 1:]) - low, 0)
 
 
-def _slanted(length, width, cos, sin, x, y, columns, rows):
+def _slanted(rectangles, cos, sin, columns, rows):
     """Return the areas (n, side, side) of rectangles none of whose edges is upright."""
+    length, width, _, x, y = rectangles.T
     along_x, along_y = length / 2 * cos, -length / 2 * sin  # y points down
     across_x, across_y = width / 2 * sin, width / 2 * cos
     above = 0.0
     for side in (1, -1):  # the area above the lower two edges, minus that above the upper two
         sign = side * np.sign(cos)
         middle = x + side * across_x, y + side * across_y
-        above += _above_edge(*middle, np.abs(along_x), -sin / cos, sign, columns, rows)
+        above += _above_edge(middle, np.abs(along_x), -sin / cos, sign, columns, rows)
         middle = x + side * along_x, y + side * along_y
-        above += _above_edge(*middle, across_x, cos / sin, -side, columns, rows)
+        above += _above_edge(middle, across_x, cos / sin, -side, columns, rows)
     return above[:, :-1] - above[:, 1:]
 
 
-def _above_edge(x, y, half, slope, sign, columns, rows):
+def _above_edge(middle, half, slope, sign, columns, rows):
     """Integrate, over each pixel column, how far an edge lies below each row boundary.
 
-    (x, y) is the edge's middle and `half` its half width. The distance u is linear along the edge,
-    so the integral of max(u, 0) over x is the change of max(u, 0)² / 2, divided by the slope.
+    `middle` is the edge's, (x, y), and `half` its half width. The distance u is linear along the
+    edge, so the integral of max(u, 0) over x is the change of max(u, 0)² / 2, divided by the slope.
     Returns (n, side + 1, side), times `sign`, for the borders (n, side + 1) of columns and rows.
     """
+    x, y = middle
     ends = np.clip(columns, (x - half)[:, None], (x + half)[:, None])
     height = y[:, None] + slope[:, None] * (ends - x[:, None])
     distance = height[:, None, :] - rows[:, :, None]  # (n, rows' borders, ends of columns)

@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 
+from cnnlab import archives
 from cnnlab.lines import labels as line_data
 from cnnlab.saving import atomic_path
 
@@ -14,14 +15,12 @@ FORMATS = ("png", "jpg", "npz")
 _PILLOW_FORMATS = ("PNG", "JPEG")  # whatever the name says; for others Pillow may start a program
 _UNFINISHED = "UNFINISHED"  # a file in a folder that is not written to its end
 _NUMBER = "(0|[1-9][0-9]*)"
-_NAME = re.compile("_".join([_NUMBER] * 5) + r"\.(png|jpg)")  # length_width_angle_color_number
+_NAME = re.compile("_".join([_NUMBER] * 5) + r"\.(?:png|jpg)")  # length_width_angle_color_number
 
 
 def read(path):
     """Read an .npz file or a folder of images, whichever `path` is; see `lines.load`."""
-    if os.path.isdir(path):
-        return read_folder(path)
-    return read_npz(path)
+    return read_folder(path) if os.path.isdir(path) else read_npz(path)
 
 
 def read_npz(path, recipe=None):
@@ -31,35 +30,18 @@ def read_npz(path, recipe=None):
         FileNotFoundError: there is no such file.
         ValueError: what is wrong with the file.
     """
-    needed = (*line_data.Lines._fields, "recipe")
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise ValueError(f"{path} is not a file")
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in needed if name in stored.files}
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path} does not exist") from None
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
-    except Exception as error:  # a damaged archive raises whatever its damaged part leads to
-        raise ValueError(f"{path} is not a whole .npz file: {error}") from error
-    if missing := set(needed) - set(arrays):
-        raise ValueError(f"{path} is not a line dataset: it has no {', '.join(sorted(missing))}")
-    if recipe is not None and str(arrays["recipe"]) != recipe:
-        raise ValueError(f"{path} is out of date: it has {arrays['recipe']}, not {recipe}")
-    lines = line_data.Lines(arrays["images"], arrays["labels"], arrays["centers"])
-    _check(path, lines)
-    return lines
-
-
-def _check(path, lines):
+    arrays = archives.read(path, (*line_data.Lines._fields, "recipe"))
+    stored_recipe = arrays.pop("recipe")
+    if recipe is not None and str(stored_recipe) != recipe:
+        raise ValueError(f"{path} is out of date: it has {stored_recipe}, not {recipe}")
+    lines = line_data.Lines(**arrays)
     size, count = line_data.SIZE, len(lines.labels) if lines.labels.ndim else 0
     for name, shape, dtype in (
         ("images", (count, size, size, 3), np.uint8),
         ("labels", (count, 4), np.uint8),
         ("centers", (count, 2), np.float32),
     ):
-        array = getattr(lines, name)
+        array = arrays[name]
         if array.shape != shape or array.dtype != dtype:
             given, needed = f"{array.dtype} {array.shape}", f"{np.dtype(dtype)} {shape}"
             raise ValueError(f"{path} is not a line dataset: {name} are {given}, not {needed}")
@@ -67,13 +49,14 @@ def _check(path, lines):
         line_data.encode(lines.labels)
     except ValueError as error:
         raise ValueError(f"{path} is not a line dataset: {error}") from None
+    return lines
 
 
 def write_npz(path, lines, recipe):
     """Write Lines to a compressed .npz file, whole or not at all.
 
     The images are mostly black: compressed, 226 MB become 5, and zip keeps a checksum of each
-    array, which is verified on reading. Raises OSError when the file cannot be written.
+    array, which is verified on reading.
     """
     with atomic_path(path) as temporary:
         np.savez_compressed(temporary, **lines._asdict(), recipe=np.array(recipe))
@@ -118,7 +101,7 @@ def _parse_name(path):
     if not match:
         form = "_".join((*line_data.HEADS, "number"))
         raise ValueError(f"{path} is misnamed: it must be {form}.png or .jpg")
-    key = tuple(int(number) for number in match.groups()[:5])
+    key = tuple(map(int, match.groups()))
     try:
         line_data.encode(np.array(key[:4], np.int64))
     except (ValueError, OverflowError) as error:
@@ -136,12 +119,12 @@ def _read_image(path):
         with Image.open(content, formats=_PILLOW_FORMATS) as image:
             image.verify()  # only here does Pillow look at a png's checksums; it must be reopened
         with Image.open(content, formats=_PILLOW_FORMATS) as image:
-            size, mode = image.size, image.mode
-            if size == (line_data.SIZE, line_data.SIZE) and mode == "RGB":
+            if (image.size, image.mode) == ((line_data.SIZE, line_data.SIZE), "RGB"):
                 return np.asarray(image)
     except Exception as error:  # a damaged image raises whatever its damaged part leads to
         raise ValueError(f"{path} is not a readable image: {error}") from error
-    raise ValueError(f"{path} is a {mode} image of {size[0]} x {size[1]} pixels, not RGB, 28 x 28")
+    width, height = image.size
+    raise ValueError(f"{path} is {image.mode}, {width} x {height} pixels, not RGB, 28 x 28")
 
 
 def write_folder(folder, lines, file_format, recipe):
@@ -149,16 +132,12 @@ def write_folder(folder, lines, file_format, recipe):
 
     An image is named length_width_angle_color_number, numbered from 0 in its class. png keeps every
     pixel; jpg (quality 95, color at full resolution) changes them a little. When writing fails,
-    what was written is removed again; when it is killed, a file UNFINISHED stays, and the folder
-    cannot be read.
+    what was written is removed again; when it is killed, a file UNFINISHED makes the folder
+    unreadable.
 
     Raises:
-        ValueError: a format that is not in FORMATS.
-        FileExistsError: the folder holds anything but hidden files; nothing is overwritten or
-            mixed.
+        FileExistsError: the folder holds anything but hidden files; nothing is overwritten.
     """
-    if file_format not in FORMATS:
-        raise ValueError(f"format {file_format!r} is not allowed: it must be in {FORMATS}")
     folder.mkdir(parents=True, exist_ok=True)
     mark, written = folder / _UNFINISHED, []
     try:

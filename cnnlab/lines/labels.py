@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cnnlab.validation import require, require_integers
+from cnnlab.validation import require_integers
 
 SIZE = 28
 LENGTHS = (7, 15)  # pixel sides, Euclidean
@@ -44,19 +44,14 @@ def encode(labels):
         raise ValueError(f"labels have shape {labels.shape}, but (n, 4) is needed: {HEADS}")
     classes = np.zeros(labels.shape[:-1], np.int64)
     for column, (head, count) in enumerate(NUM_CLASSES.items()):
-        values = labels[..., column]
-        require((values >= 0) & (values < count), values, f"{head} label", f"in 0..{count - 1}")
+        values = require_integers(f"{head} label", labels[..., column], count - 1)
         classes = classes * count + values.astype(np.int64)
     return classes
 
 
 def decode(classes):
-    """Turn classes (...) of 0..95 into labels (..., 4) uint8: the inverse of `encode`.
-
-    Raises ValueError for anything but integers in range.
-    """
-    classes = require_integers("classes", classes)
-    require((classes >= 0) & (classes < CLASSES), classes, "class", f"in 0..{CLASSES - 1}")
+    """Turn classes (...) of 0..95 into labels (..., 4) uint8; ValueError if out of range."""
+    classes = require_integers("class", classes, CLASSES - 1)
     columns = np.unravel_index(classes.astype(np.int64), tuple(NUM_CLASSES.values()))
     return np.stack(columns, -1).astype(np.uint8)
 
@@ -69,6 +64,5 @@ def geometry(label):
 
 def class_name(class_index):
     """Return a class in words: 'long thick 135° red'."""
-    length, width, angle, color = decode(class_index)
-    sizes = f"{('short', 'long')[length]} {('thin', 'thick')[width]}"
-    return f"{sizes} {ANGLES[angle]}° {list(COLORS)[color]}"
+    parts = zip(CLASS_NAMES.values(), decode(class_index), strict=True)
+    return " ".join(names[label] for names, label in parts)

@@ -4,6 +4,7 @@ None of these drawings is ever trained on. Our centers count from the corner of 
 programs from the middle of the first pixel, hence the half pixel between them.
 """
 
+import functools
 from typing import NamedTuple
 
 import cv2
@@ -13,7 +14,6 @@ from PIL import Image, ImageDraw
 from cnnlab.lines import labels as lines
 
 _SHIFT = 8  # OpenCV reads coordinates as integers with this many binary places
-_PIXELS = np.mgrid[: lines.SIZE, : lines.SIZE]  # rows, columns
 
 
 class Stroke(NamedTuple):
@@ -25,24 +25,18 @@ class Stroke(NamedTuple):
     color: tuple
 
 
-def _opencv_line(stroke, line_type):
-    canvas = np.zeros((lines.SIZE, lines.SIZE, 3), np.uint8)
-    start, end = (_fixed_point(point) for point in (stroke.start, stroke.end))
-    return cv2.line(canvas, start, end, stroke.color, stroke.width, line_type, _SHIFT)
+def _canvas():
+    return np.zeros((lines.SIZE, lines.SIZE, 3), np.uint8)
 
 
-def _fixed_point(point):
-    return tuple(int(value) for value in np.rint(np.asarray(point) * 2**_SHIFT))
+def _fixed_point(points):
+    return np.rint(points * 2**_SHIFT).astype(np.int32)
 
 
-def opencv_plain(stroke):
-    """`cv2.line` without anti-aliasing."""
-    return _opencv_line(stroke, cv2.LINE_8)
-
-
-def opencv_smooth(stroke):
-    """`cv2.line` with anti-aliasing."""
-    return _opencv_line(stroke, cv2.LINE_AA)
+def opencv_line(stroke, line_type=cv2.LINE_8):
+    """`cv2.line` without anti-aliasing, or with it (cv2.LINE_AA)."""
+    start, end = _fixed_point(np.array([stroke.start, stroke.end])).tolist()
+    return cv2.line(_canvas(), start, end, stroke.color, stroke.width, line_type, _SHIFT)
 
 
 def pillow_line(stroke):
@@ -55,12 +49,12 @@ def pillow_line(stroke):
 
 def pillow_rotation(stroke):
     """A horizontal bar of whole pixels, turned by Pillow with nearest-neighbor sampling."""
-    size, margin = lines.SIZE, lines.SIZE  # a wide canvas, so that no corner is lost on the way
+    margin = lines.SIZE  # a wide canvas, so that no corner is lost on the way
     middle = (stroke.start + stroke.end) / 2 + 0.5
     step = stroke.end - stroke.start
     length = round(float(np.hypot(*step)))
     left, top = (round(float(value)) for value in middle - np.array([length, stroke.width]) / 2)
-    canvas = Image.new("RGB", (3 * size, 3 * size))
+    canvas = Image.new("RGB", (3 * margin, 3 * margin))
     corner = left + margin, top + margin
     opposite = corner[0] + length - 1, corner[1] + stroke.width - 1
     ImageDraw.Draw(canvas).rectangle([*corner, *opposite], fill=stroke.color)
@@ -76,21 +70,17 @@ def opencv_polygon(stroke):
     # The polygon's edge pixels are filled too, so it grows by half a pixel on every side.
     across = np.array([-along[1], along[0]]) * (stroke.width - 1) / 2
     start, end = stroke.start + along / 2, stroke.end - along / 2
-    corners = np.array([start + across, end + across, end - across, start - across])
-    canvas = np.zeros((lines.SIZE, lines.SIZE, 3), np.uint8)
-    points = np.rint(corners * 2**_SHIFT).astype(np.int32)
-    return cv2.fillConvexPoly(canvas, points, stroke.color, cv2.LINE_8, _SHIFT)
+    corners = _fixed_point(np.array([start + across, end + across, end - across, start - across]))
+    return cv2.fillConvexPoly(_canvas(), corners, stroke.color, cv2.LINE_8, _SHIFT)
 
 
 def round_brush(stroke):
     """A soft round brush: brightness falls off with the distance from the line's axis."""
-    y, x = _PIXELS
+    y, x = np.mgrid[: lines.SIZE, : lines.SIZE]
     step = stroke.end - stroke.start
-    along = ((x - stroke.start[0]) * step[0] + (y - stroke.start[1]) * step[1]) / (step @ step)
-    along = np.clip(along, 0, 1)
-    distance = np.hypot(
-        x - stroke.start[0] - along * step[0], y - stroke.start[1] - along * step[1]
-    )
+    x, y = x - stroke.start[0], y - stroke.start[1]
+    along = np.clip((x * step[0] + y * step[1]) / (step @ step), 0, 1)
+    distance = np.hypot(x - along * step[0], y - along * step[1])
     cover = np.clip(stroke.width / 2 + 0.5 - distance, 0, 1)
     return np.rint(cover[..., None] * np.array(stroke.color)).astype(np.uint8)
 
@@ -106,8 +96,10 @@ class Program(NamedTuple):
 # OpenCV's thickness 3 covers five pixels and thickness 2 about three; its ends are round.
 # Pillow's line covers the pixels of both ends.
 TEST = {
-    "OpenCV line": Program(opencv_plain, (1, 2), (1, 2)),
-    "OpenCV line, anti-aliased": Program(opencv_smooth, (1, 2), (1, 2)),
+    "OpenCV line": Program(opencv_line, (1, 2), (1, 2)),
+    "OpenCV line, anti-aliased": Program(
+        functools.partial(opencv_line, line_type=cv2.LINE_AA), (1, 2), (1, 2)
+    ),
     "Pillow line": Program(pillow_line, (1, 1), (1, 3)),
     "Pillow rotation, nearest": Program(pillow_rotation, (0, 0), (1, 3)),
 }
@@ -155,14 +147,14 @@ def draw(program, labels, centers, matched=True):
     programs = TEST | DEVELOPMENT
     if program not in programs:
         raise ValueError(f"no program {program!r}; there are {', '.join(programs)}")
-    classes = lines.encode(labels)  # validates the labels
     chosen = programs[program]
+    classes = lines.encode(labels)  # validates the labels
     strokes = {each: _centered_stroke(chosen, each, matched) for each in np.unique(classes)}
-    middles = np.asarray(centers, float) - 0.5
     drawn = np.empty((len(classes), lines.SIZE, lines.SIZE, 3), np.uint8)
-    for i, (each, middle) in enumerate(zip(classes, middles, strict=True)):
+    middles = np.asarray(centers, float) - 0.5
+    for image, each, middle in zip(drawn, classes, middles, strict=True):
         start, end, width, color = strokes[each]
-        drawn[i] = chosen.draw(Stroke(middle + start, middle + end, width, color))
+        image[:] = chosen.draw(Stroke(middle + start, middle + end, width, color))
     return drawn
 
 

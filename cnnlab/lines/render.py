@@ -4,7 +4,7 @@ import numpy as np
 
 from cnnlab.lines import coverage
 from cnnlab.lines.labels import SIZE
-from cnnlab.validation import require, require_integers, require_whole
+from cnnlab.validation import require_integers, require_whole
 
 _CHUNK = 100_000  # pixels rendered at a time, so that the work stays in the processor's cache
 
@@ -51,19 +51,16 @@ def render(length, width, angle, center, color=(255, 0, 0), size=SIZE):
 
 def _broadcast(length, width, angle, center, color):
     """Convert the arguments of `render` to rectangles (n, 5) float64 and colors (n, 3)."""
-    numbers = [np.asarray(v, np.float64) for v in (length, width, angle, center)]
-    color = require_integers("color", color)
-    require((color >= 0) & (color <= 255), color, "color", "in 0..255")
-    for name, array, last in (("center", numbers[3], (2,)), ("color", color, (3,))):
-        if array.shape[-1:] != last:
-            raise ValueError(
-                f"{name} has shape {array.shape}, but {last} or (n, {last[0]}) is needed"
-            )
-    x, y = np.moveaxis(numbers.pop(), -1, 0)
+    center, color = np.asarray(center, np.float64), require_integers("color", color, 255)
+    for name, array, last in (("center", center, 2), ("color", color, 3)):
+        if array.shape[-1:] != (last,):
+            needed = f"({last},) or (n, {last})"
+            raise ValueError(f"{name} has shape {array.shape}, but {needed} is needed")
+    shape = [np.asarray(v, np.float64) for v in (length, width, angle)]
+    columns = [*shape, *np.moveaxis(center, -1, 0)]
     try:
-        n = np.broadcast_shapes((1,), *(v.shape for v in (*numbers, x, color[..., 0])))
-        columns = [np.broadcast_to(v, n) for v in (*numbers, x, y)]
-        (_,) = n
+        (n,) = np.broadcast_shapes((1,), *(v.shape for v in (*columns, color[..., 0])))
     except ValueError:
         raise ValueError("length, width, angle, center and color differ in number") from None
-    return np.stack(columns, -1), np.broadcast_to(color, (*n, 3))
+    columns = [np.broadcast_to(v, n) for v in columns]
+    return np.stack(columns, -1), np.broadcast_to(color, (n, 3))

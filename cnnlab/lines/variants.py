@@ -5,7 +5,7 @@ import numpy as np
 from cnnlab.lines import coverage
 from cnnlab.lines import labels as lines
 from cnnlab.lines.render import center_limits, render
-from cnnlab.validation import require, require_integers
+from cnnlab.validation import require, require_integers, require_shape
 
 
 def recolored(images, colors):
@@ -18,14 +18,12 @@ def recolored(images, colors):
     Returns:
         (n, h, w, 3) uint8: the share of each pixel that the line covers, times the color, rounded.
 
-    Raises:
-        ValueError: images of another shape or type, a color out of range, or another number of
-            colors than of images.
+    Raises ValueError for other types or shapes, and for a color out of range.
     """
-    images, colors = _check_images(images), require_integers("colors", colors)
-    if colors.shape not in ((3,), (len(images), 3)):
-        raise ValueError(f"colors have shape {colors.shape}; (3,) or ({len(images)}, 3) is needed")
-    require((colors >= 0) & (colors <= 255), colors, "color", "in 0..255")
+    _check_images(images)
+    colors = require_integers("color", colors, 255)
+    if colors.shape != (3,):
+        require_shape("array of colors", colors, (len(images), 3))
     colors = np.broadcast_to(colors, (len(images), 3)).astype(np.float32)
     covered = images.max(axis=-1, keepdims=True) / np.float32(255)
     return np.rint(covered * colors[:, None, None, :]).astype(np.uint8)
@@ -39,14 +37,16 @@ def random_colors(count, random):
 
 
 def dimmed(images, brightness):
-    """Return the images with `brightness` (0..1) times their values, uint8.
+    """Return images (n, h, w, 3) uint8 with `brightness` (0..1) times their values, uint8."""
+    _check_images(images)
+    require(0 <= brightness <= 1, brightness, "brightness", "in 0..1")
+    return np.rint(images * np.float32(brightness)).astype(np.uint8)
 
-    Raises:
-        ValueError: brightness is outside 0..1, or images are not (n, h, w, 3) uint8.
-    """
-    if not 0 <= brightness <= 1:
-        raise ValueError(f"brightness {brightness!r} is not allowed: it must be in 0..1")
-    return np.rint(_check_images(images) * np.float32(brightness)).astype(np.uint8)
+
+def _check_images(images):
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+        given = f"{images.dtype} of shape {images.shape}"
+        raise ValueError(f"images are {given}; uint8 (n, h, w, 3) is needed")
 
 
 def snapped(labels, centers):
@@ -57,19 +57,16 @@ def snapped(labels, centers):
 
     Args:
         labels: (n, 4) integers, columns as in `lines.HEADS`.
-        centers: (n, 2) float, x and y in pixels from the top-left corner.
+        centers: (n, 2) float, x and y in pixels from the top-left corner; no line may be cut.
 
     Returns:
         (n, 28, 28, 3) uint8.
 
-    Raises:
-        ValueError: labels out of range, not one center for each label, or a line that is cut
-            before it is moved.
+    Raises ValueError for labels out of range, and without one center for each.
     """
-    length, width, angle, color = _columns(labels)
+    length, width, angle, color = _geometries(labels)
     centers = np.asarray(centers, float)
-    if centers.shape != (len(length), 2):
-        raise ValueError(f"centers have shape {centers.shape}; ({len(length)}, 2) is needed")
+    require_shape("array of centers", centers, (len(length), 2))
     coverage.check(np.column_stack([length, width, angle, centers]), lines.SIZE)
     direction = np.stack([np.cos(np.radians(angle)), -np.sin(np.radians(angle))], axis=-1)
     half = (length[:, None] - 1) / 2 * direction  # both end pixels belong to the line
@@ -80,32 +77,13 @@ def snapped(labels, centers):
     middle = (start + end) / 2
     low, high = center_limits(new_length, width, new_angle)
     fits = np.all((middle >= low.T) & (middle <= high.T), axis=1)
-    return render(
-        np.where(fits, new_length, length),
-        width,
-        np.where(fits, new_angle, angle),
-        np.where(fits[:, None], middle, centers),
-        color,
-    )
+    length, angle = np.where(fits, new_length, length), np.where(fits, new_angle, angle)
+    return render(length, width, angle, np.where(fits[:, None], middle, centers), color)
 
 
-def _columns(labels):
-    """Return length and width in pixels, angle in degrees, and color, of each label."""
-    if lines.encode(labels).ndim != 1:  # it validates all but the number of axes
-        raise ValueError(f"labels have shape {np.shape(labels)}, but (n, 4) is needed")
-    length, width, angle, color = np.asarray(labels).T
-    return (
-        np.array(lines.LENGTHS, float)[length],
-        np.array(lines.WIDTHS, float)[width],
-        np.array(lines.ANGLES, float)[angle],
-        np.array(list(lines.COLORS.values()))[color],
-    )
-
-
-def _check_images(images):
-    images = np.asarray(images)
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
-        raise ValueError(
-            f"images are {images.dtype} of shape {images.shape}; uint8 (n, h, w, 3) is needed"
-        )
-    return images
+def _geometries(labels):
+    """Return the lengths and widths in pixels, angles in degrees, and colors of all labels."""
+    lines.encode(labels)  # validates them
+    tables = lines.LENGTHS, lines.WIDTHS, lines.ANGLES, list(lines.COLORS.values())
+    columns = np.atleast_2d(labels).T
+    return (np.array(table)[column] for table, column in zip(tables, columns, strict=True))

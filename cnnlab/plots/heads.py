@@ -82,7 +82,8 @@ def learning_progress(epochs, accuracies):
     for row, (head, error) in zip(np.geomspace(top, bottom, 6)[1:], errors.items(), strict=False):
         first = np.flatnonzero(error <= goal)[:1]
         told = f"{percent} at epoch {epochs[first[0]]:.3g}" if len(first) else f"never {percent}"
-        _draw_progress(axis, epochs, error, row, first, HEAD_COLORS[head], f"{head}: {told}")
+        style = {"color": HEAD_COLORS[head], "label": f"{head}: {told}"}
+        _draw_progress(axis, epochs, error, row, first, style)
     axis.axhline(goal, color="0.4", linestyle="--", linewidth=1, zorder=1)
     label_height(axis, goal, percent)
     label_height(axis, np.sqrt(bottom * top), "no error")
@@ -92,11 +93,11 @@ def learning_progress(epochs, accuracies):
     return figure
 
 
-def _draw_progress(axis, epochs, error, row, first, color, label):
+def _draw_progress(axis, epochs, error, row, first, style):
     """Draw the error (m,) of one head, in `row` where it is 0; a large dot at the index `first`."""
-    heights = np.where(error > 0, error, row)
+    heights, color = np.where(error > 0, error, row), style["color"]
     axis.plot(epochs, heights, ".", color=color)
-    axis.plot(epochs, np.where(error > 0, error, np.nan), color=color, lw=1.3, label=label)
+    axis.plot(epochs, np.where(error > 0, error, np.nan), lw=1.3, **style)
     axis.plot(epochs[first], heights[first], "o", color=color, markersize=8, mec="white", zorder=3)
 
 

@@ -22,7 +22,7 @@ class _TrainingOnly(keras.layers.Layer):
         return shape
 
     def uniform(self, images, low, high):
-        """One number an image, shaped (n, 1, 1, 1)."""
+        """Draw one number an image, shaped (n, 1, 1, 1)."""
         shape = (ops.shape(images)[0], 1, 1, 1)
         return keras.random.uniform(shape, low, high, seed=self.random)
 
@@ -54,7 +54,7 @@ class RandomWarp(_TrainingOnly):
         self.bend, self.knots = bend, knots
 
     def build(self, shape):
-        """Keep the size of the images; called by Keras with their shape (n, h, w, channels)."""
+        """Keep the size of the images (n, h, w, channels)."""
         self.size, self.channels = shape[1], shape[-1]
         self.spline = _cubic_spline(self.size, self.knots)
 
@@ -93,7 +93,7 @@ def _cubic_spline(size, knots):
 
 
 def _sample(images, x, y, size, channels):
-    """Bilinear interpolation of (n, size, size, channels) images at centerd coordinates."""
+    """Bilinear interpolation of (n, size, size, channels) images at coordinates from the center."""
     # A border of zeros stands for everything outside, so that no case needs to be told apart.
     padded = ops.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]])
     pixels = ops.reshape(padded, (-1, channels))
@@ -148,9 +148,8 @@ class RandomAppearance(_TrainingOnly):
         side = ops.minimum(variance / 2, 1 / 3)
         images = ops.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]])  # beyond the border it is dark
         images = images[:, 1:-1] + side * (images[:, :-2] + images[:, 2:] - 2 * images[:, 1:-1])
-        return images[:, :, 1:-1] + side * (
-            images[:, :, :-2] + images[:, :, 2:] - 2 * images[:, :, 1:-1]
-        )
+        sides = images[:, :, :-2] + images[:, :, 2:]
+        return images[:, :, 1:-1] + side * (sides - 2 * images[:, :, 1:-1])
 
     def _harden(self, images):
         peak = ops.max(images, axis=(1, 2, 3), keepdims=True)

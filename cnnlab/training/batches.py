@@ -14,7 +14,7 @@ def batches(images, targets=None, batch_size=128, shuffle_seed=None):
         images: (n, ...) array, served as it is.
         targets: (n, ...) array that goes with it, or None.
         batch_size: images in a batch; the last one may be smaller.
-        shuffle_seed: an integer shuffles all images anew before every epoch, repeatably; None
+        shuffle_seed: an integer shuffles all images again before every epoch, repeatably; None
             keeps their order.
 
     Returns:

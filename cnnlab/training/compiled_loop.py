@@ -12,19 +12,12 @@ import tensorflow as tf
 
 
 class Schedule(NamedTuple):
-    """How long, in which steps and how fast to train.
+    """How long, in which steps and how fast to train."""
 
-    Attributes:
-        examples: how many images are shown in all; every image once before one comes again.
-        batch_size: at most the number of images.
-        learning_rate: at its highest.
-        seed: of the order of the images.
-    """
-
-    examples: int
-    batch_size: int = 128
-    learning_rate: float = 0.4
-    seed: int = 0
+    examples: int  # images shown in all; every image once before one comes again
+    batch_size: int = 128  # at most the number of images
+    learning_rate: float = 0.4  # at its highest
+    seed: int = 0  # of the order of the images
 
 
 def train_in_one_loop(network, images, targets, loss, schedule) -> int:
@@ -34,8 +27,7 @@ def train_in_one_loop(network, images, targets, loss, schedule) -> int:
 
     Args:
         network: a built `keras.Model`.
-        images: (n, ...) array.
-        targets: (n, ...) array that goes with it.
+        images, targets: (n, ...) arrays.
         loss: called with a batch of targets and of the network's outputs; returns a scalar.
         schedule: a `Schedule`.
 
@@ -43,8 +35,7 @@ def train_in_one_loop(network, images, targets, loss, schedule) -> int:
         The number of steps.
 
     Raises:
-        ValueError: there are fewer examples or images than a batch holds, or not one target for
-            each image.
+        ValueError: fewer examples or images than a batch, or not one target for each image.
 
     Source: the schedule is the "1cycle" of Smith and Topin, "Super-convergence" (2019), with a
     cosine for its falling part.

@@ -13,12 +13,11 @@ import tensorflow as tf
 def switch_on(quiet: bool = False) -> None:
     """Let all `keras.layers.BatchNormalization` of this process use the kernel where they can.
 
-    A printed line says so, since this replaces a method of Keras; `quiet` leaves it out.
-
-    Layers, their weights and saved models stay what they are, and results are equal up to rounding.
-    Keras's own code is used outside training, and for whatever the kernel cannot do: inputs that
-    are not (n, h, w, channels) float32, masks, renormalization, missing scale or center, axes other
-    than the last. Can be called again; the second call changes nothing.
+    A printed line says so, since this replaces a method of Keras; `quiet` leaves it out. Layers,
+    weights and saved models stay what they are, and results are equal up to rounding. Keras's own
+    code is used outside training, and for whatever the kernel cannot do: inputs that are not
+    (n, h, w, channels) float32, masks, renormalization, missing scale or center, other axes than
+    the last. The second call changes nothing.
     """
     if not quiet:
         print("Batch normalization trains with one kernel of TensorFlow: equal up to rounding.")

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from cnnlab.lines import HEADS, NUM_CLASSES
 from cnnlab.training import batches as image_batches
-from cnnlab.validation import require_integers
+from cnnlab.validation import require, require_integers, require_shape
 
 UNKNOWN = 255  # a label that is not known: the head learns nothing from that image
 
@@ -20,7 +20,7 @@ def check_names(names):
     """Return the names of heads as a tuple.
 
     Raises:
-        ValueError: a name that is no head (the message lists them), the same name twice, or none.
+        ValueError: a name that is not a head (all are listed), the same name twice, or none.
     """
     names = (names,) if isinstance(names, str) else tuple(names)
     if unknown := [name for name in names if name not in HEADS]:
@@ -31,23 +31,17 @@ def check_names(names):
 
 
 def check_labels(labels):
-    """Return labels as a (n, 4) uint8 array, columns as in `lines.HEADS`.
+    """Return labels as a (n, 4) uint8 array, columns as in `lines.HEADS`, n at least 1.
 
-    Raises:
-        ValueError: another shape, no integers, or a value that is neither a class of its head nor
-            UNKNOWN; the message names the head, the value and what is allowed.
+    Raises ValueError for another shape, no integers, and a value that is neither a class of its
+    head nor UNKNOWN.
     """
     labels = require_integers("labels", labels)
-    if labels.ndim != 2 or labels.shape[1] != len(HEADS) or len(labels) == 0:
-        raise ValueError(f"labels have shape {labels.shape}, but (n, 4) is needed: {HEADS}")
-    for column, (head, count) in enumerate(NUM_CLASSES.items()):
-        values = labels[:, column]
-        wrong = values[((values < 0) | (values >= count)) & (values != UNKNOWN)]
-        if len(wrong):
-            raise ValueError(
-                f"{head} label {wrong[0]} is not allowed: it must be in 0..{count - 1}, "
-                f"or {UNKNOWN} where it is not known"
-            )
+    require_shape(f"array of labels {HEADS}", labels, ("n", len(HEADS)))
+    for column, (head, count) in zip(labels.T, NUM_CLASSES.items(), strict=True):
+        is_class = (column >= 0) & (column < count)
+        allowed = f"in 0..{count - 1}, or {UNKNOWN} where it is not known"
+        require(is_class | (column == UNKNOWN), column, f"{head} label", allowed)
     return labels.astype(np.uint8)
 
 
@@ -55,19 +49,18 @@ def check_weights(weights, names=HEADS):
     """Return the weight of each head's loss as {head: float}, in the order of `names`.
 
     Args:
-        weights: {head: number >= 0}, one for each head and not all of them 0.
+        weights: {head: finite number >= 0}, one for each head and not all of them 0.
         names: the heads of the network.
 
     Raises:
-        ValueError: another set of heads than `names`, or a weight that is not a finite number >= 0;
-            the message names it.
+        ValueError: other heads than `names`, or a weight that is not allowed, which is named.
     """
     names = check_names(names)
     if set(weights) != set(names):
         raise ValueError(f"weights for {', '.join(weights)}; each of {', '.join(names)} needs one")
     for name, value in weights.items():
-        if isinstance(value, bool | str) or not math.isfinite(value) or value < 0:
-            raise ValueError(f"the weight of {name} is {value!r}; it must be a finite number >= 0")
+        is_allowed = math.isfinite(value) and value >= 0
+        require(is_allowed, value, f"the weight of {name}:", "a finite number >= 0")
     if not any(weights.values()):
         raise ValueError("all weights are 0, so there is nothing to learn; one must be > 0")
     return {name: float(weights[name]) for name in names}
@@ -87,8 +80,7 @@ def batches(images, labels, names=HEADS, batch_size=128, shuffle_seed=None):
         float32, (batch, 1) of 0 and 1, or (batch, 12) one-hot; weights (batch,) float32, 0 for an
         unknown label, else 1.
 
-    Raises:
-        ValueError: labels of a wrong shape or range, an unknown head, or not one label an image.
+    Raises ValueError for labels or names that are not allowed, or not one label for each image.
     """
     labels, names = check_labels(labels), check_names(names)
     served = image_batches.batches(images, labels, batch_size, shuffle_seed)
@@ -114,26 +106,30 @@ def probabilities(network, images, batch_size=1000):
     Args:
         network: a Keras model whose outputs are a dict by head.
         images: (n, h, w, 3) array, 0..255.
+        batch_size: images at a time.
 
     Raises:
-        ValueError: the network's outputs are no dict by head.
+        ValueError: the network's outputs are not a dict by head.
     """
     predicted = network.predict(image_batches.batches(images, batch_size=batch_size), verbose=0)
     if not isinstance(predicted, dict):
-        raise ValueError(
-            f"the outputs of {network.name!r} are a {type(predicted).__name__}; "
-            f"they must be a dict by head: {', '.join(HEADS)}"
-        )
+        given = f"the outputs of {network.name!r} are a {type(predicted).__name__}"
+        raise ValueError(f"{given}; they must be a dict by head: {', '.join(HEADS)}")
     return predicted
+
+
+def _check_probabilities(probabilities, count="n"):
+    check_names(probabilities)
+    for name, p in probabilities.items():
+        outputs = NUM_CLASSES[name] if NUM_CLASSES[name] > 2 else 1
+        require_shape(f"array of {name} probabilities", p, (count, outputs))
 
 
 def to_labels(probabilities):
     """Turn probabilities by head into labels by head: {head: (n,) uint8}.
 
-    A sigmoid head says 1 when its probability is above one half.
-
-    Raises:
-        ValueError: an unknown head, or probabilities of another shape than a head's.
+    A sigmoid head says 1 when its probability is above one half. Raises ValueError for an unknown
+    head, and for probabilities of another shape than a head's.
     """
     _check_probabilities(probabilities)
     return {
@@ -146,7 +142,7 @@ def label_columns(probabilities):
     """Turn the probabilities of all four heads into labels (n, 4) uint8, columns as `lines.HEADS`.
 
     Raises:
-        ValueError: a head is missing or unknown, or probabilities of another shape than a head's.
+        ValueError: a head is missing, or what `to_labels` refuses.
     """
     if missing := [name for name in HEADS if name not in probabilities]:
         raise ValueError(f"there are no probabilities of the head {', '.join(missing)}")
@@ -155,24 +151,8 @@ def label_columns(probabilities):
 
 
 def predict(network, images):
-    """Return the labels (n, 4) uint8 that a network with all four heads predicts.
-
-    Args:
-        network: a Keras model whose outputs are a dict by head.
-        images: (n, h, w, 3) array, 0..255.
-
-    Raises:
-        ValueError: the network's outputs are no dict by head, or a head is missing.
-    """
+    """Return labels (n, 4) uint8; arguments and errors as of `probabilities`, `label_columns`."""
     return label_columns(probabilities(network, images))
-
-
-def _check_probabilities(probabilities, count=None):
-    check_names(probabilities)
-    for name, p in probabilities.items():
-        wanted = (count or len(p), NUM_CLASSES[name] if NUM_CLASSES[name] > 2 else 1)
-        if np.shape(p) != wanted:
-            raise ValueError(f"{name} probabilities have shape {np.shape(p)}, not {wanted}")
 
 
 def cross_entropy(probabilities, labels):
@@ -183,8 +163,7 @@ def cross_entropy(probabilities, labels):
         labels: (n, 4) integers, those of these heads all known.
 
     Raises:
-        ValueError: an unknown head, probabilities of another shape than a head's, or an image
-            without a known label.
+        ValueError: an unknown head or label, or probabilities of another shape than a head's.
     """
     labels = check_labels(labels)
     _check_probabilities(probabilities, len(labels))
@@ -200,10 +179,6 @@ def cross_entropy(probabilities, labels):
 
 
 def weighted_mean(accuracies, weights):
-    """Return the mean of the heads' accuracies, weighted: both {head: number}.
-
-    Raises:
-        ValueError: weights that are missing, negative, not finite, or all 0.
-    """
+    """Return the heads' mean accuracy, both {head: number}; weights as for `check_weights`."""
     weights = check_weights(weights, tuple(accuracies))
     return sum(weights[name] * accuracies[name] for name in weights) / sum(weights.values())

@@ -32,9 +32,8 @@ LARGE_PAGES = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 def side_by_side(jobs: Mapping[str, tuple[Callable, ...]]) -> dict[str, object]:
     """Call functions in other processes, as many at a time as there are cores.
 
-    They begin in their order, so short ones should come last, for then all cores are busy to the
-    end. What a job prints comes under its name when all are done. Large arrays reach all processes
-    through one file, and cannot be written there.
+    They begin in their order, so short ones should come last: all cores are busy to the end. What a
+    job prints comes under its name when all are done. Large arrays cannot be written there.
 
     ```
     trained = side_by_side({"small": (train, images, 16), "large": (train, images, 64)})
@@ -47,8 +46,7 @@ def side_by_side(jobs: Mapping[str, tuple[Callable, ...]]) -> dict[str, object]:
     Returns:
         The results by name, in the order of the jobs.
 
-    Raises:
-        RuntimeError: a job failed; the message names it and says why. The others are given up.
+    Raises RuntimeError when a job fails, which is named; the others are given up.
     """
     # With a single process, joblib would do the jobs in this one, where TensorFlow has its cores.
     processes = max(2, min(joblib.cpu_count(), len(jobs), MOST_PROCESSES))
@@ -74,14 +72,13 @@ def side_by_side(jobs: Mapping[str, tuple[Callable, ...]]) -> dict[str, object]:
 def _large_pages() -> Iterator[None]:
     """Let processes that start meanwhile use LARGE_PAGES, unless the caller has set other ones."""
     variable, value = LARGE_PAGES
-    if variable in os.environ:
-        yield
-        return
-    os.environ[variable] = value
+    was_set = variable in os.environ
+    os.environ.setdefault(variable, value)
     try:
         yield
     finally:
-        del os.environ[variable]
+        if not was_set:
+            del os.environ[variable]
 
 
 def _do(name, pickled, arguments):
