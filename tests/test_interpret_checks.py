@@ -3,10 +3,10 @@
 import sys
 
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.text import Text
+from models import sigmoid, with_random_weights
 from scipy import stats
 from test_head_plots import overlapping
 
@@ -39,36 +39,12 @@ KERNEL = np.array([[3.0], [-1.0], [0.5], [2.0]], np.float32)  # of the pixels in
 BIAS = -1.5
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
-def sigmoid(logit):
-    return 1 / (1 + np.exp(-np.asarray(logit, float)))
-
-
 def linear_model(kernel=KERNEL, bias=BIAS, size=(2, 2)):
     """One sigmoid unit over all pixels: its answer to any image is known in closed form."""
     model = keras.Sequential(
         [keras.Input((*size, 1)), layers.Flatten(), layers.Dense(1, activation="sigmoid")]
     )
     model.set_weights([np.reshape(kernel, (-1, 1)), np.array([bias], np.float32)])
-    return model
-
-
-def with_random_weights(model, seed=0):
-    """Give every variable values as after a training: kernels around 0, scales above it."""
-    generator = np.random.default_rng(seed)
-    for variable in model.weights:
-        if "kernel" in variable.name:
-            scale = 1.5 / np.sqrt(np.prod(variable.shape[:-1]))
-            variable.assign(generator.normal(0, scale, variable.shape))
-        elif variable.name in ("gamma", "moving_variance"):
-            variable.assign(generator.uniform(0.5, 1.5, variable.shape))
-        else:
-            variable.assign(generator.normal(0, 0.2, variable.shape))
     return model
 
 
@@ -102,49 +78,46 @@ def test_curves_of_a_linear_model_by_hand(target):
     image = np.array([[1.0, 2.0], [0.5, 1.0]], np.float32)
     heat = np.array([[[4, 1], [2, 3]]])  # order: pixels 0, 3, 2, 1
     parts = (KERNEL[:, 0] * image.ravel())[[0, 3, 2, 1]]
-    inserted = sigmoid(BIAS + np.concatenate([[0], np.cumsum(parts)]))
-    if target == 0:
-        inserted = 1 - inserted
-    deleted = sigmoid(BIAS + parts.sum() - np.concatenate([[0], np.cumsum(parts)]))
-    if target == 0:
-        deleted = 1 - deleted
-    model = linear_model()
-    away = deletion(model, image, heat, target=target, masking=Masking(steps=4))
-    back = insertion(model, image, heat, target=target, masking=Masking(steps=4))
+    there = BIAS + np.concatenate([[0], np.cumsum(parts)])  # the logits
+    sign = 1 if target else -1
+    inserted, deleted = sigmoid(sign * there), sigmoid(sign * (BIAS + parts.sum() + BIAS - there))
+    model, masking = linear_model(), Masking(steps=4)
+    away = deletion(model, image, heat, target=target, masking=masking)
+    back = insertion(model, image, heat, target=target, masking=masking)
     np.testing.assert_allclose(away.curves[0], deleted, atol=1e-6)
     np.testing.assert_allclose(back.curves[0], inserted, atol=1e-6)
     np.testing.assert_allclose(away.fractions, [0, 0.25, 0.5, 0.75, 1])
     by_hand = (deleted[0] / 2 + deleted[1:-1].sum() + deleted[-1] / 2) / 4
     assert away.areas()[0] == pytest.approx(by_hand, abs=1e-6)
     assert (away.kind, back.kind, away.empty) == ("deletion", "insertion", 0)
+    blank = Masking(steps=1, blank=0.5)  # what missing pixels become
+    away = deletion(model, image, heat, target=target, masking=blank)
+    expected = sigmoid(sign * (BIAS + 0.5 * KERNEL.sum()))
+    assert away.curves[0, -1] == pytest.approx(expected, abs=1e-6)
 
 
-def test_missing_pixels_become_blank():
-    image = np.array([[1.0, 2.0], [0.5, 1.0]], np.float32)
-    masking = Masking(steps=1, blank=0.5)
-    found = deletion(linear_model(), image, np.ones((1, 2, 2)), target=1, masking=masking)
-    assert found.curves[0, -1] == pytest.approx(sigmoid(BIAS + 0.5 * KERNEL.sum()), abs=1e-6)
+EVIDENCE = np.zeros((6, 6))
+EVIDENCE[:2, :2] = 3
+ADDING = linear_model(EVIDENCE, bias=-4, size=(6, 6))  # adds up one corner; no test changes it
 
 
-def evidence(count=24, size=6):
-    """A model that adds up one corner, images of it in noise, and the heatmap that is right."""
-    kernel = np.zeros((size, size))
-    kernel[:2, :2] = 3
-    images = np.random.default_rng(1).uniform(0.3, 1, (count, size, size, 1)).astype(np.float32)
-    heat = np.broadcast_to(kernel + 0.01, (count, size, size))
-    return linear_model(kernel, bias=-4, size=(size, size)), images, heat
+def evidence(count=24):
+    """The model ADDING, images of its corner in noise, and the heatmap that is right."""
+    images = np.random.default_rng(1).uniform(0.3, 1, (count, 6, 6, 1)).astype(np.float32)
+    return ADDING, images, np.broadcast_to(EVIDENCE + 0.01, (count, 6, 6))
 
 
 @pytest.mark.parametrize("check", [deletion, insertion])
-@pytest.mark.parametrize("control", ["random", "displaced"])
-def test_a_right_map_gains_over_the_controls_and_a_wrong_one_loses(check, control):
+def test_a_right_map_gains_over_the_controls_and_a_wrong_one_loses(check):
     model, images, heat = evidence()
     masking = Masking(steps=9, repeats=8)
-    mean, low, high = check(model, images, heat, None, 1, masking).gain(control)
-    assert 0.05 < low < mean < high
-    wrong = heat.max() - heat + 0.01
-    mean, low, high = check(model, images, wrong, None, 1, masking).gain(control)
-    assert low < mean < high < -0.02
+    right = check(model, images, heat, None, 1, masking)
+    wrong = check(model, images, heat.max() - heat + 0.01, None, 1, masking)
+    for control in ("random", "displaced"):
+        mean, low, high = right.gain(control)
+        assert 0.05 < low < mean < high
+        mean, low, high = wrong.gain(control)
+        assert low < mean < high < -0.02
 
 
 def test_the_gain_is_the_paired_difference_of_the_areas():
@@ -173,17 +146,19 @@ def test_empty_maps_are_left_out_and_counted():
     assert np.isnan(nothing.gain()).all()
 
 
-@pytest.mark.parametrize("head", ["kind", "bright"])
-def test_heatmaps_bring_their_head_and_targets(model, images, head):
-    maps = grad_cam(model, images, head)
+def test_heatmaps_bring_their_head_and_targets(model, images):
+    maps = grad_cam(model, images, "kind")
     found = deletion(model, images, maps, masking=Masking(steps=4))
-    assert found.head == head
+    assert found.head == "kind"
     assert found.targets.tolist() == maps.targets.tolist()
     kept = np.isfinite(found.curves[:, 0])
     assert kept.sum() == len(images) - found.empty > 0
     np.testing.assert_allclose(found.curves[kept, 0], maps.probabilities[kept], atol=1e-5)
-    by_array = deletion(model, images, maps.maps, head, maps.targets, Masking(steps=4))
+    by_array = deletion(model, images, maps.maps, "kind", maps.targets, Masking(steps=4))
     np.testing.assert_array_equal(found.curves, by_array.curves)
+    for other in ({"head": "bright"}, {"target": 0}):
+        with pytest.raises(ValueError, match="head 'kind'"):
+            insertion(model, images, maps, **other)
 
 
 def test_one_seed_gives_one_result_with_or_without_the_other_control():
@@ -220,13 +195,13 @@ def test_the_memory_is_bounded_and_nothing_is_compiled_again(monkeypatch):
     assert measure.experimental_get_tracing_count() == 1
 
 
-@pytest.mark.parametrize("size", [(4, 3), (2, 2), (1, 2), (3, 1)])
-def test_a_displaced_map_has_the_same_heat_and_never_the_same_place(size):
+@pytest.mark.parametrize(("size", "count"), [((4, 3), 47), ((2, 2), 3), ((3, 1), 5)])
+def test_a_displaced_map_has_the_same_heat_and_never_the_same_place(size, count):
     heat = np.arange(1.0, 1 + size[0] * size[1]).reshape(1, *size)
     generator = np.random.default_rng(0)
     displaced = list(displaced_maps(None, heat, heat, np.array([True]), 100, generator))
-    assert len(displaced) == {(4, 3): 47, (2, 2): 3, (1, 2): 1, (3, 1): 5}[size]
-    assert len({maps.tobytes() for maps in [heat, *displaced]}) == len(displaced) + 1
+    assert len(displaced) == count
+    assert len({maps.tobytes() for maps in [heat, *displaced]}) == count + 1
     for maps in displaced:
         assert sorted(maps.ravel()) == sorted(heat.ravel())
 
@@ -234,9 +209,7 @@ def test_a_displaced_map_has_the_same_heat_and_never_the_same_place(size):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"target": 2}, "target 2 is not a class"),
         ({"target": None}, "give the target"),
-        ({"head": "kind"}, "no head 'kind'"),
         ({"heatmaps": np.ones((3, 6, 6))}, r"\(3, 6, 6\); \(2, 6, 6\)"),
         ({"heatmaps": -np.ones((2, 6, 6))}, "heat -1"),
         ({"heatmaps": np.ones((6, 6))}, r"\(n, height, width\)"),
@@ -249,26 +222,17 @@ def test_deletion_refuses(changes, message):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("settings", "options", "message"),
     [
-        ({"steps": 2.5}, "steps 2.5"),
-        ({"repeats": 0}, "repeats 0"),
-        ({"seed": -1}, "seed -1"),
-        ({"blank": np.nan}, "blank nan"),
-        ({"blank": "black"}, "blank 'black'"),
-        ({"controls": ["mirror"]}, "no control 'mirror'; there are random, displaced"),
+        (Masking, {"steps": 2.5}, "steps 2.5"),
+        (Masking, {"blank": np.nan}, "blank nan"),
+        (Masking, {"controls": ["mirror"]}, "no control 'mirror'; there are random, displaced"),
+        (Shuffling, {"draws": 0}, "draws 0"),
     ],
 )
-def test_masking_refuses(options, message):
+def test_settings_refuse(settings, options, message):
     with pytest.raises(ValueError, match=message):
-        Masking(**options)
-
-
-def test_heatmaps_take_no_other_head_or_target(model, images):
-    maps = grad_cam(model, images, "kind")
-    for asked in ({"head": "bright"}, {"target": 0}):
-        with pytest.raises(ValueError, match="head 'kind'"):
-            insertion(model, images, maps, **asked)
+        settings(**options)
 
 
 # Randomization
@@ -327,17 +291,15 @@ def test_what_grad_cam_calls_empty_is_no_evidence(monkeypatch, model, images):
     np.testing.assert_allclose(found.invalid, 1 / 7)
 
 
-def test_grad_cam_follows_the_weights(model, images):
-    for head in ("kind", "bright"):
-        for method in ("grad-cam", "layercam"):
-            found = randomization(model, images, head, None, method, Shuffling(draws=8))
-            assert np.abs(found.similarity()[-1]) < 0.45
-            said = verdict(found)
-            assert said.sensitive is True and said.stage in found.stages
+@pytest.mark.parametrize(("head", "method"), [("kind", "grad-cam"), ("bright", "layercam")])
+def test_heatmaps_follow_the_weights(model, images, head, method):
+    found = randomization(model, images, head, None, method, Shuffling(draws=8))
+    assert np.abs(found.similarity()[-1]) < 0.45
+    said = verdict(found)
+    assert said.sensitive is True and said.stage in found.stages
 
 
-@pytest.mark.parametrize("method", ["grad-cam", "layercam"])
-def test_the_cascade_holds_what_grad_cam_gives_for_the_same_weights(model, images, method):
+def test_the_cascade_holds_what_grad_cam_gives_for_the_same_weights(model, images):
     """By another route: each stage's maps made one by one, compared by SciPy."""
     given = []
 
@@ -346,7 +308,7 @@ def test_the_cascade_holds_what_grad_cam_gives_for_the_same_weights(model, image
         return outline(images, targets, weights)
 
     target = [0, 1, 1, 0, 0, 1, 0]
-    asked, how = (model, images, "bright", target), GradCam("relu", method)
+    asked, how = (model, images, "bright", target), GradCam("relu")
     randomization(*asked, watching, Shuffling(draws=2))
     found = randomization(*asked, how, Shuffling(draws=2))
     before, *after = (heatmaps(*asked, how, weights) for weights in given)
@@ -357,25 +319,20 @@ def test_the_cascade_holds_what_grad_cam_gives_for_the_same_weights(model, image
             pair = before.raw[image].ravel(), after[stage].raw[image].ravel()
             expected[stage, image] = stats.spearmanr(*pair).statistic
     np.testing.assert_allclose(found.signed.reshape(6, 7), expected, atol=1e-9)
-    if method == "grad-cam":
-        assert 0 < np.isnan(expected).mean() < 1  # so that both cases are seen
-        np.testing.assert_allclose(
-            found.invalid, np.isnan(expected).reshape(2, 3, 7).mean(axis=(0, 2))
-        )
+    assert 0 < np.isnan(expected).mean() < 1  # so that both cases are seen
+    invalid = np.isnan(expected).reshape(2, 3, 7).mean(axis=(0, 2))
+    np.testing.assert_allclose(found.invalid, invalid)
+    assert found.stages == ("bright", "norm", "conv")  # not those of the other head
 
 
-@pytest.mark.parametrize(
-    ("head", "stages"),
-    [("kind", ("kind", "branch", "norm", "conv")), ("bright", ("bright", "norm", "conv"))],
-)
-def test_each_head_has_its_own_way_and_the_layers_fall_from_the_top(model, images, head, stages):
-    seen = []
+def test_the_layers_fall_from_the_top(model, images):
+    seen, stages = [], ("kind", "branch", "norm", "conv")
 
     def watching(images, targets, weights):
         seen.append({id(variable): np.array(value) for variable, value in weights})
         return outline(images, targets, weights)
 
-    found = randomization(model, images, head, None, watching, Shuffling(draws=2))
+    found = randomization(model, images, "kind", None, watching, Shuffling(draws=2))
     assert found.stages == stages
     trained, *shuffled = seen
     assert len(shuffled) == 2 * len(stages)
@@ -406,12 +363,11 @@ def test_a_layer_called_twice_is_one_stage(images):
 def test_random_weights_as_arguments_are_the_same_as_set_weights(model, images):
     other = two_headed(seed=9)
     weights = list(zip(model.weights, other.get_weights(), strict=True))
-    for head in ("kind", "bright"):
-        given = heatmaps(model, images, head, 0, "layercam", weights)
-        expected = grad_cam(other, images, head, 0, method="layercam")
-        np.testing.assert_allclose(given.raw, expected.raw, rtol=1e-4, atol=1e-6)
-        plain = grad_cam(model, images, head, 0, method="layercam")
-        assert not np.allclose(plain.raw, expected.raw)
+    given = heatmaps(model, images, "kind", 0, "layercam", weights)
+    expected = grad_cam(other, images, "kind", 0, method="layercam")
+    np.testing.assert_allclose(given.raw, expected.raw, rtol=1e-4, atol=1e-6)
+    own = grad_cam(model, images, "kind", 0, method="layercam")
+    assert not np.allclose(own.raw, expected.raw)
 
 
 def test_the_model_is_not_changed(model, images):
@@ -436,17 +392,11 @@ def test_nothing_is_compiled_for_a_stage_or_a_draw(images):
 def by_hand(signed, absolute=None, changed=(1, 1)):
     """A `Cascade` of one draw, two stages and two images."""
     signed = np.array(signed, float)[None]
-    return Cascade(
-        stages=("head", "conv"),
-        signed=signed,
-        absolute=signed if absolute is None else np.array(absolute, float)[None],
-        changed=np.array(changed),
-        reference={"signed": 0.1, "absolute": 0.2},
-        targets=np.array([0, 1]),
-        head="head",
-        layer="conv",
-        method="grad-cam",
-    )
+    absolute = signed if absolute is None else np.array(absolute, float)[None]
+    stages, reference = ("head", "conv"), {"signed": 0.1, "absolute": 0.2}
+    explained = {"targets": np.array([0, 1]), "head": "head", "layer": "conv"}
+    changed = np.array(changed)
+    return Cascade(stages, signed, absolute, changed, reference, **explained, method="grad-cam")
 
 
 @pytest.mark.parametrize(
@@ -454,9 +404,7 @@ def by_hand(signed, absolute=None, changed=(1, 1)):
     [
         ([[0.9, 0.7], [0.2, 0.4]], None, (1, 1), True, "conv"),
         ([[0.4, 0.4], [0.2, 0.4]], None, (1, 1), True, "head"),
-        ([[0.9, 0.7], [0.5, 0.5]], None, (1, 1), False, None),
         ([[0.9, 0.7], [0.2, 0.4]], [[0.9, 0.9], [0.9, 0.9]], (1, 1), False, None),
-        ([[0.9, 0.7], [0.9, 0.9]], [[0.1, 0.1], [0.1, 0.1]], (1, 1), False, None),
         ([[0.2, 0.2], [0.2, 0.2]], None, (0, 1), True, "conv"),
         ([[np.nan, np.nan], [0.2, np.nan]], None, (1, 1), True, "conv"),
         ([[np.nan, np.nan], [0.8, np.nan]], None, (1, 1), False, None),
@@ -469,29 +417,12 @@ def test_verdict_by_hand(signed, absolute, changed, sensitive, stage):
     assert (said.sensitive, said.stage) == (sensitive, stage)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"head": None}, "2 heads"),
-        ({"target": 3}, "target 3"),
-        ({"method": GradCam("relus")}, "did you mean 'relu'"),
-        ({"method": "gradcam"}, "no method 'gradcam'"),
-        ({"method": lambda images, *_: np.ones((7, 4))}, r"\(7, 4\), not \(7, h, w\)"),
-    ],
-)
-def test_randomization_refuses(model, images, changes, message):
-    with pytest.raises(ValueError, match=message):
-        randomization(model, images, **({"head": "kind"} | changes))
-
-
-def test_randomization_needs_weights_draws_and_a_seed(images):
-    model = keras.Sequential([keras.Input((8, 8, 1)), layers.MaxPooling2D(8), layers.Flatten()])
+def test_randomization_needs_weights_and_one_number_for_each_place(model, images):
+    pooled = keras.Sequential([keras.Input((8, 8, 1)), layers.MaxPooling2D(8), layers.Flatten()])
     with pytest.raises(ValueError, match="no layer on the way to 'flatten.* has weights"):
-        randomization(model, images)
-    with pytest.raises(ValueError, match="draws 0"):
-        Shuffling(draws=0)
-    with pytest.raises(ValueError, match="seed 1.5"):
-        Shuffling(seed=1.5)
+        randomization(pooled, images)
+    with pytest.raises(ValueError, match=r"\(7, 4\), not \(7, h, w\)"):
+        randomization(model, images, "kind", method=lambda images, *_: np.ones((7, 4)))
 
 
 # Where the heat lies
@@ -557,19 +488,13 @@ def test_empty_maps_are_counted_and_left_out_of_the_localization(model, images):
     assert pointing_game(maps, np.ones((7, 8, 8), bool)).empty == 1
 
 
-@pytest.mark.parametrize(
-    ("heat", "masks", "message"),
-    [
-        (np.ones((2, 3, 3)), np.ones((2, 3, 3)), "masks must be bool"),
-        (np.ones((2, 3, 3)), np.ones((1, 3, 3), bool), r"bool \(2, 3, 3\)"),
-        (np.ones((2, 3, 3)), np.zeros((2, 3, 3), bool), "mask 0 is empty"),
-        (-np.ones((2, 3, 3)), np.ones((2, 3, 3), bool), "heat -1"),
-    ],
-)
-def test_localization_refuses(heat, masks, message):
+def test_localization_refuses():
+    heat = np.ones((2, 3, 3))
     for check in (pointing_game, heat_inside):
-        with pytest.raises(ValueError, match=message):
-            check(heat, masks)
+        with pytest.raises(ValueError, match="masks must be bool"):
+            check(heat, heat)
+        with pytest.raises(ValueError, match="mask 0 is empty"):
+            check(heat, heat < 0)
 
 
 def test_line_masks_are_the_drawn_pixels_and_need_no_image():
@@ -577,8 +502,6 @@ def test_line_masks_are_the_drawn_pixels_and_need_no_image():
     np.testing.assert_array_equal(line_masks(data._replace(images=None)), data.images.any(axis=3))
     with pytest.raises(ValueError, match="nobody knows where"):
         line_masks(data._replace(centers=None))
-    with pytest.raises(ValueError, match="center"):
-        line_masks(data._replace(centers=data.centers + 28))
 
 
 # Methods compared
@@ -605,8 +528,6 @@ def test_compare_methods_gives_the_numbers_of_the_checks(model, images):
             ahead = sign * (areas - found[0].areas())
             mean = metrics.mean_interval(ahead[np.isfinite(ahead)])
             assert row[f"{kind}_ahead"] == pytest.approx(mean, abs=1e-9)
-    with pytest.raises(ValueError, match="nothing to compare"):
-        compare_methods(model, images, "bright", methods=[])
 
 
 # Figures

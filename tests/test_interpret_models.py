@@ -8,22 +8,18 @@ import gc
 import weakref
 from pathlib import Path
 
+import keras
 import numpy as np
 import psutil
 import pytest
+import tensorflow as tf
+from keras import layers, ops
+from models import sigmoid, softmax, with_random_weights
 
-from cnnlab import runtime
-
-runtime.start(seed=0)
-
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
-from keras import layers, ops  # noqa: E402
-
-from cnnlab.interpret import activations, grad_cam  # noqa: E402
-from cnnlab.interpret.model import network  # noqa: E402
-from cnnlab.interpret.model.loading import load  # noqa: E402
-from cnnlab.interpret.model.network import inspect_model  # noqa: E402
+from cnnlab.interpret import activations, grad_cam
+from cnnlab.interpret.model import network
+from cnnlab.interpret.model.loading import load
+from cnnlab.interpret.model.network import inspect_model
 
 DATA = Path(__file__).parent / "data"
 SIZE = 8
@@ -57,59 +53,35 @@ def head(features, units=3, activation="softmax", name="head"):
     return layers.Dense(units, activation, name=name)(layers.Flatten()(features))
 
 
-def with_random_weights(model):
-    """Give every weight a value of its own; variances and scales above 0."""
-    random = np.random.default_rng(1)
-    for variable in model.weights:
-        spread = 1.5 / max(1, np.prod(variable.shape[:-1])) ** 0.5
-        values = random.normal(0, spread, variable.shape)
-        if variable.path.endswith(("variance", "gamma")):
-            values = random.uniform(0.5, 1.5, variable.shape)
-        if "float" in variable.dtype:
-            variable.assign(values)
-    return model
-
-
 # --- the kinds of models
 
 
 @kind
 def sequential_built_by_fit():
-    model = keras.Sequential([conv(), layers.MaxPooling2D(), layers.Flatten()])
-    model.add(layers.Dense(3, "softmax"))
+    features = keras.Sequential([conv(), layers.MaxPooling2D()], name="features")  # no input
+    model = keras.Sequential([features, layers.Flatten(), layers.Dense(3, "softmax")])
     model.compile("sgd", "categorical_crossentropy")
     model.fit(np.ones((4, SIZE, SIZE, 3)), np.eye(3)[[0, 1, 2, 0]], verbose=0)
     return model
 
 
 @kind
-def functional():
-    image = pixels()
-    return keras.Model(image, head(conv(padding="same")(layers.AveragePooling2D(2)(conv()(image)))))
-
-
-@kind
 def heads_as_list():
     image = pixels()
-    trunk = conv()(image)
+    start = conv(padding="same")(image)
+    onward = layers.BatchNormalization()(conv(padding="same", activation=None)(start))
+    trunk = layers.ReLU()(layers.Add()([start, onward]))
     return keras.Model(image, [head(trunk, 4, name="zebra"), head(trunk, 2, name="ant")])
 
 
 @kind
 def heads_as_dict():
     image = pixels()
-    trunk = conv()(image)
-    inner = {"b": head(trunk, 1, "sigmoid", name="c")}
-    return keras.Model(image, {"z": head(trunk, 4, name="a"), "nested": inner})
-
-
-@kind
-def a_branch_for_each_head():
-    image = pixels()
     trunk = conv(name="trunk")(image)
     shape = layers.ReLU(name="shape_relu")(conv(name="shape_conv")(trunk))
     color = conv(name="color_conv")(trunk)
-    return keras.Model(image, {"shape": head(shape, name="s"), "color": head(color, name="c")})
+    inner = {"color": head(color, 1, "sigmoid", name="c")}
+    return keras.Model(image, {"shape": head(shape, 4, name="a"), "nested": inner})
 
 
 @kind
@@ -122,16 +94,10 @@ def nested_in_two_levels():
 
 
 @kind
-def nested_sequential_without_input():
-    features = keras.Sequential([conv(), layers.MaxPooling2D()], name="features")
-    return keras.Sequential([pixels(), features, layers.Flatten(), layers.Dense(3, "softmax")])
-
-
-@kind
 def nested_called_twice():
     image = pixels(channels=4)
     shared = keras.Sequential([keras.Input((SIZE, SIZE, 4)), conv(padding="same")], name="shared")
-    return keras.Model(image, head(shared(shared(image))))
+    return keras.Model(image, head(conv(name="last")(shared(shared(image)))))
 
 
 @kind
@@ -163,11 +129,11 @@ def difference():
 def nested_with_a_dict_for_a_list():
     image = pixels()
     given = {"a": image**2, "b": image}  # Keras finds them by name, not by position
-    return keras.Model(image, head(difference()(given)))
+    return keras.Model(image, head(conv(name="last")(difference()(given))))
 
 
 class WithCall(keras.Model):
-    """A subclassed model, which has no graph, in the middle of one that has."""
+    """A subclassed model, which has no graph."""
 
     def __init__(self):
         super().__init__(name="subclassed")
@@ -196,14 +162,6 @@ def nested_with_their_own_calls():
 
 
 @kind
-def residual():
-    image = pixels()
-    start = conv(padding="same")(image)
-    onward = layers.BatchNormalization()(conv(padding="same", activation=None)(start))
-    return keras.Model(image, head(layers.ReLU()(layers.Add()([start, onward]))))
-
-
-@kind
 def operations():
     image = pixels()
     scaled = (image - 0.5) / np.float32(0.25)
@@ -226,19 +184,12 @@ def open_size():
 
 
 @kind
-def regularized():
-    image = pixels()
-    features = conv(activity_regularizer="l2", kernel_regularizer="l1")(image)
-    return keras.Model(image, head(layers.ActivityRegularization(0.1)(features)))
-
-
-@kind
 def random_while_training():
     image = pixels()
-    features = conv()(layers.RandomRotation(0.2)(layers.RandomFlip()(image)))
+    features = conv(activity_regularizer="l2")(layers.RandomRotation(0.2)(image))
     features = layers.Dropout(0.5)(features, training=True)  # predict() overrules it
     features = layers.BatchNormalization()(features, training=True)
-    return keras.Model(image, head(layers.GaussianNoise(1.0)(features)))
+    return keras.Model(image, head(layers.ActivityRegularization(0.1)(features)))
 
 
 class Block(layers.Layer):
@@ -257,13 +208,8 @@ def unusual_convolutions():
     image = pixels()
     features = layers.SeparableConv2D(4, 3, activation="relu")(image)
     features = layers.DepthwiseConv2D(3, activation="relu")(features)
-    features = layers.Conv2DTranspose(3, 3, strides=2, name="stem")(features)
+    features = layers.Conv2DTranspose(3, 3, strides=2)(features)
     return keras.Model(image, head(Block(name="block")(features)))
-
-
-@kind
-def keras2_nested():
-    return load(DATA / "keras2_nested.h5")
 
 
 @kind
@@ -281,14 +227,6 @@ def mixed_float16():
 # --- endings, each on a row of logits: (layers on them, how a score becomes a prediction)
 
 
-def softmax(scores):
-    return np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-
-
-def sigmoid(scores):
-    return 1 / (1 + np.exp(-scores))
-
-
 def same(scores):
     return scores
 
@@ -298,19 +236,14 @@ def dense(units, activation=None):
 
 
 ENDINGS = {
-    "softmax inside": ([dense(3, "softmax")], softmax),
     "softmax of TensorFlow": ([dense(3, tf.nn.softmax)], softmax),
     "a Softmax layer inside": ([dense(3, layers.Softmax())], softmax),
-    "sigmoid inside": ([dense(3, "sigmoid")], sigmoid),
-    "one sigmoid unit": ([dense(1, "sigmoid")], sigmoid),
     "one softmax unit": ([dense(1, "softmax")], softmax),
     "one linear unit": ([dense(1)], same),
     "relu is no squeezing": ([dense(3, "relu")], same),
     "hard sigmoid": ([dense(1, "hard_sigmoid")], lambda s: np.clip(s / 6 + 0.5, 0, 1)),
     "tanh": ([dense(1, "tanh")], np.tanh),
     "log softmax": ([dense(3, "log_softmax")], lambda s: np.log(softmax(s))),
-    "an Activation layer": ([dense(3), layers.Activation("softmax")], softmax),
-    "a Softmax layer": ([dense(3), layers.Softmax()], softmax),
     "softmax operation": ([dense(3), ops.softmax], softmax),
     "Flatten after": (
         [layers.Reshape((1, 1, -1)), layers.Conv2D(3, 1, activation="sigmoid"), layers.Flatten()],
@@ -321,7 +254,7 @@ ENDINGS = {
         softmax,
     ),
     "inactive layers after": (
-        [dense(3, "softmax"), layers.Dropout(0.5), layers.Activation("linear", dtype="float32")],
+        [dense(3), layers.Softmax(), layers.Dropout(0.5), layers.Activation("linear")],
         softmax,
     ),
     # Each pair adds up to 1: there is no softmax over all four to undo.
@@ -350,14 +283,13 @@ def state(model):
     parts = [*inner, *operations.values()]
     return {
         "layers": list(map(id, inner)),
-        "weights": [np.asarray(value).tobytes() for value in model.get_weights()],
-        "variables": list(map(id, model.weights)),
+        "variables": list(map(id, model.variables)),
+        "values": [np.asarray(variable).tobytes() for variable in model.variables],
         "trainable": [layer.trainable for layer in inner],
         "activations": [id(getattr(layer, "activation", None)) for layer in inner],
         "attributes": [sorted(vars(part)) for part in parts],
         "calls": [(len(part._inbound_nodes), len(part._outbound_nodes)) for part in parts],
         "losses": len(model.losses),
-        "seeds": [np.asarray(variable).tobytes() for variable in model.non_trainable_variables],
     }
 
 
@@ -370,28 +302,26 @@ def predictions(model, images):
     }
 
 
-def values(model, tensors, images):
-    """What Keras computes for symbolic tensors of a model."""
-    return keras.tree.flatten(keras.Model(model.inputs[0], list(tensors))(images, training=False))
-
-
 def by_a_second_model(model, images, prefix=""):
-    """{name: output} of every layer that Keras can show, by other models of the same layers.
+    """{name: output} of every layer that Keras can show, by another model of the same layers.
 
     Layers that are called several times, and nested models with several inputs, are left out.
     """
+
+    def values(tensors):
+        return keras.tree.flatten(keras.Model(model.inputs[0], tensors)(images, training=False))
+
     shown = {}
     for layer in model.layers:
         if len(layer._inbound_nodes) != 1 or isinstance(layer, layers.InputLayer):
             continue
         (node,) = layer._inbound_nodes
-        if getattr(layer, "inputs", None) and type(layer) is not Doubling:
-            if len(layer.inputs) == 1:
-                (given,) = values(model, node.input_tensors, images)
-                shown |= by_a_second_model(layer, given, f"{prefix}{layer.name}/")
-            continue
-        output = values(model, node.output_tensors, images)[0]
-        shown[prefix + layer.name] = np.asarray(tf.cast(output, "float32"))
+        if not getattr(layer, "inputs", None) or type(layer) is Doubling:
+            output = values(list(node.output_tensors))[0]
+            shown[prefix + layer.name] = np.asarray(tf.cast(output, "float32"))
+        elif len(layer.inputs) == 1:
+            (given,) = values(list(node.input_tensors))
+            shown |= by_a_second_model(layer, given, f"{prefix}{layer.name}/")
     return shown
 
 
@@ -419,24 +349,21 @@ def test_nothing_about_the_model_changes(model):
     after = state(model)
     for part in before:
         assert after[part] == before[part], part
-    assert {n: p.tobytes() for n, p in predictions(model, images).items()} == {
-        n: p.tobytes() for n, p in predicted.items()
-    }
+    for name, values in predictions(model, images).items():
+        assert values.tobytes() == predicted[name].tobytes()
 
 
 def test_activations_are_those_of_a_second_model(model):
     images = images_for(model)
     expected = by_a_second_model(model, images)
-    given = activations(model, images, list(expected))
-    assert list(given) == list(expected) != []
-    for name, maps in given.items():
-        assert maps.dtype == "float32"
-        np.testing.assert_allclose(
-            maps, expected[name], tolerance(model), tolerance(model), err_msg=name
-        )
-    maps = activations(model, images)  # without names, every layer with feature maps
-    assert {name for name, values in expected.items() if values.ndim == 4} <= set(maps)
-    assert all(values.ndim == 4 and len(values) == 3 for values in maps.values())
+    maps = activations(model, images)
+    assert list(maps) == inspect_model(model).feature_maps()
+    compared = [name for name in expected if expected[name].ndim == 4]
+    assert compared
+    for name in compared:
+        assert maps[name].dtype == "float32"
+        error = tolerance(model)
+        np.testing.assert_allclose(maps[name], expected[name], error, error, err_msg=name)
 
 
 def test_scores_and_probabilities_are_the_models_own(model):
@@ -446,18 +373,13 @@ def test_scores_and_probabilities_are_the_models_own(model):
     assert list(heads) == list(expected)
     for name, predicted in expected.items():
         heat = [grad_cam(model, images, name, target) for target in range(heads[name].classes)]
-        scores_of = np.stack([one.scores for one in heat], axis=1)
-        of_classes = np.stack([one.probabilities for one in heat], axis=1)
-        if heads[name].ending == "sigmoid":
-            if heads[name].units == 1:
-                predicted = np.concatenate([1 - predicted, predicted], axis=1)
-            np.testing.assert_allclose(sigmoid(scores_of), predicted, 0, tolerance(model))
-        elif heads[name].ending == "softmax":
-            np.testing.assert_allclose(softmax(scores_of), predicted, 0, tolerance(model))
-        else:
-            np.testing.assert_allclose(scores_of, predicted, 1e-5, tolerance(model))
-            predicted = softmax(predicted)
-        np.testing.assert_allclose(of_classes, predicted, 0, tolerance(model), err_msg=name)
+        scores = np.stack([one.scores for one in heat], axis=1)
+        probabilities = np.stack([one.probabilities for one in heat], axis=1)
+        if heads[name].units == 1:
+            predicted = np.concatenate([1 - predicted, predicted], axis=1)
+        squeeze = {"sigmoid": sigmoid, "softmax": softmax}[heads[name].ending]
+        np.testing.assert_allclose(squeeze(scores), predicted, 0, tolerance(model))
+        np.testing.assert_allclose(probabilities, predicted, 0, tolerance(model))
 
 
 @pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1")
@@ -469,20 +391,22 @@ def test_a_score_is_what_enters_the_ending(name):
     ((head_name, predicted),) = predictions(model, images).items()
     head = inspect_model(model).heads[head_name]
     heat = [grad_cam(model, images, target=target) for target in range(head.classes)]
-    scores_of = np.stack([one.scores for one in heat], axis=1)
+    scores = np.stack([one.scores for one in heat], axis=1)
     probabilities = np.stack([one.probabilities for one in heat], axis=1)
     best = probabilities.argmax(axis=1)
     np.testing.assert_array_equal(grad_cam(model, images).targets, best)
     if head.units < head.classes:
-        np.testing.assert_array_equal(scores_of[:, 0], -scores_of[:, 1])
+        np.testing.assert_array_equal(scores[:, 0], -scores[:, 1])
         np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
-        scores_of, probabilities = scores_of[:, 1:], probabilities[:, 1:]
-    assert scores_of.std() > 0.01
-    np.testing.assert_allclose(squeeze(scores_of), predicted, 1e-5, 1e-6)
+        scores, probabilities = scores[:, 1:], probabilities[:, 1:]
+    assert scores.std() > 0.01
+    np.testing.assert_allclose(squeeze(scores), predicted, 1e-5, 1e-6)
     assert (squeeze is same) == (head.ending == "linear")
-    if name in ("hard sigmoid", "tanh", "sigmoid inside"):  # each unit by itself
+    if name in ("hard sigmoid", "tanh", "Flatten after"):  # each unit by itself
         by_itself = (1 + predicted) / 2 if name == "tanh" else predicted
-        np.testing.assert_allclose(probabilities, by_itself, 1e-5)
+    else:
+        by_itself = sigmoid(scores) if head.units < head.classes else softmax(scores)
+    np.testing.assert_allclose(probabilities, by_itself, 1e-5)
 
 
 # --- one kind at a time
@@ -493,7 +417,7 @@ def test_names_of_heads():
         return list(inspect_model(model).heads)
 
     assert names(heads_as_list()) == ["zebra", "ant"]
-    assert names(heads_as_dict()) == ["nested/b", "z"]  # Keras sorts them
+    assert names(heads_as_dict()) == ["nested/color", "shape"]  # Keras sorts them
     assert names(nested_that_makes_the_outputs()) == ["a", "b"]
     image = pixels()
     twice = [head(conv()(image))] * 2
@@ -505,12 +429,15 @@ def test_names_in_nested_models():
     assert nested.convolutions() == ["middle/deepest/conv", "middle/conv", "conv"]
     assert nested.layer("conv").name == "conv"
     assert nested.layer("deepest/conv").name == "middle/deepest/conv"
+    around = inspect_model(keras.Sequential([pixels(), nested_in_two_levels()]))
+    with pytest.raises(ValueError, match="several layers are called 'conv'"):
+        around.layer("conv")
 
 
 def test_each_call_of_a_shared_layer_has_a_name_and_activations_of_its_own():
     model = with_random_weights(nested_called_twice())
     images = images_for(model)
-    first, second = inspect_model(model).convolutions()
+    first, second, _ = inspect_model(model).convolutions()
     assert second == f"{first} (call 2)"
     maps = activations(model, images)
     inner = model.get_layer("shared")
@@ -527,37 +454,49 @@ def test_inputs_of_a_nested_model_are_not_confused():
     np.testing.assert_allclose(maps, expected, 1e-5, 1e-5)
 
 
+def test_layers_can_be_named_also_those_without_feature_maps():
+    model = with_random_weights(heads_as_dict())
+    maps = activations(model, images_for(model), ["a", "trunk"])
+    assert [(name, values.shape) for name, values in maps.items()] == [
+        ("a", (3, 4)),
+        ("trunk", (3, 6, 6, 4)),
+    ]
+    predicted = predictions(model, images_for(model))["shape"]
+    np.testing.assert_allclose(maps["a"], predicted, 1e-5)
+
+
 def test_the_default_layer_is_the_last_convolution_on_the_way_to_the_head():
-    model = with_random_weights(a_branch_for_each_head())
-    for name in ("shape", "color"):
+    model = with_random_weights(heads_as_dict())
+    view = inspect_model(model)
+    for name in ("shape", "nested/color"):
         heat = grad_cam(model, images_for(model), name, 0)
-        assert heat.layer == f"{name}_conv"
+        assert heat.layer == f"{name.removeprefix('nested/')}_conv"
         # The raw sum is not 0 as it would be on the other branch.
         assert np.abs(heat.raw).max() > 1e-3
-        view = inspect_model(model)
         assert "trunk" in view.convolutions(view.heads[name])
 
 
 def test_the_default_layer_where_there_is_no_such_convolution():
+    def default(model):
+        view = inspect_model(model)
+        return view.feature_map(None, *view.heads.values()).name
+
     image = pixels()
     wide = conv(name="wide")(image)
     squeezed = layers.Conv2D(2, SIZE - 2, name="squeezed")(wide)  # (1, 1, 2)
-    model = with_random_weights(keras.Model(image, layers.Flatten()(squeezed)))
-    assert grad_cam(model, images_for(model)).layer == "wide"
+    assert default(keras.Model(image, layers.Flatten()(squeezed))) == "wide"
     pooled = layers.MaxPooling2D(name="pooled")(layers.AveragePooling2D(2, name="average")(image))
-    model = with_random_weights(keras.Model(image, head(pooled)))
-    assert grad_cam(model, images_for(model)).layer == "pooled"
-    model = unusual_convolutions()  # the last one is inside a layer of the user's own
-    assert grad_cam(model, images_for(model)).layer == "block"
+    assert default(keras.Model(image, head(pooled))) == "pooled"
+    assert default(unusual_convolutions()) == "block"  # the last one is inside it
 
 
 def test_an_unbuilt_sequential_is_built_for_the_images():
-    images = images_for(functional())
+    images = np.zeros((3, SIZE, SIZE, 3))
     for given, channels in [(images, 3), (images[0], 3), (images[..., 0], 1)]:
         model = keras.Sequential([conv(), layers.Flatten(), layers.Dense(3, "softmax")])
-        heat = grad_cam(model, given)
+        view = inspect_model(model, given)
         assert model.inputs[0].shape == (None, SIZE, SIZE, channels)
-        assert heat.maps.shape == (3 if len(given) == 3 else 1, SIZE, SIZE)
+        assert len(network.as_batch(view, given)) == (3 if len(given) == 3 else 1)
 
 
 def test_an_output_that_is_not_a_row_has_activations_but_no_heatmap():
@@ -567,11 +506,8 @@ def test_an_output_that_is_not_a_row_has_activations_but_no_heatmap():
     assert list(activations(only_map, images_for(only_map))) == ["map"]
     with_map = keras.Model(image, {"map": features, "class": head(features)})
     assert grad_cam(with_map, images_for(with_map)).head == "class"
-    with pytest.raises(ValueError, match="no head 'map'; the model has class"):
-        grad_cam(with_map, images_for(with_map), "map")
-    for without in (only_map, keras.Model(image, image)):
-        with pytest.raises(ValueError, match="no output of the model is a row of numbers"):
-            grad_cam(without, images_for(only_map))
+    with pytest.raises(ValueError, match="no output of the model is a row of numbers"):
+        grad_cam(only_map, images_for(only_map))
 
 
 @pytest.mark.parametrize("name", ["keras2_sequential", "keras2_functional", "keras2_nested"])
@@ -590,15 +526,6 @@ def test_keras2_models_predict_as_they_did(name):
 # --- clear errors
 
 
-class Subclassed(keras.Model):
-    def __init__(self):
-        super().__init__(name="mine")
-        self.dense = layers.Dense(2)
-
-    def call(self, inputs):
-        return self.dense(ops.mean(inputs, axis=(1, 2)))
-
-
 def channels_first():
     image = keras.Input((3, SIZE, SIZE))
     pooled = layers.GlobalAveragePooling2D(data_format="channels_first", name="pool")(image)
@@ -608,13 +535,11 @@ def channels_first():
 @pytest.mark.parametrize(
     ("builder", "error", "message"),
     [
-        (Subclassed, ValueError, "'mine' has no graph .*: only Sequential and functional"),
-        (Doubling, ValueError, "without a call\\(\\) of their own"),
+        (WithCall, ValueError, "'subclassed' has no graph"),
+        (Doubling, ValueError, "'doubling' has no graph"),
         (difference, ValueError, r"takes \(None, 8, 8, 3\), \(None, 8, 8, 3\); one image"),
         (channels_first, ValueError, "layer 'pool' has the channels first"),
-        (lambda: keras.Sequential([keras.Input((5,)), layers.Dense(2)]), ValueError, "one image"),
-        (lambda: keras.Sequential([conv()]), ValueError, "build it first, with model.build"),
-        (lambda: pixels(dtype="complex64"), TypeError, "not a Keras model"),
+        (lambda: keras.Sequential([conv()]), ValueError, "build it first"),
         (lambda: "a name", TypeError, "not a Keras model: 'a name'"),
     ],
 )
@@ -624,49 +549,34 @@ def test_models_that_cannot_be_looked_into(builder, error, message):
 
 
 ONE = np.zeros((1, SIZE, SIZE, 3))
+GRAY = ONE[..., :1]
 
 
 @pytest.mark.parametrize(
-    ("images", "message"),
+    ("builder", "images", "message"),
     [
-        (ONE[:, :5], r"the shape \(1, 5, 8, 3\); the model needs \(n, 8, 8, 3\)"),
-        (ONE[..., :1], r"the shape \(1, 8, 8, 1\)"),
-        (ONE[0, :, :, 0], r"the shape \(8, 8\)"),
-        (ONE[:0], r"the shape \(0, 8, 8, 3\).*n at least 1"),
-        (ONE + np.nan, "NaN or infinite"),
-        (ONE + 1e300, "float32 input cannot hold"),
-        (ONE.astype(complex), "must be numbers, not complex128"),
-        ([ONE[0], ONE[0, :5]], "differ in shape"),
-        (None, "must be numbers"),
+        (open_size, ONE[..., :1], r"the shape \(1, 8, 8, 1\); the model needs \(n, any, any, 3\)"),
+        (heads_as_list, ONE[:0], r"the shape \(0, 8, 8, 3\).*n at least 1"),
+        (heads_as_list, ONE + np.nan, "NaN or infinite"),
+        (heads_as_list, ONE + 1e300, "float32 input cannot hold"),
+        (heads_as_list, ONE.astype(complex), "must be numbers, not complex128"),
+        (heads_as_list, [ONE[0], ONE[0, :5]], "differ in shape"),
+        (gray_unsigned_integers, GRAY + 0.5, "uint8 input cannot hold"),
+        (gray_unsigned_integers, GRAY + 256, "uint8 input cannot hold"),
     ],
 )
-def test_images_that_do_not_fit(images, message):
+def test_images_that_do_not_fit(builder, images, message):
     with pytest.raises(ValueError, match=message):
-        network.as_batch(inspect_model(functional()), images)
-
-
-@pytest.mark.parametrize("value", [0.5, 256, -1])
-def test_an_integer_input_takes_no_other_values(value):
-    view = inspect_model(gray_unsigned_integers())
-    assert network.as_batch(view, ONE[..., :1] + 255.0).dtype == "uint8"
-    with pytest.raises(ValueError, match="uint8 input cannot hold"):
-        network.as_batch(view, ONE[..., :1] + value)
-
-
-def test_layers_that_are_not_the_one():
-    model = a_branch_for_each_head()
-    usable = "'color_conv' does not feed the head 'shape'; usable are trunk, shape_conv, shape_relu"
-    with pytest.raises(ValueError, match=f"layer {usable}"):
-        grad_cam(model, images_for(model), "shape", layer="color_conv")
-    with pytest.raises(ValueError, match=r"layer 's' gives \(3,\) for an image"):
-        grad_cam(model, images_for(model), "shape", layer="s")
-    with pytest.raises(ValueError, match="several layers are called 'conv'"):
-        grad_cam(keras.Sequential([nested_in_two_levels()]), images_for(model), layer="conv")
-    with pytest.raises(ValueError, match=r"no layer 'trnuk' \(did you mean 'trunk'\?\)"):
-        activations(model, images_for(model), ["trnuk"])
+        network.as_batch(inspect_model(builder()), images)
 
 
 # --- a model that changes between two calls
+
+
+@pytest.fixture
+def functional():
+    image = pixels()
+    return with_random_weights(keras.Model(image, head(conv(name="conv")(image))))
 
 
 def test_an_exchanged_activation_is_noticed():
@@ -675,16 +585,14 @@ def test_an_exchanged_activation_is_noticed():
     layer = model.get_layer("middle").get_layer("deepest").get_layer("conv")
     before = activations(model, images)[name]
     assert before.min() == 0
-    for factor in (2.0, 3.0):
-        layer.activation = lambda x, factor=factor: -factor * ops.relu(x)
-        np.testing.assert_allclose(activations(model, images)[name], -factor * before, 1e-5, 1e-6)
+    layer.activation = lambda x: -2 * ops.relu(x)
+    np.testing.assert_allclose(activations(model, images)[name], -2 * before, 1e-5, 1e-6)
 
 
-def test_a_function_at_the_address_of_one_that_is_gone_is_not_confused_with_it():
-    model = functional()
-    images, layer = images_for(model), model.layers[1]
+def test_a_function_at_the_address_of_one_that_is_gone_is_not_confused_with_it(functional):
+    images, layer = images_for(functional), functional.get_layer("conv")
     layer.activation = lambda x: ops.zeros_like(x)
-    assert not activations(model, images)[layer.name].any()
+    assert not activations(functional, images)["conv"].any()
     address = id(layer.activation)
     layer.activation = keras.activations.linear
     gc.collect()
@@ -694,7 +602,7 @@ def test_a_function_at_the_address_of_one_that_is_gone_is_not_confused_with_it()
         if id(layer.activation) == address:
             break
         others.append(layer.activation)  # so that the next one gets another address
-    assert (activations(model, images)[layer.name] == 1).all()
+    assert (activations(functional, images)["conv"] == 1).all()
 
 
 def test_popped_and_added_layers_are_noticed():
@@ -710,29 +618,24 @@ def test_popped_and_added_layers_are_noticed():
     np.testing.assert_allclose(sigmoid(new.scores), predicted[:, 4], 1e-5, 1e-6)
 
 
-def test_changed_weights_are_used_at_once():
-    model = with_random_weights(functional())
-    images = images_for(model)
-    before = activations(model, images), grad_cam(model, images, target=0)
-    model.set_weights([2 * value for value in model.get_weights()])
-    name = model.layers[1].name
-    np.testing.assert_allclose(activations(model, images)[name], 2 * before[0][name], 1e-5, 1e-5)
-    (predicted,) = predictions(model, images).values()
-    scores_of = [grad_cam(model, images, target=target).scores for target in range(3)]
-    np.testing.assert_allclose(softmax(np.stack(scores_of, axis=1)), predicted, 1e-5, 1e-6)
-    assert not np.allclose(scores_of[0], before[1].scores)
+def test_changed_weights_are_used_at_once(functional):
+    images = images_for(functional)
+    before = activations(functional, images), grad_cam(functional, images, target=0)
+    functional.set_weights([2 * value for value in functional.get_weights()])
+    after = activations(functional, images), grad_cam(functional, images, target=0)
+    np.testing.assert_allclose(after[0]["conv"], 2 * before[0]["conv"], 1e-5, 1e-5)
+    (predicted,) = predictions(functional, images).values()
+    np.testing.assert_allclose(after[1].probabilities, predicted[:, 0], 1e-5, 1e-6)
+    assert not np.allclose(after[1].scores, before[1].scores)
 
 
 # --- memory
 
 
-@pytest.mark.parametrize("builder", [sequential_built_by_fit, heads_as_dict, nested_in_two_levels])
-def test_a_model_that_is_dropped_is_freed_with_all_that_was_kept(builder):
-    model = builder()
-    images = images_for(model)
-    activations(model, images)
-    for name in inspect_model(model).heads:
-        grad_cam(model, images, name)
+def test_a_model_that_is_dropped_is_freed_with_all_that_was_kept():
+    model = nested_in_two_levels()
+    activations(model, images_for(model))
+    grad_cam(model, images_for(model))
     kept = [weakref.ref(model), weakref.ref(inspect_model(model))]
     count = len(network._views)
     del model
@@ -746,7 +649,7 @@ def test_memory_and_compilations_stay_the_same_over_many_calls():
     model = with_random_weights(open_size())
     images = np.random.default_rng(0).uniform(size=(32, 40, 40, 3)).astype("float32")
     compiled = inspect_model(model).compiled
-    for number in range(350):
+    for number in range(150):
         if number == 50:
             gc.collect()
             before = psutil.Process().memory_info().rss, list(compiled)
