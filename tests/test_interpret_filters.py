@@ -130,17 +130,16 @@ def stepped(image, direction):
     return np.clip(image + 0.1 * direction / np.sqrt((direction**2).mean()), 0, 1)
 
 
-@pytest.mark.parametrize("smoothness", [0, 0.25])
-def test_the_first_step_goes_along_the_numeric_gradient(shared, smoothness):
+def test_the_first_step_goes_along_the_numeric_gradient_shared_with_neighbors(shared):
     first = Ascent().first_image((8, 8, 1))[0, ..., 0]
-    moved = maximize(shared, "second", jitter=0, smoothness=smoothness, steps=1, step_size=0.1)
+    moved = maximize(shared, "second", jitter=0, smoothness=0.25, steps=1, step_size=0.1)
     rose = np.flatnonzero(moved.end > moved.start)
     assert len(rose) >= 2  # the others keep the blank image, which is better
     gradients = numeric_gradients(shared, first[None])[0]
     for k in rose:
         blur = np.outer([1, 2, 1], [1, 2, 1]) / 16
         neighbors = ndimage.convolve(gradients[k], blur, mode="reflect")
-        direction = (1 - smoothness) * gradients[k] + smoothness * neighbors
+        direction = 0.75 * gradients[k] + 0.25 * neighbors
         assert np.allclose(moved.images[k, ..., 0], stepped(first, direction), atol=5e-4)
 
 
@@ -160,12 +159,6 @@ def test_a_shifted_image_gives_the_gradient_of_the_places_it_came_from(shared):
             if np.median(np.abs(moved.images[0, ..., 0] - expected)) < 1e-3:
                 drawn.append((y, x))
     assert len(drawn) == 4 and len(set(drawn)) > 2  # one for each seed, and not the same
-
-
-def test_weights_too_small_to_be_squared_still_draw():
-    model = sequential(layers.Conv2D(2, 3, name="conv"))
-    found = ascend_straight(with_weights(model, "conv", 1e-25 * SIGNS), "conv")
-    assert np.array_equal(found.images[..., 0], SIGNS > 0)
 
 
 # --- what is maximized
@@ -297,7 +290,6 @@ def test_the_same_seed_gives_the_same_bits(shared):
 def test_a_filter_does_not_depend_on_the_others():
     model = small(filters=70)  # more than ascend at once
     of_all = maximize(model, "second", steps=20)
-    assert len(of_all.images) == 70
     alone = maximize(model, "second", [66, 3, 0], steps=20)
     assert alone.filters.tolist() == [66, 3, 0]
     assert np.allclose(alone.images, of_all.images[[66, 3, 0]], atol=1e-4)
@@ -334,7 +326,6 @@ def test_a_model_of_open_size_needs_one():
     with pytest.raises(ValueError, match=r"size must be \(height, width\).*not None"):
         ascend_straight(model, "conv")
     assert np.array_equal(ascend_straight(model, "conv", size=(3, 3)).images[..., 0], SIGNS > 0)
-    assert ascend_straight(model, "conv", size=(4, 6), steps=1).images.shape == (2, 4, 6, 1)
 
 
 def test_mixed_precision():
@@ -384,29 +375,18 @@ def test_only_a_first_layer_has_first_layer_weights():
 # --- the range of the input
 
 
-CONSTANT = keras.initializers.Constant(40.0)
-NORMALIZATION = layers.Normalization(mean=[100.0, 1.0, 1.0], variance=[1.0, 1.0, 1.0])
-
-
-@pytest.mark.parametrize(
-    ("parts", "expected"),
-    [
-        ([], (0, 1)),
-        ([layers.RandomFlip(), layers.ZeroPadding2D(), layers.Rescaling(1 / 255)], (0, 255)),
-        ([layers.Rescaling(1 / 78.6, offset=-33.3 / 78.6)], (0, 255)),
-        ([NORMALIZATION], (0, 255)),
-        ([layers.BatchNormalization(moving_mean_initializer=CONSTANT)], (0, 255)),
-        ([layers.ReLU(), layers.Rescaling(1 / 255)], (0, 1)),
-    ],
-)
-def test_the_range_of_the_input_is_read_from_the_first_layers(parts, expected):
-    model = sequential(*parts, layers.Conv2D(1, 2), shape=(4, 4, 3))
-    assert input_range(inspect_model(model)) == pytest.approx(expected)
+BRIGHT = keras.initializers.Constant(40)
 
 
 @pytest.mark.parametrize(
     ("first", "expected"),
     [
+        (lambda x: x, (0, 1)),
+        (lambda x: layers.Rescaling(1 / 255)(layers.RandomFlip()(x)), (0, 255)),
+        (layers.Rescaling(1 / 78.6, offset=-33.3 / 78.6), (0, 255)),
+        (layers.Normalization(mean=[100.0, 1.0, 1.0], variance=[1.0] * 3), (0, 255)),
+        (layers.BatchNormalization(moving_mean_initializer=BRIGHT), (0, 255)),
+        (lambda x: layers.Rescaling(1 / 255)(layers.ReLU()(x)), (0, 1)),
         (lambda x: x / 127.5 - 1, (0, 255)),
         (lambda x: 1 - x, (0, 1)),
         (lambda x: (x - np.array([123.7, 116.8, 103.9], "f")) / 58, (0, 255)),
@@ -414,7 +394,7 @@ def test_the_range_of_the_input_is_read_from_the_first_layers(parts, expected):
         (lambda x: 255 / x, (0, 1)),
     ],
 )
-def test_the_range_of_the_input_is_read_from_operations(first, expected):
+def test_the_range_of_the_input_is_read_from_what_comes_first(first, expected):
     image = keras.Input((4, 4, 3))
     model = keras.Model(image, layers.Conv2D(1, 2)(first(image)))
     assert input_range(inspect_model(model)) == pytest.approx(expected)

@@ -8,8 +8,6 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as some
 from keras import layers
 from models import with_random_weights
 
@@ -176,30 +174,6 @@ def test_a_head_that_is_quite_sure_still_has_a_map():
     assert after.maps.max() == 1
 
 
-def test_answer_0_of_a_sigmoid_is_the_negated_logit():
-    model = small("sigmoid", units=1)
-    no, yes = (grad_cam(model, some_images(), target=target) for target in (0, 1))
-    np.testing.assert_array_equal(no.raw, -yes.raw)
-    np.testing.assert_array_equal(no.scores, -yes.scores)
-    np.testing.assert_allclose(no.probabilities + yes.probabilities, 1, 1e-6)
-    # Left out, the target is the model's own answer, on both sides of one half.
-    kernel, bias = model.layers[-1].get_weights()
-    model.layers[-1].set_weights([kernel, bias - np.median(yes.scores)])
-    answers = np.asarray(model(some_images()))[:, 0] > 0.5
-    np.testing.assert_array_equal(grad_cam(model, some_images()).targets, answers)
-    assert len(set(answers)) == 2
-
-
-def test_a_target_is_the_class_itself_for_each_image():
-    model, targets = small(), [2, 0, 1, 2]
-    mixed = grad_cam(model, some_images(), target=targets)
-    for number, target in enumerate(targets):
-        alone = grad_cam(model, some_images()[number], target=target)
-        np.testing.assert_allclose(mixed.raw[number], alone.raw[0], 1e-5, 1e-6)
-        np.testing.assert_allclose(mixed.scores[number], alone.scores[0], 1e-5)
-    np.testing.assert_array_equal(mixed.targets, targets)
-
-
 def test_maps_are_as_large_as_images_that_are_not_square():
     stack = [keras.Input((12, 7, 1)), layers.Conv2D(3, 3, strides=2), layers.Flatten()]
     model = with_random_weights(keras.Sequential([*stack, layers.Dense(2)]))
@@ -263,34 +237,26 @@ def test_a_layer_with_a_single_place_is_noted():
 # --- what holds for all images and weights
 
 
-quickly = settings(max_examples=15, derandomize=True, deadline=None)
-seeds = some.integers(0, 10_000)
-methods = some.sampled_from(list(METHODS))
-SMALL = small()  # its weights are drawn again in each test
+SMALL = small()
 
 
-def extreme_images(seed, count=5):
-    """Images among which are a black one, a white one and one with a single bright pixel."""
-    images = some_images(count, seed=seed)
-    images[0], images[1], images[2] = 0, 1, 0
+@pytest.mark.parametrize("method", METHODS)
+def test_a_batch_is_explained_as_its_images_one_by_one(method):
+    images = some_images(5)
+    images[0], images[1], images[2] = 0, 1, 0  # black, white, a single bright pixel
     images[2, 3, 4] = 1
-    return images
-
-
-@quickly
-@given(seeds, methods)
-def test_a_batch_is_explained_as_its_images_one_by_one(seed, method):
-    model, images = with_random_weights(SMALL, seed), extreme_images(seed)
-    together = grad_cam(model, images, method=method)
-    assert together.maps.min() >= 0
-    for number, image in enumerate(images):
-        alone = grad_cam(model, image, method=method)
-        assert alone.targets[0] == together.targets[number]
-        np.testing.assert_allclose(alone.raw[0], together.raw[number], 1e-4, 1e-5)
-        np.testing.assert_allclose(alone.scores[0], together.scores[number], 1e-4, 1e-5)
-        is_empty = alone.note[0].startswith("empty")
-        assert alone.maps.max() == (0 if is_empty else 1)
-        assert is_empty == (alone.peak <= 0)
+    for seed in range(10):
+        model = with_random_weights(SMALL, seed)
+        together = grad_cam(model, images, method=method)
+        assert together.maps.min() >= 0
+        for number, image in enumerate(images):
+            alone = grad_cam(model, image, method=method)
+            assert alone.targets[0] == together.targets[number]
+            np.testing.assert_allclose(alone.raw[0], together.raw[number], 1e-4, 1e-5)
+            np.testing.assert_allclose(alone.scores[0], together.scores[number], 1e-4, 1e-5)
+            is_empty = alone.note[0].startswith("empty")
+            assert alone.maps.max() == (0 if is_empty else 1)
+            assert is_empty == (alone.peak <= 0)
 
 
 def test_more_images_than_fit_in_a_batch(monkeypatch):
@@ -301,16 +267,3 @@ def test_more_images_than_fit_in_a_batch(monkeypatch):
     for name in ("maps", "scores", "targets"):
         whole, parts = getattr(at_once, name), getattr(in_parts, name)
         np.testing.assert_allclose(parts, whole, 1e-4, 1e-5)
-
-
-def test_another_head_changes_nothing_for_the_first():
-    row = layers.Flatten()(SMALL.layers[1].output)
-    more = layers.Dense(7, "sigmoid", name="more")(layers.Dense(5, "relu")(row))
-    model = keras.Model(SMALL.inputs[0], {"answer": SMALL.outputs[0], "more": more})
-    with_random_weights(model)
-    images = extreme_images(0)
-    alone, of_two = grad_cam(SMALL, images), grad_cam(model, images, "answer")
-    assert (alone.layer, alone.note) == (of_two.layer, of_two.note)
-    np.testing.assert_array_equal(alone.targets, of_two.targets)
-    np.testing.assert_allclose(of_two.raw, alone.raw, 1e-5, 1e-6)
-    np.testing.assert_allclose(of_two.maps, alone.maps, 1e-4, 1e-5)

@@ -1,10 +1,9 @@
 """Loading: the project's models by name, files of Keras 2 and 3, nothing that could run code.
 
-More files that are damaged or could run code are in `faults/test_models.py`.
+Files that are damaged or could run code are in `faults/test_models.py`.
 """
 
 import json
-import zipfile
 from pathlib import Path
 
 import h5py
@@ -16,8 +15,6 @@ from keras import layers, ops
 
 from cnnlab.interpret.model import keras2, loading
 from cnnlab.interpret.model.loading import load
-from cnnlab.interpret.model.network import inspect_model
-from cnnlab.pretrained import MODELS
 
 DATA = Path(__file__).parent / "data"
 SUFFIXES = (".keras", ".h5")
@@ -49,17 +46,6 @@ def saved(model, folder, suffix=".keras"):
 
 
 # --- what is loaded
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_the_projects_own_models(name):
-    model = load(name)
-    assert not model.compiled
-    units = {name: head.units for name, head in inspect_model(model).heads.items()}
-    if name.startswith("task2"):
-        assert units == {"angle": 12, "color": 1, "length": 1, "width": 1}
-    else:
-        assert list(units.values()) == [96 if name.endswith("lines") else 10]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -134,26 +120,11 @@ class OfTheirOwn(layers.Layer):
         return inputs
 
 
-RUNS_CODE = "would run Python code out of the file"
-LAMBDA = layers.Lambda(lambda x: 2 * x, name="doubling")
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_code_is_refused_before_keras_sees_it(tmp_path, monkeypatch, suffix):
-    path = saved(with_layer(nested(nested(LAMBDA))), tmp_path, suffix)
-    own = saved(with_layer(nested(OfTheirOwn(name="special"))), tmp_path / "own", suffix)
-    monkeypatch.setattr(keras.models, "load_model", None)
-    with pytest.raises(ValueError, match=f"is not loaded: 'doubling' {RUNS_CODE}"):
-        load(path)
-    with pytest.raises(ValueError, match="'special' is of the class OfTheirOwn.*register"):
-        load(own)
-
-
 def test_code_is_refused_though_keras_was_told_to_run_it(tmp_path):
-    path = saved(with_layer(LAMBDA), tmp_path)
+    path = saved(with_layer(layers.Lambda(lambda x: 2 * x, name="doubling")), tmp_path)
     keras.config.enable_unsafe_deserialization()
     try:
-        with pytest.raises(ValueError, match=f"'doubling' {RUNS_CODE}"):
+        with pytest.raises(ValueError, match="'doubling' would run Python code"):
             load(path)
     finally:
         keras.src.backend.common.global_state.set_global_attribute("safe_mode_saving", None)
@@ -169,38 +140,16 @@ def test_a_registered_class_is_loaded(tmp_path):
         keras.saving.get_custom_objects().clear()
 
 
-def described(folder, description):
-    """A file that says this about its model."""
-    path = folder / "described.keras"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("config.json", description)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("layer", "message"), [("TFOpLambda", "class TFOpLambda, which"), ("Dense", "cannot be loaded")]
-)
-def test_layers_that_cannot_be_made(tmp_path, layer, message):
-    config = {"layers": [{"class_name": layer, "config": {"name": "layer", "words": 1}}]}
-    description = {"class_name": "Sequential", "module": "keras", "config": config}
-    with pytest.raises(ValueError, match=message):
-        load(described(tmp_path, json.dumps(description)))
-
-
 def test_a_description_that_is_too_long_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(loading, "LONGEST", 1000)
     with pytest.raises(ValueError, match="the description of the layers is too long"):
         load(saved(with_layer(), tmp_path))
 
 
-def test_half_a_model(tmp_path):
+def test_weights_without_their_model(tmp_path):
     with_layer().save_weights(tmp_path / "only.weights.h5")
     with pytest.raises(ValueError, match="it may hold weights only"):
         load(tmp_path / "only.weights.h5")
-    with zipfile.ZipFile(saved(with_layer(), tmp_path)) as archive:
-        description = archive.read("config.json")
-    with pytest.raises(ValueError, match=r"cannot be loaded: Expected a model.weights.h5"):
-        load(described(tmp_path, description))
 
 
 def test_the_wrong_suffix_is_named(tmp_path):

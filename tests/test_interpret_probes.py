@@ -16,16 +16,10 @@ from cnnlab.interpret.model.network import inspect_model
 @pytest.fixture(scope="module")
 def model():
     """Channel 0 copies the image, channel 1 is dead, channel 2 is its negative, rectified."""
-    kernel = np.array([1, 0, -1], np.float32).reshape(1, 1, 1, 3)
-    stack = [
-        keras.Input((4, 4, 1)),
-        layers.Conv2D(3, 1, use_bias=False, name="linear"),
-        layers.ReLU(name="rectifier"),
-        layers.Flatten(),
-        layers.Dense(2),
-    ]
-    model = keras.Sequential(stack)
-    model.get_layer("linear").set_weights([kernel])
+    conv = layers.Conv2D(3, 1, use_bias=False, name="linear")
+    stack = [conv, layers.ReLU(name="rectifier"), layers.Flatten(), layers.Dense(2)]
+    model = keras.Sequential([keras.Input((4, 4, 1)), *stack])
+    conv.set_weights([np.array([1, 0, -1], np.float32).reshape(1, 1, 1, 3)])
     return model
 
 
@@ -49,6 +43,8 @@ def test_a_probe_reads_what_is_there_and_nothing_else(model):
     for row in found.values():
         assert row["brightness"] >= 0.85
         assert row["noise"] <= 0.75
+    with pytest.raises(ValueError, match="79 labels of 'noise' for 80 images"):
+        probes.linear_probes(model, pixels, {"noise": labels["noise"][:79]})
 
 
 def test_a_probe_cannot_use_position(model):
@@ -57,11 +53,6 @@ def test_a_probe_cannot_use_position(model):
     pixels[np.arange(80), 1, np.where(left, 0, 3)] = 1
     found = probes.linear_probes(model, pixels, {"left": left}, "rectifier")
     assert found["rectifier"]["left"] <= 0.7
-
-
-def test_labels_must_match(model):
-    with pytest.raises(ValueError, match="79 labels of 'x' for 80 images"):
-        probes.linear_probes(model, images(), {"x": np.zeros(79, int)})
 
 
 def test_dead_channels_are_dead_for_all_images_not_for_one(model):
@@ -85,15 +76,14 @@ def test_the_figure_has_a_panel_for_each_network():
 
 @pytest.mark.parametrize("name", pretrained.MODELS)
 def test_every_model_of_ours_has_images_and_names(name):
-    model = loading.load(name)
-    network = inspect_model(model)
-    names = pretrained.class_names(name, list(inspect_model(model).heads))
-    for head in network.heads.values():
-        assert len(names[head.name]) == head.classes
+    view = inspect_model(loading.load(name))
+    names = pretrained.class_names(name, list(view.heads))
+    assert {head: len(of_head) for head, of_head in names.items()} == {
+        head.name: head.classes for head in view.heads.values()
+    }
     shown = pretrained.images_for(name)
-    assert len(shown) == pretrained.COUNT
-    assert shown.shape[1:3] == network.graph.input_shape[:2]
-    assert network.graph.input_shape[2] == (1 if shown.ndim == 3 else 3)
+    assert shown.shape[:3] == (pretrained.COUNT, *view.graph.input_shape[:2])
+    assert view.graph.input_shape[2] == (1 if shown.ndim == 3 else 3)
 
 
 def test_images_were_never_trained_on():
