@@ -132,11 +132,11 @@ def test_raw_sums_by_finite_differences(method):
     maps = np.float64(keras.Model(model.input, model.get_layer("conv").output)(images))
     logits = logits_after_the_maps(model, maps)
     np.testing.assert_allclose(keras.ops.softmax(logits), model(images), 1e-5)
-    for target in range(3):
-        found = grad_cam(model, images, target=target, method=method)
-        np.testing.assert_allclose(found.scores, logits[:, target], 1e-5, 1e-6)
+    for targets in ([0, 1, 2], [1, 2, 0], [2, 0, 1]):
+        found = grad_cam(model, images, target=targets, method=method)
+        np.testing.assert_allclose(found.scores, logits[range(3), targets], 1e-5, 1e-6)
         for number, of_image in enumerate(maps):
-            gradients = numeric_gradients(model, of_image, target)
+            gradients = numeric_gradients(model, of_image, targets[number])
             expected = combined(method, of_image, gradients)
             assert np.abs(expected).max() > 1e-3
             np.testing.assert_allclose(found.raw[number], expected, 1e-5, 1e-5)

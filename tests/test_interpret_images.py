@@ -70,7 +70,7 @@ def test_what_was_done_to_a_file_is_said(tmp_path):
     Image.new("RGBA", (6, 8), (255, 255, 255, 0)).save(clear)
     ready = prepare(COLOR, str(clear), BYTES)
     assert not ready.batch.any() and "transparency laid on black" in ready.steps
-    frames = [Image.new("P", (6, 8), value) for value in (10, 200)]
+    frames = [Image.new("L", (6, 8), value) for value in (10, 200)]
     frames[0].save(film, save_all=True, append_images=frames[1:])
     assert "the first of 2 frames" in prepare(GRAY, film, BYTES).steps
     Image.fromarray(np.full((8, 6), 65535, np.uint16)).save(clear)

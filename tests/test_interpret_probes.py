@@ -8,7 +8,6 @@ from keras import layers
 from cnnlab import lines, mnist, pretrained, splits
 from cnnlab.interpret.activations import dead_channels
 from cnnlab.interpret.checks import probes
-from cnnlab.interpret.figures import checks as check_plots
 from cnnlab.interpret.model import loading
 from cnnlab.interpret.model.network import inspect_model
 
@@ -64,14 +63,6 @@ def test_dead_channels_are_dead_for_all_images_not_for_one(model):
     for given, dead in ((bright, [False, True, True]), (many, [False, True, False])):
         found = dead_channels(model, given, "rectifier")
         np.testing.assert_array_equal(found["rectifier"], dead)
-
-
-def test_the_figure_has_a_panel_for_each_network():
-    rows = {"image": {"angle": 0.1}, "a": {"angle": 0.9}, "b": {"angle": 1.0}}
-    figure = check_plots.probes({"one": rows, "two": rows}, {"angle": "black"})
-    assert [axis.get_title(loc="left") for axis in figure.axes] == ["one", "two"]
-    (curve,) = figure.axes[0].lines
-    np.testing.assert_allclose(curve.get_ydata(), [90, 10, check_plots.FLOOR])
 
 
 @pytest.mark.parametrize("name", pretrained.MODELS)
