@@ -3,10 +3,10 @@
 import sys
 
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.text import Text
+from models import sigmoid, with_random_weights
 from scipy import stats
 from test_head_plots import overlapping
 
@@ -39,16 +39,6 @@ KERNEL = np.array([[3.0], [-1.0], [0.5], [2.0]], np.float32)  # of the pixels in
 BIAS = -1.5
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
-def sigmoid(logit):
-    return 1 / (1 + np.exp(-np.asarray(logit, float)))
-
-
 def linear_model(kernel=KERNEL, bias=BIAS, size=(2, 2)):
     """One sigmoid unit over all pixels: its answer to any image is known in closed form."""
     model = keras.Sequential(
@@ -58,21 +48,7 @@ def linear_model(kernel=KERNEL, bias=BIAS, size=(2, 2)):
     return model
 
 
-def with_random_weights(model, seed=0):
-    """Give every variable values as after a training: kernels around 0, scales above it."""
-    generator = np.random.default_rng(seed)
-    for variable in model.weights:
-        if "kernel" in variable.name:
-            scale = 1.5 / np.sqrt(np.prod(variable.shape[:-1]))
-            variable.assign(generator.normal(0, scale, variable.shape))
-        elif variable.name in ("gamma", "moving_variance"):
-            variable.assign(generator.uniform(0.5, 1.5, variable.shape))
-        else:
-            variable.assign(generator.normal(0, 0.2, variable.shape))
-    return model
-
-
-def two_headed(seed=0):
+def two_headed():
     """A shared convolution, a softmax head of three with a branch, and one sigmoid unit."""
     image = keras.Input((8, 8, 1))
     hidden = layers.Conv2D(6, 3, use_bias=False, name="conv")(image)
@@ -81,7 +57,7 @@ def two_headed(seed=0):
     branch = layers.Conv2D(5, 3, activation="relu", name="branch")(hidden)
     kind = layers.Dense(3, activation="softmax", name="kind")(layers.Flatten()(branch))
     bright = layers.Dense(1, activation="sigmoid", name="bright")(layers.Flatten()(hidden))
-    return with_random_weights(keras.Model(image, {"kind": kind, "bright": bright}), seed)
+    return with_random_weights(keras.Model(image, {"kind": kind, "bright": bright}))
 
 
 @pytest.fixture(scope="module")
@@ -102,100 +78,90 @@ def test_curves_of_a_linear_model_by_hand(target):
     image = np.array([[1.0, 2.0], [0.5, 1.0]], np.float32)
     heat = np.array([[[4, 1], [2, 3]]])  # order: pixels 0, 3, 2, 1
     parts = (KERNEL[:, 0] * image.ravel())[[0, 3, 2, 1]]
-    inserted = sigmoid(BIAS + np.concatenate([[0], np.cumsum(parts)]))
-    if target == 0:
-        inserted = 1 - inserted
-    deleted = sigmoid(BIAS + parts.sum() - np.concatenate([[0], np.cumsum(parts)]))
-    if target == 0:
-        deleted = 1 - deleted
-    model = linear_model()
-    away = deletion(model, image, heat, target=target, masking=Masking(steps=4))
-    back = insertion(model, image, heat, target=target, masking=Masking(steps=4))
+    sign = 1 if target else -1
+    logits = sign * (BIAS + np.concatenate([[0], np.cumsum(parts)]))
+    inserted, deleted = sigmoid(logits), sigmoid(logits[-1] + sign * BIAS - logits)
+    model, masking = linear_model(), Masking(steps=4)
+    away = deletion(model, image, heat, target=target, masking=masking)
+    back = insertion(model, image, heat, target=target, masking=masking)
     np.testing.assert_allclose(away.curves[0], deleted, atol=1e-6)
     np.testing.assert_allclose(back.curves[0], inserted, atol=1e-6)
     np.testing.assert_allclose(away.fractions, [0, 0.25, 0.5, 0.75, 1])
     by_hand = (deleted[0] / 2 + deleted[1:-1].sum() + deleted[-1] / 2) / 4
     assert away.areas()[0] == pytest.approx(by_hand, abs=1e-6)
     assert (away.kind, back.kind, away.empty) == ("deletion", "insertion", 0)
+    blank = Masking(steps=1, blank=0.5)  # what missing pixels become
+    away = deletion(model, image, heat, target=target, masking=blank)
+    expected = sigmoid(sign * (BIAS + 0.5 * KERNEL.sum()))
+    assert away.curves[0, -1] == pytest.approx(expected, abs=1e-6)
 
 
-def test_missing_pixels_become_blank():
-    image = np.array([[1.0, 2.0], [0.5, 1.0]], np.float32)
-    masking = Masking(steps=1, blank=0.5)
-    found = deletion(linear_model(), image, np.ones((1, 2, 2)), target=1, masking=masking)
-    assert found.curves[0, -1] == pytest.approx(sigmoid(BIAS + 0.5 * KERNEL.sum()), abs=1e-6)
+EVIDENCE = np.zeros((6, 6))
+EVIDENCE[:2, :2] = 3
+ADDING = linear_model(EVIDENCE, bias=-4, size=(6, 6))  # adds up one corner; no test changes it
 
 
-def evidence(count=24, size=6):
-    """A model that adds up one corner, images of it in noise, and the heatmap that is right."""
-    kernel = np.zeros((size, size))
-    kernel[:2, :2] = 3
-    images = np.random.default_rng(1).uniform(0.3, 1, (count, size, size, 1)).astype(np.float32)
-    heat = np.broadcast_to(kernel + 0.01, (count, size, size))
-    return linear_model(kernel, bias=-4, size=(size, size)), images, heat
+def evidence(count=24):
+    """The model ADDING, images of its corner in noise, and the heatmap that is right."""
+    images = np.random.default_rng(1).uniform(0.3, 1, (count, 6, 6, 1)).astype(np.float32)
+    return ADDING, images, np.broadcast_to(EVIDENCE + 0.01, (count, 6, 6))
 
 
 @pytest.mark.parametrize("check", [deletion, insertion])
-@pytest.mark.parametrize("control", ["random", "displaced"])
-def test_a_right_map_gains_over_the_controls_and_a_wrong_one_loses(check, control):
+def test_a_right_map_gains_over_the_controls_and_a_wrong_one_loses(check):
     model, images, heat = evidence()
     masking = Masking(steps=9, repeats=8)
-    mean, low, high = check(model, images, heat, None, 1, masking).gain(control)
-    assert 0.05 < low < mean < high
-    wrong = heat.max() - heat + 0.01
-    mean, low, high = check(model, images, wrong, None, 1, masking).gain(control)
-    assert low < mean < high < -0.02
-
-
-def test_the_gain_is_the_paired_difference_of_the_areas():
-    model, images, heat = evidence(5)
-    found = deletion(model, images, heat, None, 1, Masking(steps=4))
-    expected = metrics.mean_interval(found.areas("displaced") - found.areas())
-    assert found.gain() == pytest.approx(expected)
-    one = deletion(model, images[:1], heat[:1], None, 1, Masking(steps=4))
-    assert one.gain()[0] == pytest.approx((one.areas("displaced") - one.areas())[0])
-    assert np.isnan(one.gain()[1:]).all()
+    right = check(model, images, heat, None, 1, masking)
+    wrong = check(model, images, heat.max() - heat + 0.01, None, 1, masking)
+    for control in ("random", "displaced"):
+        mean, low, high = right.gain(control)
+        assert 0.05 < low < mean < high
+        mean, low, high = wrong.gain(control)
+        assert low < mean < high < -0.02
 
 
 def test_empty_maps_are_left_out_and_counted():
     model, images, heat = evidence(4)
     heat = heat.copy()
     heat[1], heat[2, 0, 0] = 0, np.nan
-    found = deletion(model, images, heat, None, 1, Masking(steps=4))
-    assert found.empty == 2
-    for values in (found.curves, found.random, found.displaced):
+    curves = deletion(model, images, heat, None, 1, Masking(steps=4))
+    assert curves.empty == 2
+    for values in (curves.curves, curves.random, curves.displaced):
         assert np.isnan(values).all(axis=1).tolist() == [False, True, True, False]
     alone = deletion(model, images[[0, 3]], heat[[0, 3]], None, 1, Masking(steps=4))
-    np.testing.assert_array_equal(found.curves[[0, 3]], alone.curves)
-    assert found.gain() == pytest.approx(alone.gain())
+    np.testing.assert_array_equal(curves.curves[[0, 3]], alone.curves)
+    # The gain is the paired difference of the areas.
+    gains = alone.areas("displaced") - alone.areas()
+    assert curves.gain() == pytest.approx(metrics.mean_interval(gains))
+    one = deletion(model, images[:1], heat[:1], None, 1, Masking(steps=4))
+    assert np.isfinite(one.gain()).tolist() == [True, False, False]
     nothing = insertion(model, images, np.zeros((4, 6, 6)), None, 1, Masking(steps=4))
-    assert nothing.empty == 4
     assert np.isnan(nothing.gain()).all()
 
 
-@pytest.mark.parametrize("head", ["kind", "bright"])
-def test_heatmaps_bring_their_head_and_targets(model, images, head):
-    maps = grad_cam(model, images, head)
+def test_heatmaps_bring_their_head_and_targets(model, images):
+    maps = grad_cam(model, images, "kind")
     found = deletion(model, images, maps, masking=Masking(steps=4))
-    assert found.head == head
+    assert found.head == "kind"
     assert found.targets.tolist() == maps.targets.tolist()
     kept = np.isfinite(found.curves[:, 0])
     assert kept.sum() == len(images) - found.empty > 0
     np.testing.assert_allclose(found.curves[kept, 0], maps.probabilities[kept], atol=1e-5)
-    by_array = deletion(model, images, maps.maps, head, maps.targets, Masking(steps=4))
+    by_array = deletion(model, images, maps.maps, "kind", maps.targets, Masking(steps=4))
     np.testing.assert_array_equal(found.curves, by_array.curves)
+    for other in ({"head": "bright"}, {"target": 0}):
+        with pytest.raises(ValueError, match="head 'kind'"):
+            insertion(model, images, maps, **other)
 
 
 def test_one_seed_gives_one_result_with_or_without_the_other_control():
     model, images, heat = evidence(4)
-    first, same, other, one = (
+    first, other, one = (
         deletion(model, images, heat, None, 1, Masking(steps=6, **options))
-        for options in ({"seed": 1}, {"seed": 1}, {"seed": 2}, {"seed": 1, "controls": "displaced"})
+        for options in ({"seed": 1}, {"seed": 2}, {"seed": 1, "controls": "displaced"})
     )
-    for control in ("random", "displaced"):
-        np.testing.assert_array_equal(getattr(first, control), getattr(same, control))
-        assert not np.array_equal(getattr(first, control), getattr(other, control))
     np.testing.assert_array_equal(first.displaced, one.displaced)
+    assert not np.array_equal(first.displaced, other.displaced)
     assert np.isnan(one.random).all() and not np.isnan(first.random).any()
 
 
@@ -220,55 +186,29 @@ def test_the_memory_is_bounded_and_nothing_is_compiled_again(monkeypatch):
     assert measure.experimental_get_tracing_count() == 1
 
 
-@pytest.mark.parametrize("size", [(4, 3), (2, 2), (1, 2), (3, 1)])
-def test_a_displaced_map_has_the_same_heat_and_never_the_same_place(size):
+@pytest.mark.parametrize(("size", "count"), [((4, 3), 47), ((2, 2), 3), ((3, 1), 5)])
+def test_a_displaced_map_has_the_same_heat_and_never_the_same_place(size, count):
     heat = np.arange(1.0, 1 + size[0] * size[1]).reshape(1, *size)
     generator = np.random.default_rng(0)
     displaced = list(displaced_maps(None, heat, heat, np.array([True]), 100, generator))
-    assert len(displaced) == {(4, 3): 47, (2, 2): 3, (1, 2): 1, (3, 1): 5}[size]
-    assert len({maps.tobytes() for maps in [heat, *displaced]}) == len(displaced) + 1
+    assert len(displaced) == count
+    assert len({maps.tobytes() for maps in [heat, *displaced]}) == count + 1
     for maps in displaced:
         assert sorted(maps.ravel()) == sorted(heat.ravel())
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"target": 2}, "target 2 is not a class"),
-        ({"target": None}, "give the target"),
-        ({"head": "kind"}, "no head 'kind'"),
-        ({"heatmaps": np.ones((3, 6, 6))}, r"\(3, 6, 6\); \(2, 6, 6\)"),
-        ({"heatmaps": -np.ones((2, 6, 6))}, "heat -1"),
-        ({"heatmaps": np.ones((6, 6))}, r"\(n, height, width\)"),
-    ],
-)
-def test_deletion_refuses(changes, message):
+def test_what_cannot_be_deleted():
     model, images, heat = evidence(2)
-    with pytest.raises(ValueError, match=message):
-        deletion(model, images, **({"heatmaps": heat, "target": 1} | changes))
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"steps": 2.5}, "steps 2.5"),
-        ({"repeats": 0}, "repeats 0"),
-        ({"seed": -1}, "seed -1"),
-        ({"blank": np.nan}, "blank nan"),
-        ({"blank": "black"}, "blank 'black'"),
-        ({"controls": ["mirror"]}, "no control 'mirror'; there are random, displaced"),
-    ],
-)
-def test_masking_refuses(options, message):
-    with pytest.raises(ValueError, match=message):
-        Masking(**options)
-
-
-def test_heatmaps_take_no_other_head_or_target(model, images):
-    maps = grad_cam(model, images, "kind")
-    for asked in ({"head": "bright"}, {"target": 0}):
-        with pytest.raises(ValueError, match="head 'kind'"):
-            insertion(model, images, maps, **asked)
+    of_another_number = (heat[:1], r"\(1, 6, 6\); \(2, 6, 6\)")
+    for wrong, message in (of_another_number, (-heat, "heat -"), (heat[0], r"\(n, height")):
+        with pytest.raises(ValueError, match=message):
+            deletion(model, images, wrong, target=1)
+    with pytest.raises(ValueError, match="give the target"):
+        deletion(model, images, heat)
+    wrong = [(Masking, "steps", 2.5), (Masking, "blank", np.nan), (Shuffling, "draws", 0)]
+    for settings, name, value in wrong:
+        with pytest.raises(ValueError, match=f"{name} {value}"):
+            settings(**{name: value})
 
 
 # Randomization
@@ -276,9 +216,7 @@ def test_heatmaps_take_no_other_head_or_target(model, images):
 
 def test_ranks_give_spearmans_correlation_also_with_equal_positions():
     a, b = np.random.default_rng(0).integers(0, 4, (2, 5, 12)).astype(float)
-    expected = [
-        stats.spearmanr(first, second).statistic for first, second in zip(a, b, strict=True)
-    ]
+    expected = [stats.spearmanr(*pair).statistic for pair in zip(a, b, strict=True)]
     np.testing.assert_allclose(np.sum(standard_ranks(a) * standard_ranks(b), axis=1), expected)
     assert np.isnan(standard_ranks(np.full((1, 5), 2.0))).all()
     pairs = [stats.spearmanr(a[i], a[j]).statistic for i in range(5) for j in range(i)]
@@ -291,21 +229,6 @@ def outline(images, targets, weights):
     down = np.abs(np.diff(images[..., 0], axis=1))[:, :, :-1]
     across = np.abs(np.diff(images[..., 0], axis=2))[:, :-1]
     return down + across
-
-
-def test_an_explanation_that_ignores_the_network_is_caught(model, images):
-    found = randomization(model, images, "kind", method=outline)
-    assert found.method == "outline"
-    # The classes explained are those that the trained network predicts, at all stages.
-    np.testing.assert_array_equal(
-        found.targets, model.predict(images, verbose=0)["kind"].argmax(axis=1)
-    )
-    np.testing.assert_allclose(found.signed, 1)
-    np.testing.assert_allclose(found.absolute, 1)
-    assert found.invalid.tolist() == [0] * 4
-    said = verdict(found)
-    assert said.sensitive is False and said.stage is None
-    assert "still 1.00" in said.text
 
 
 def test_a_map_with_nothing_above_0_has_no_ranks_and_is_no_evidence():
@@ -327,17 +250,7 @@ def test_what_grad_cam_calls_empty_is_no_evidence(monkeypatch, model, images):
     np.testing.assert_allclose(found.invalid, 1 / 7)
 
 
-def test_grad_cam_follows_the_weights(model, images):
-    for head in ("kind", "bright"):
-        for method in ("grad-cam", "layercam"):
-            found = randomization(model, images, head, None, method, Shuffling(draws=8))
-            assert np.abs(found.similarity()[-1]) < 0.45
-            said = verdict(found)
-            assert said.sensitive is True and said.stage in found.stages
-
-
-@pytest.mark.parametrize("method", ["grad-cam", "layercam"])
-def test_the_cascade_holds_what_grad_cam_gives_for_the_same_weights(model, images, method):
+def test_the_cascade_holds_what_grad_cam_gives_for_the_same_weights(model, images):
     """By another route: each stage's maps made one by one, compared by SciPy."""
     given = []
 
@@ -346,10 +259,18 @@ def test_the_cascade_holds_what_grad_cam_gives_for_the_same_weights(model, image
         return outline(images, targets, weights)
 
     target = [0, 1, 1, 0, 0, 1, 0]
-    asked, how = (model, images, "bright", target), GradCam("relu", method)
+    asked, how = (model, images, "bright", target), GradCam("relu")
     randomization(*asked, watching, Shuffling(draws=2))
     found = randomization(*asked, how, Shuffling(draws=2))
     before, *after = (heatmaps(*asked, how, weights) for weights in given)
+    other = keras.models.clone_model(model)  # other weights are as good as set
+    other.set_weights(model.get_weights())
+    variables = dict(zip(map(id, model.weights), other.weights, strict=True))
+    for variable, value in given[-1]:
+        variables[id(variable)].assign(value)
+    last = heatmaps(other, *asked[1:], how).raw
+    np.testing.assert_allclose(after[-1].raw, last, rtol=1e-4, atol=1e-6)
+    assert not np.allclose(before.raw, last)
     expected = np.full((6, 7), np.nan)
     for (stage, image), _ in np.ndenumerate(expected):
         notes = before.note[image], after[stage].note[image]
@@ -357,26 +278,26 @@ def test_the_cascade_holds_what_grad_cam_gives_for_the_same_weights(model, image
             pair = before.raw[image].ravel(), after[stage].raw[image].ravel()
             expected[stage, image] = stats.spearmanr(*pair).statistic
     np.testing.assert_allclose(found.signed.reshape(6, 7), expected, atol=1e-9)
-    if method == "grad-cam":
-        assert 0 < np.isnan(expected).mean() < 1  # so that both cases are seen
-        np.testing.assert_allclose(
-            found.invalid, np.isnan(expected).reshape(2, 3, 7).mean(axis=(0, 2))
-        )
+    assert 0 < np.isnan(expected).mean() < 1  # so that both cases are seen
+    invalid = np.isnan(expected).reshape(2, 3, 7).mean(axis=(0, 2))
+    np.testing.assert_allclose(found.invalid, invalid)
+    assert found.stages == ("bright", "norm", "conv")  # not those of the other head
 
 
-@pytest.mark.parametrize(
-    ("head", "stages"),
-    [("kind", ("kind", "branch", "norm", "conv")), ("bright", ("bright", "norm", "conv"))],
-)
-def test_each_head_has_its_own_way_and_the_layers_fall_from_the_top(model, images, head, stages):
-    seen = []
+def test_an_explanation_that_ignores_the_network_is_caught_while_the_layers_fall(model, images):
+    seen, stages = [], ("kind", "branch", "norm", "conv")
 
     def watching(images, targets, weights):
         seen.append({id(variable): np.array(value) for variable, value in weights})
         return outline(images, targets, weights)
 
-    found = randomization(model, images, head, None, watching, Shuffling(draws=2))
-    assert found.stages == stages
+    cascade = randomization(model, images, "kind", None, watching, Shuffling(draws=2))
+    assert (cascade.stages, cascade.method) == (stages, "watching")
+    np.testing.assert_allclose([cascade.signed, cascade.absolute], 1)
+    assert verdict(cascade).sensitive is False and not cascade.invalid.any()
+    # The classes explained are those that the trained network predicts, at all stages.
+    predicted = model.predict(images, verbose=0)["kind"].argmax(axis=1)
+    np.testing.assert_array_equal(cascade.targets, predicted)
     trained, *shuffled = seen
     assert len(shuffled) == 2 * len(stages)
     for number, given in enumerate(shuffled):
@@ -403,50 +324,27 @@ def test_a_layer_called_twice_is_one_stage(images):
     assert found.stages == ("head", "conv (call 2)")
 
 
-def test_random_weights_as_arguments_are_the_same_as_set_weights(model, images):
-    other = two_headed(seed=9)
-    weights = list(zip(model.weights, other.get_weights(), strict=True))
-    for head in ("kind", "bright"):
-        given = heatmaps(model, images, head, 0, "layercam", weights)
-        expected = grad_cam(other, images, head, 0, method="layercam")
-        np.testing.assert_allclose(given.raw, expected.raw, rtol=1e-4, atol=1e-6)
-        plain = grad_cam(model, images, head, 0, method="layercam")
-        assert not np.allclose(plain.raw, expected.raw)
-
-
-def test_the_model_is_not_changed(model, images):
-    weights = [np.array(variable).tobytes() for variable in model.weights]
-    before = model.predict(images, verbose=0)
-    randomization(model, images, "kind", shuffling=Shuffling(draws=2))
-    compare_methods(model, images, "bright", masking=Masking(steps=3, repeats=1))
-    assert [np.array(variable).tobytes() for variable in model.weights] == weights
-    after = model.predict(images, verbose=0)
-    assert all(np.array_equal(before[head], after[head]) for head in before)
-
-
-def test_nothing_is_compiled_for_a_stage_or_a_draw(images):
+def test_the_model_is_not_changed_and_nothing_compiled_for_a_stage_or_a_draw(images):
     model = two_headed()
-    randomization(model, images, "kind", shuffling=Shuffling(draws=3))
+    weights, before = model.get_weights(), model.predict(images, verbose=0)
+    randomization(model, images, "kind", shuffling=Shuffling(draws=2))
     compiled = dict(inspect_model(model).compiled)
     randomization(model, images[:3], "kind", 1, shuffling=Shuffling(draws=2, seed=5))
     assert inspect_model(model).compiled == compiled
     assert [f.experimental_get_tracing_count() for f in compiled.values()] == [1]
+    deletion(model, images, np.ones((7, 8, 8)), "kind", 0, Masking(steps=3))
+    assert all(map(np.array_equal, weights, model.get_weights()))
+    assert np.array_equal(before["kind"], model.predict(images, verbose=0)["kind"])
 
 
 def by_hand(signed, absolute=None, changed=(1, 1)):
     """A `Cascade` of one draw, two stages and two images."""
     signed = np.array(signed, float)[None]
-    return Cascade(
-        stages=("head", "conv"),
-        signed=signed,
-        absolute=signed if absolute is None else np.array(absolute, float)[None],
-        changed=np.array(changed),
-        reference={"signed": 0.1, "absolute": 0.2},
-        targets=np.array([0, 1]),
-        head="head",
-        layer="conv",
-        method="grad-cam",
-    )
+    absolute = signed if absolute is None else np.array(absolute, float)[None]
+    stages, reference = ("head", "conv"), {"signed": 0.1, "absolute": 0.2}
+    explained = {"targets": np.array([0, 1]), "head": "head", "layer": "conv"}
+    changed = np.array(changed)
+    return Cascade(stages, signed, absolute, changed, reference, **explained, method="grad-cam")
 
 
 @pytest.mark.parametrize(
@@ -454,12 +352,9 @@ def by_hand(signed, absolute=None, changed=(1, 1)):
     [
         ([[0.9, 0.7], [0.2, 0.4]], None, (1, 1), True, "conv"),
         ([[0.4, 0.4], [0.2, 0.4]], None, (1, 1), True, "head"),
-        ([[0.9, 0.7], [0.5, 0.5]], None, (1, 1), False, None),
         ([[0.9, 0.7], [0.2, 0.4]], [[0.9, 0.9], [0.9, 0.9]], (1, 1), False, None),
-        ([[0.9, 0.7], [0.9, 0.9]], [[0.1, 0.1], [0.1, 0.1]], (1, 1), False, None),
         ([[0.2, 0.2], [0.2, 0.2]], None, (0, 1), True, "conv"),
         ([[np.nan, np.nan], [0.2, np.nan]], None, (1, 1), True, "conv"),
-        ([[np.nan, np.nan], [0.8, np.nan]], None, (1, 1), False, None),
         ([[np.nan, np.nan], [np.nan, np.nan]], None, (1, 1), None, None),
         ([[0.2, 0.2], [0.2, 0.2]], None, (0, 0), None, None),  # no shuffle changes the weights
     ],
@@ -469,52 +364,15 @@ def test_verdict_by_hand(signed, absolute, changed, sensitive, stage):
     assert (said.sensitive, said.stage) == (sensitive, stage)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"head": None}, "2 heads"),
-        ({"target": 3}, "target 3"),
-        ({"method": GradCam("relus")}, "did you mean 'relu'"),
-        ({"method": "gradcam"}, "no method 'gradcam'"),
-        ({"method": lambda images, *_: np.ones((7, 4))}, r"\(7, 4\), not \(7, h, w\)"),
-    ],
-)
-def test_randomization_refuses(model, images, changes, message):
-    with pytest.raises(ValueError, match=message):
-        randomization(model, images, **({"head": "kind"} | changes))
-
-
-def test_randomization_needs_weights_draws_and_a_seed(images):
-    model = keras.Sequential([keras.Input((8, 8, 1)), layers.MaxPooling2D(8), layers.Flatten()])
+def test_randomization_needs_weights_and_one_number_for_each_place(model, images):
+    pooled = keras.Sequential([keras.Input((8, 8, 1)), layers.MaxPooling2D(8), layers.Flatten()])
     with pytest.raises(ValueError, match="no layer on the way to 'flatten.* has weights"):
-        randomization(model, images)
-    with pytest.raises(ValueError, match="draws 0"):
-        Shuffling(draws=0)
-    with pytest.raises(ValueError, match="seed 1.5"):
-        Shuffling(seed=1.5)
+        randomization(pooled, images)
+    with pytest.raises(ValueError, match=r"\(7, 4\), not \(7, h, w\)"):
+        randomization(model, images, "kind", method=lambda images, *_: np.ones((7, 4)))
 
 
 # Where the heat lies
-
-
-def test_a_map_that_is_the_mask_scores_fully_and_its_complement_not_at_all():
-    masks = np.random.default_rng(0).uniform(0, 1, (20, 6, 6)) < 0.3
-    for check in (pointing_game, heat_inside):
-        right, wrong = check(masks.astype(float), masks), check(1.0 - masks, masks)
-        assert right.share == 1 and right.high == 1
-        assert wrong.share == 0 and wrong.low == 0
-        assert right.chance == wrong.chance == pytest.approx(masks.mean())
-    assert pointing_game(masks * 1.0, masks).low == pytest.approx(
-        metrics.wilson_interval(20, 20)[0]
-    )
-
-
-def test_an_even_map_scores_chance_exactly():
-    masks = np.random.default_rng(0).uniform(0, 1, (20, 6, 6)) < 0.3
-    for check in (pointing_game, heat_inside):
-        found = check(np.full((20, 6, 6), 0.7), masks)
-        np.testing.assert_allclose(found.of_images, masks.mean(axis=(1, 2)))
-        assert found.share == pytest.approx(found.chance)
 
 
 def test_pointing_and_heat_by_hand():
@@ -535,10 +393,13 @@ def test_pointing_and_heat_by_hand():
     assert inside.share == pytest.approx(1.025 / 3)
     assert pointing.chance == inside.chance == pytest.approx(1 / 3)
     assert (inside.low, inside.high) == (0, 1)  # Student's t goes beyond
-    shares = np.array([5 / 8, 4 / 10, 0] * 5)
     more = heat_inside(np.tile(heat, (5, 1, 1)), np.tile(masks, (5, 1, 1)))
-    expected = metrics.mean_interval(shares)
+    expected = metrics.mean_interval(np.array([5 / 8, 4 / 10, 0] * 5))
     assert (more.share, more.low, more.high) == pytest.approx(expected)
+    with pytest.raises(ValueError, match="masks must be bool"):
+        heat_inside(heat, heat)
+    with pytest.raises(ValueError, match="mask 0 is empty"):
+        heat_inside(heat, heat < 0)
 
 
 def test_empty_maps_are_counted_and_left_out_of_the_localization(model, images):
@@ -557,37 +418,18 @@ def test_empty_maps_are_counted_and_left_out_of_the_localization(model, images):
     assert pointing_game(maps, np.ones((7, 8, 8), bool)).empty == 1
 
 
-@pytest.mark.parametrize(
-    ("heat", "masks", "message"),
-    [
-        (np.ones((2, 3, 3)), np.ones((2, 3, 3)), "masks must be bool"),
-        (np.ones((2, 3, 3)), np.ones((1, 3, 3), bool), r"bool \(2, 3, 3\)"),
-        (np.ones((2, 3, 3)), np.zeros((2, 3, 3), bool), "mask 0 is empty"),
-        (-np.ones((2, 3, 3)), np.ones((2, 3, 3), bool), "heat -1"),
-    ],
-)
-def test_localization_refuses(heat, masks, message):
-    for check in (pointing_game, heat_inside):
-        with pytest.raises(ValueError, match=message):
-            check(heat, masks)
-
-
 def test_line_masks_are_the_drawn_pixels_and_need_no_image():
     data = lines.generate(per_class=1, seed=5)
     np.testing.assert_array_equal(line_masks(data._replace(images=None)), data.images.any(axis=3))
     with pytest.raises(ValueError, match="nobody knows where"):
         line_masks(data._replace(centers=None))
-    with pytest.raises(ValueError, match="center"):
-        line_masks(data._replace(centers=data.centers + 28))
 
 
 # Methods compared
 
 
 def test_compare_methods_gives_the_numbers_of_the_checks(model, images):
-    methods = [
-        GradCam(layer, name) for layer in ("branch", "conv") for name in ("layercam", "grad-cam")
-    ]
+    methods = [GradCam("branch", "layercam"), GradCam("conv")]
     masking = Masking(steps=5, blank=0.25)
     rows = compare_methods(model, images, "kind", None, methods, masking)
     named = [(row["layer"], row["method"]) for row in rows]
@@ -605,8 +447,6 @@ def test_compare_methods_gives_the_numbers_of_the_checks(model, images):
             ahead = sign * (areas - found[0].areas())
             mean = metrics.mean_interval(ahead[np.isfinite(ahead)])
             assert row[f"{kind}_ahead"] == pytest.approx(mean, abs=1e-9)
-    with pytest.raises(ValueError, match="nothing to compare"):
-        compare_methods(model, images, "bright", methods=[])
 
 
 # Figures
@@ -636,34 +476,17 @@ def test_the_cascade_is_drawn():
     assert [line.get_ydata().tolist() for line in hollow] == [[2], [2]]
 
 
-def test_the_curves_are_drawn():
+def test_curves_and_localization_are_drawn():
     model, images, heat = evidence(6)
-    found = deletion(model, images, heat, None, 1, Masking(6))
-    figure = check_plots.curves({"one": found, "two": found})
+    curves = deletion(model, images, heat, None, 1, Masking(6))
+    figure = check_plots.curves({"one": curves, "two": curves})
     check_readable(figure)
-    drawn = {line.get_label(): line.get_ydata() for line in figure.axes[1].lines}
-    np.testing.assert_allclose(drawn["the map"], found.curves.mean(axis=0))
-    np.testing.assert_allclose(drawn["random pixels"], found.random.mean(axis=0))
-    np.testing.assert_allclose(drawn["the map moved"], found.displaced.mean(axis=0))
-
-
-def test_localization_is_drawn():
-    masks = np.zeros((3, 6, 6), bool)
-    masks[:, 1:3, 2:5] = True
-    heat = masks * np.array([1.0, 0.5, 0])[:, None, None]
-    games, heats = {"angle": pointing_game(heat, masks)}, {"angle": heat_inside(heat, masks)}
-    figure = check_plots.localization(games, heats)
+    drawn = [line.get_ydata() for line in figure.axes[1].lines]
+    expected = [part.mean(axis=0) for part in (curves.curves, curves.random, curves.displaced)]
+    np.testing.assert_allclose(drawn, expected)
+    masks = heat > 1
+    named = ({"one": check(heat, masks)} for check in (pointing_game, heat_inside))
+    figure = check_plots.localization(*named)
     check_readable(figure)
     share, chance = (line.get_xdata()[0] for line in figure.axes[0].lines)
-    assert (share, chance) == pytest.approx((100, 100 * 6 / 36))
-
-
-def test_gains_are_drawn_with_their_intervals():
-    gain = {"deletion_gain": (-0.1, -0.2, 0.0), "insertion_gain": (0.3, 0.2, 0.4)}
-    rows = [{"method": "grad-cam", "layer": layer} | gain for layer in ("conv", "relu")]
-    left, right = check_plots.gains({"one": rows, "two": rows}, bare={"conv"}).axes
-    dots = [line for line in left.lines if line.get_marker() == "o"]
-    assert [dot.get_xdata()[0] for dot in dots] == [-0.1] * 4
-    assert np.all(np.diff([dot.get_ydata()[0] for dot in dots]) > 0)
-    assert [dot.get_markerfacecolor() == "white" for dot in dots] == [True, False] * 2
-    assert [0.2, 0.4] in [list(line.get_xdata()) for line in right.lines]
+    assert (share, chance) == pytest.approx((100, 100 * 4 / 36))

@@ -26,23 +26,19 @@ MODULE = sys.modules["cnnlab.interpret.explain"]  # the room's `explain` is the 
 def model():
     keras.utils.set_random_seed(1)
     inputs = keras.Input((12, 12, 3))
-    scaled = layers.Rescaling(1 / 255)(inputs)
-    shared = layers.Conv2D(4, 3, activation="relu", name="shared")(scaled)
+    shared = layers.Conv2D(4, 3, activation="relu", name="shared")(inputs / 255)
     branch = layers.Conv2D(3, 3, activation="relu", name="branch")(shared)
-    outputs = {
-        "kind": layers.Dense(5, activation="softmax")(layers.Flatten()(shared)),
-        "big": layers.Dense(1, activation="sigmoid")(layers.Flatten(name="flat")(branch)),
-    }
-    return keras.Model(inputs, outputs)
+    kind = layers.Dense(5, activation="softmax")(layers.Flatten()(shared))
+    big = layers.Dense(1, activation="sigmoid")(layers.Flatten(name="flat")(branch))
+    return keras.Model(inputs, {"kind": kind, "big": big})
 
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
 
 
 def words(figure):
-    return " ".join(text.get_text() for axis in figure.axes for text in axis.texts).replace(
-        "\n", " "
-    )
+    parts = [text.get_text() for axis in figure.axes for text in axis.texts]
+    return " ".join(parts).replace("\n", " ")
 
 
 def test_an_image_alone_gives_what_the_single_functions_give(model):
@@ -53,22 +49,13 @@ def test_an_image_alone_gives_what_the_single_functions_give(model):
     assert list(shown.activations) == list(expected)
     for layer, maps in expected.items():
         np.testing.assert_array_equal(shown.activations[layer], maps[0])
-    assert {head: maps.layer for head, maps in shown.heatmaps.items()} == {
-        "kind": "shared",
-        "big": "branch",
-    }
+    heat_layers = {head: maps.layer for head, maps in shown.heatmaps.items()}
+    assert heat_layers == {"kind": "shared", "big": "branch"}
     for head, maps in shown.heatmaps.items():
         np.testing.assert_array_equal(maps.maps, interpret.grad_cam(model, IMAGE, head).maps)
     assert shown.filters is None and shown.steps == ()
     for word in ("shared: 4 channels of 10 × 10", "kind: class", "big: class"):
         assert word in words(shown.figure)
-
-
-def test_a_layer_alone_gives_its_filters(model):
-    shown = interpret.explain(model, layer="branch")
-    assert len(shown.filters.images) == 3
-    assert shown.activations == {} and shown.heatmaps == {}
-    assert "branch" in words(shown.figure) and "3 filters of branch" in shown.summary
 
 
 def test_both_give_that_layer(model):
@@ -88,84 +75,65 @@ def test_options(model):
     assert re.search(r"big: (small|large) \(.*kind: [a-e] \(", words(shown.figure))
     assert {maps.method for maps in shown.heatmaps.values()} == {"layercam"}
     assert said == ["heatmaps", "activations", "drawing"]
-    one = interpret.explain(model, IMAGE, head="kind", target=3)
+    one = interpret.explain(model, np.zeros((24, 12), np.uint8), head="kind", target=3)
     assert list(one.heatmaps) == ["kind"] and one.heatmaps["kind"].targets == [3]
-    with pytest.raises(TypeError, match="colour"):
-        interpret.explain(model, IMAGE, colour=1)
-
-
-def test_how_the_image_was_changed_is_said(model):
-    shown = interpret.explain(model, np.zeros((24, 24), np.uint8))
-    assert shown.steps == (
-        "gray repeated in three color channels",
-        "resized from 24 × 24 to 12 × 12 pixels",
-    )
-    assert "resized from 24 × 24" in words(shown.figure)
+    assert "resized from 12 × 24 to 6 × 12 pixels" in one.steps
+    assert "resized from 12 × 24" in words(one.figure)  # how the image was changed is said
 
 
 def test_models_of_other_kinds():
     unbuilt = keras.Sequential([layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(2)])
     assert len(interpret.explain(unbuilt, IMAGE).heatmaps) == 1 and unbuilt.built
-    inputs = keras.Input((6, 6, 1))
-    hidden = layers.Dense(300, name="hidden")(layers.Flatten()(inputs))
-    without_maps = keras.Model(inputs, layers.Dense(3)(hidden))
+    hidden = [layers.Flatten(), layers.Dense(300, name="hidden"), layers.Dense(3)]
+    without_maps = keras.Sequential([keras.Input((6, 6, 1)), *hidden])
     shown = interpret.explain(without_maps, np.zeros((6, 6), np.uint8))
     assert shown.heatmaps == {} and shown.activations["hidden"].shape == (300,)
     assert "No heatmap" in words(shown.figure) and shown.figure.get_figheight() < 10
-    inputs = keras.Input((None, None, 3))
-    hidden = layers.Conv2D(2, 3, name="conv")(inputs)
-    open_size = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(hidden)))
+    stack = [layers.Conv2D(2, 3, name="conv"), layers.GlobalAveragePooling2D(), layers.Dense(2)]
+    open_size = keras.Sequential([keras.Input((None, None, 3)), *stack])
     shown = interpret.explain(open_size, layer="conv")
     assert shown.filters.images.shape == (2, 64, 64, 3) and "64 × 64" in words(shown.figure)
+    assert shown.activations == shown.heatmaps == {} and "2 filters of conv" in shown.summary
 
 
 @pytest.mark.parametrize(
     ("options", "message", "argument"),
     [
         ({}, "nothing to explain", None),
-        ({"layer": "nowhere"}, "the layers are", "layer"),
         ({"layer": "shared", "head": "kind"}, "explains an image", None),
-        ({"image": IMAGE, "head": "colour"}, "kind, big|big, kind", "head"),
-        ({"image": IMAGE, "target": 1}, "a target belongs to one head: say which of", "head"),
+        ({"image": IMAGE, "head": "colour"}, "no head 'colour'", "head"),
+        ({"image": IMAGE, "target": 1}, "a target belongs to one head", "head"),
         ({"image": IMAGE, "head": "big", "target": 2}, r"0\.\.1", "target"),
-        ({"image": IMAGE, "head": "kind", "layer": "branch"}, "does not feed.*shared", "layer"),
-        ({"image": IMAGE, "head": "big", "layer": "flat"}, "usable are", "layer"),
-        ({"image": IMAGE, "method": "smooth"}, "no method 'smooth'", None),
-        ({"image": IMAGE, "value_range": (1, 0)}, "low < high", None),
         ({"image": IMAGE, "names": {"kind": ["a", "b"]}}, "5 classes, but 2 names", None),
-        ({"image": IMAGE, "names": ["a"]}, "a dict", None),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_computed(
     model, options, message, argument, monkeypatch
 ):
     for name in ("grad_cam", "activations", "maximize_filters"):
-        monkeypatch.setattr(MODULE, name, lambda *_, **__: pytest.fail("something was computed"))
+        monkeypatch.setattr(MODULE, name, None)
     with pytest.raises(ValueError, match=message) as caught:
         interpret.explain(model, **options)
     assert getattr(caught.value, "argument", None) == argument
 
 
-@pytest.mark.parametrize(("patience", "said"), [(0.05, "filters of branch ...\n"), (60, "")])
-def test_a_slow_step_is_announced(model, monkeypatch, capsys, patience, said):
-    slow = MODULE.maximize_filters
-    monkeypatch.setattr(MODULE, "PATIENCE", patience)
-    monkeypatch.setattr(
-        MODULE, "maximize_filters", lambda *a, **o: [time.sleep(0.3), slow(*a, **o)][1]
-    )
-    interpret.explain(model, layer="branch")
-    assert capsys.readouterr().err.startswith(said) and (said or not capsys.readouterr().err)
+def test_only_a_slow_step_is_announced(model, monkeypatch, capsys):
+    monkeypatch.setattr(MODULE, "maximize_filters", lambda *_: time.sleep(0.3))
+    for patience, said in ((0.05, "filters of branch ...\n"), (60, "")):
+        monkeypatch.setattr(MODULE, "PATIENCE", patience)
+        with pytest.raises(AttributeError):  # there are no filters to draw
+            interpret.explain(model, layer="branch")
+        error = capsys.readouterr().err
+        assert error.startswith(said) and bool(error) == bool(said)
 
 
-@pytest.mark.parametrize(
-    ("suffix", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")]
-)
-def test_figures_are_saved_the_same_each_time(model, tmp_path, suffix, start):
-    files = [tmp_path / f"{number}.{suffix}" for number in (1, 2)]
-    for file in files:
-        interpret.save(interpret.explain(model, IMAGE, "branch").figure, file)
-    assert files[0].read_bytes().startswith(start)
-    assert files[0].read_bytes() == files[1].read_bytes()
+@pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
+def test_figures_are_saved_the_same_each_time(model, tmp_path, suffix):
+    first, second = (tmp_path / f"{number}.{suffix}" for number in (1, 2))
+    for file in (first, second):
+        interpret.save(interpret.explain(model, IMAGE, "flat").figure, file)
+    assert first.read_bytes() == second.read_bytes()
+    assert first.read_bytes()[:4] in (b"\x89PNG", b"%PDF", b"<?xm")
 
 
 # --- the sheet
@@ -180,9 +148,9 @@ def test_tiles_are_square_and_do_not_overlap():
     for index, (left, right, bottom, top) in enumerate(boxes):
         assert right - left == pytest.approx(bottom - top)
         assert 0 <= left < right <= 4 + 1e-9 and 0 <= top < bottom <= sheet.height
-        for other_left, other_right, other_bottom, other_top in boxes[:index]:
-            apart = left >= other_right or right <= other_left
-            assert apart or top >= other_bottom or bottom <= other_top
+        for other in boxes[:index]:
+            apart = left >= other[1] or right <= other[0]
+            assert apart or top >= other[2] or bottom <= other[3]
 
 
 def test_activations_are_drawn_on_one_scale_and_off_channels_are_marked():
@@ -201,13 +169,10 @@ def test_activations_are_drawn_on_one_scale_and_off_channels_are_marked():
 
 
 def test_an_empty_heatmap_is_a_tile_with_its_reason():
-    inputs = keras.Input((6, 6, 1))
-    hidden = layers.Conv2D(1, 3, kernel_initializer="ones", bias_initializer="ones")(inputs)
-    against = layers.Dense(1, kernel_initializer=keras.initializers.Constant(-1.0), name="no")
-    model = keras.Model(inputs, against(layers.Flatten()(hidden)))
-    shown = interpret.explain(model, np.ones((6, 6), np.float32), target=1)
-    assert shown.heatmaps["no"].note[0].startswith("empty: no place speaks")
-    assert "speaks for" in words(shown.figure)
+    stack = [layers.Conv2D(1, 3), layers.Flatten(), layers.Dense(1)]
+    model = keras.Sequential([keras.Input((6, 6, 1)), *stack])
+    model.set_weights([0 * weight for weight in model.get_weights()])
+    assert "layer is dead" in words(interpret.explain(model, np.ones((6, 6))).figure)
 
 
 def test_the_overlay_hides_nothing_where_there_is_no_heat():
@@ -222,25 +187,10 @@ def test_the_overlay_hides_nothing_where_there_is_no_heat():
 # --- the shell
 
 
-def test_the_command_draws_what_a_model_predicts(model, tmp_path, capsys):
-    model.save(tmp_path / "mine.keras")
-    Image.fromarray(np.zeros((30, 20), np.uint8)).save(tmp_path / "image.png")
-    given = ["--model", tmp_path / "mine.keras", "--image", tmp_path / "image.png"]
-    code = main.main(["explain", *map(str, given), "--out", str(tmp_path / "out.svg")])
-    printed = capsys.readouterr()
-    assert code == 0, printed.err
-    assert (tmp_path / "out.svg").read_text().startswith("<?xml")
-    assert "resized from 20 × 30" in printed.out and "kind: class" in printed.out
-    assert "loading" in printed.err
-
-
-@pytest.mark.parametrize(
-    ("called", "program"), [("/x/cnnlab/__main__.py", "python -m cnnlab"), ("/x/cnnlab", "cnnlab")]
-)
-def test_messages_name_the_program_as_it_was_called(called, program, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", [called])
-    given = ["--model", "task2", "--layer", "conv", "--out", "a.png"]
-    assert main.main(["explain", *given]) == 2
+@pytest.mark.parametrize("program", ["python -m cnnlab", "cnnlab"])
+def test_messages_name_the_program_as_it_was_called(program, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["/x/cnnlab" + "/__main__.py" * program.startswith("python")])
+    assert main.main(["explain", "--model=task2", "--layer=conv", "--out=a.png"]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith(f"{program} explain: error: --layer: no layer 'conv'")
 
@@ -252,18 +202,26 @@ def run(code):
     return ran.stdout.splitlines(), ran.stderr.splitlines()
 
 
-def test_wrong_options_are_noticed_without_tensorflow():
-    printed, said = run("""
+def test_the_command_in_a_process_of_its_own(tmp_path):
+    """Wrong options are noticed without TensorFlow, and where all is right nothing else is said."""
+    image, out = tmp_path / "image.png", tmp_path / "out é.svg"
+    Image.fromarray(np.zeros((30, 20), np.uint8)).save(image)
+    (unloaded, first), said = run(f"""
 import contextlib, sys
 from cnnlab import __main__ as main
 for wrong in ("--image=none.png", "--method=cam", "--model=task3"):
     with contextlib.suppress(SystemExit):
         main.main(["explain", "--model=task2", "--layer=a", "--out=a.png", wrong])
 print([name for name in ("tensorflow", "keras") if name in sys.modules])
+given = "--model=task2", "--image", {str(image)!r}, "--out", {str(out)!r}
+main.main(["explain", *given])
 """)
-    assert printed == ["[]"]
-    errors = [line.partition("error: ")[2] for line in said]
+    assert unloaded == "[]"
+    errors = [line.partition("error: ")[2] for line in said[:3]]
     assert [error.split()[0] for error in errors] == ["--image:", "argument", "--model:"]
+    assert "resized from 20 × 30" in first and "angle: 0°" in first
+    assert "loading task2 ..." in said and all(line.endswith(" ...") for line in said[3:])
+    assert out.read_text().startswith("<?xml")
 
 
 # Libraries are imported first: what they call on Linux is their own affair.
@@ -287,7 +245,7 @@ for name in ("SIGKILL", "SIGALRM", "alarm", "setitimer", "pthread_sigmask"):
     delattr(signal, name)
 call = keras.layers.BatchNormalization.call
 from cnnlab import __main__ as main, interpret
-code = main.main(["explain", "--model", "task1-mnist", "--layer", "conv2d", "--out", OUT])
+code = main.main(["explain", "--model", "task1-part1-mnist", "--layer", "conv2d", "--out", OUT])
 model = interpret.load("task2")
 print(code, interpret.grad_cam(model, [[[[0, 0, 0]] * 28] * 28], "angle").maps.shape)
 print(keras.layers.BatchNormalization.call is call)
@@ -296,13 +254,5 @@ print(keras.layers.BatchNormalization.call is call)
 
 def test_nothing_that_only_linux_has_is_called_and_keras_stays_as_it_is(tmp_path):
     (first, *rest), _ = run(f"OUT = {str(tmp_path / 'filters.pdf')!r}\n{WITHOUT_LINUX}")
-    assert "24 filters of conv2d" in first
+    assert "filters of conv2d" in first
     assert rest == ["0 (1, 28, 28)", "True"]
-
-
-def test_the_command_in_a_process_of_its_own_says_nothing_else(tmp_path):
-    options = ["--model=task1-mnist", "--layer=conv2d", f"--out={tmp_path / 'filters é.png'}"]
-    (first,), said = run(f"from cnnlab import __main__ as main\nmain.main(['explain', *{options}])")
-    assert "24 filters of conv2d" in first
-    assert all(line.endswith(" ...") for line in said)
-    assert Image.open(tmp_path / "filters é.png").width > 500

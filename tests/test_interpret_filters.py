@@ -1,23 +1,15 @@
 """Pictures that filters answer to most: right by hand, honest about empty ones, model untouched."""
 
+import keras
 import numpy as np
 import pytest
+from models import with_random_weights
 from scipy import ndimage
 
-from cnnlab import runtime
-
-runtime.start(seed=0)
-
-import keras  # noqa: E402
-
-from cnnlab.interpret.ascent import Ascent  # noqa: E402
-from cnnlab.interpret.filters import (  # noqa: E402
-    _one_tone,
-    first_layer_weights,
-    maximize_filters,
-)
-from cnnlab.interpret.model.network import inspect_model  # noqa: E402
-from cnnlab.interpret.model.ranges import input_range  # noqa: E402
+from cnnlab.interpret.ascent import Ascent
+from cnnlab.interpret.filters import _one_tone, first_layer_weights, maximize_filters
+from cnnlab.interpret.model.network import inspect_model
+from cnnlab.interpret.model.ranges import input_range
 
 layers = keras.layers
 # Two filters that look at one place of 3 x 3 pixels.
@@ -47,32 +39,28 @@ def ascend_straight(model, layer, **options):
     return maximize(model, layer, jitter=0, smoothness=0, **options)
 
 
-def first_image(seed=0):
-    return Ascent(seed=seed).first_image((8, 8, 1))
-
-
-def signs(*behind, before=(), bias=0, **options):
+def signs(*behind, bias=0, **options):
     """Return a model whose layer "conv" has the filters SIGNS."""
     conv = layers.Conv2D(2, 3, name="conv", **options)
-    return with_weights(sequential(*before, conv, *behind), "conv", SIGNS, bias)
+    return with_weights(sequential(conv, *behind), "conv", SIGNS, bias)
 
 
-def batch_norm(gamma, name="norm"):
-    return layers.BatchNormalization(
-        name=name, gamma_initializer=keras.initializers.Constant(gamma), epsilon=0
-    )
+def batch_norm(gamma):
+    gamma = keras.initializers.Constant(gamma)
+    return layers.BatchNormalization(name="norm", gamma_initializer=gamma, epsilon=0)
 
 
-def small(seed=0, activation="relu", filters=5, size=8, before=()):
+def small(filters=5, before=()):
     """Return a random model of two convolutions, "first" and "second", and a head."""
-    keras.utils.set_random_seed(seed)
-    return sequential(
-        *before,
-        layers.Conv2D(4, 3, activation=activation, name="first"),
-        layers.Conv2D(filters, 3, activation=activation, bias_initializer="normal", name="second"),
-        layers.Flatten(),
-        layers.Dense(3, activation="softmax", name="answer"),
-        shape=(size, size, 1),
+    return with_random_weights(
+        sequential(
+            *before,
+            layers.Conv2D(4, 3, activation="relu", name="first"),
+            layers.Conv2D(filters, 3, activation="relu", name="second"),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax", name="answer"),
+            shape=(8, 8, 1),
+        )
     )
 
 
@@ -99,25 +87,36 @@ def shared():
 # --- the pictures
 
 
-def test_the_best_picture_of_a_single_place_is_white_where_the_weights_are_positive():
-    found = ascend_straight(signs(bias=0.5), "conv")
+@pytest.mark.parametrize("scale", [1, 1e-25])  # too small to be squared
+def test_the_best_picture_of_a_single_place_is_white_where_the_weights_are_positive(scale):
+    model = sequential(layers.Conv2D(2, 3, name="conv"))
+    found = ascend_straight(with_weights(model, "conv", scale * SIGNS, 0.5 * scale), "conv")
     assert np.array_equal(found.images[..., 0], SIGNS > 0)
     assert found.images.shape == (2, 3, 3, 1) and found.images.dtype == "float32"
-    assert np.allclose(found.end, np.where(SIGNS > 0, SIGNS, 0).sum(axis=(1, 2)) + 0.5)
-    assert np.allclose(found.start, 0.5 * SIGNS.sum(axis=(1, 2)) + 0.5)
+    assert np.allclose(found.end / scale, np.where(SIGNS > 0, SIGNS, 0).sum(axis=(1, 2)) + 0.5)
+    assert np.allclose(found.start / scale, 0.5 * SIGNS.sum(axis=(1, 2)) + 0.5)
     assert found.objective == "mean of what conv gives" and found.value_range == (0, 1)
     assert found.layer == "conv" and found.filters.tolist() == [0, 1]
     assert found.note == ("", "") and not found.dead.any()
     assert found.best.tolist() == [-1, -1] and np.isnan(found.best_response).all()
 
 
-@pytest.mark.parametrize("weight", [0.01, 1])
-def test_start_and_end_are_the_objective_of_the_model_itself(shared, weight):
-    found = maximize(shared, "second", jitter=2, negative_slope=weight, steps=20)
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"jitter": 2, "steps": 20},
+        {"negative_slope": 1, "steps": 20},
+        {"smoothness": 0.25, "jitter": 3, "step_size": 3, "steps": 9},  # jumps over the best image
+    ],
+)
+def test_start_and_end_are_the_objective_of_the_model_itself(shared, how):
+    weight = how.get("negative_slope", 0.01)
+    found = maximize(shared, "second", **how)
     responses = np.diagonal(entering(shared, "second", found.images), axis1=0, axis2=3)
     assert np.allclose(found.end, mean(np.moveaxis(responses, -1, 0), weight), atol=1e-5)
     blank = entering(shared, "second", np.full((1, 8, 8, 1), 0.5))
     assert np.allclose(found.start, mean(np.moveaxis(blank[0], -1, 0), weight), atol=1e-6)
+    assert (found.end >= found.start).all()
 
 
 def numeric_gradients(model, images):
@@ -133,18 +132,16 @@ def stepped(image, direction):
     return np.clip(image + 0.1 * direction / np.sqrt((direction**2).mean()), 0, 1)
 
 
-@pytest.mark.parametrize("smoothness", [0, 1, 0.25])
-def test_the_first_step_goes_along_the_numeric_gradient(shared, smoothness):
-    first = first_image()[0, ..., 0]
-    how = {"jitter": 0, "smoothness": smoothness, "steps": 1, "step_size": 0.1}
-    moved = maximize(shared, "second", **how)
+def test_the_first_step_goes_along_the_numeric_gradient_shared_with_neighbors(shared):
+    first = Ascent().first_image((8, 8, 1))[0, ..., 0]
+    moved = maximize(shared, "second", jitter=0, smoothness=0.25, steps=1, step_size=0.1)
     rose = np.flatnonzero(moved.end > moved.start)
-    assert len(rose) >= 4  # the others keep the blank image, which is better
+    assert len(rose) >= 2  # the others keep the blank image, which is better
     gradients = numeric_gradients(shared, first[None])[0]
     for k in rose:
         blur = np.outer([1, 2, 1], [1, 2, 1]) / 16
         neighbors = ndimage.convolve(gradients[k], blur, mode="reflect")
-        direction = (1 - smoothness) * gradients[k] + smoothness * neighbors
+        direction = 0.75 * gradients[k] + 0.25 * neighbors
         assert np.allclose(moved.images[k, ..., 0], stepped(first, direction), atol=5e-4)
 
 
@@ -152,7 +149,7 @@ def test_a_shifted_image_gives_the_gradient_of_the_places_it_came_from(shared):
     shifts = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
     drawn = []
     for seed in range(4):
-        first = first_image(seed)[0, ..., 0]
+        first = Ascent(seed=seed).first_image((8, 8, 1))[0, ..., 0]
         how = {"jitter": 1, "smoothness": 0, "steps": 1, "step_size": 0.1, "seed": seed}
         moved = maximize(shared, "second", [0], **how)
         assert moved.end > moved.start
@@ -166,84 +163,57 @@ def test_a_shifted_image_gives_the_gradient_of_the_places_it_came_from(shared):
     assert len(drawn) == 4 and len(set(drawn)) > 2  # one for each seed, and not the same
 
 
-def test_large_steps_do_not_end_below_the_blank_image(shared):
-    how = {"smoothness": 0.25, "jitter": 3, "step_size": 3, "steps": 9}
-    found = maximize(shared, "second", **how)
-    assert (found.end >= found.start).all()
-    # Steps that large jump over the best image: the one that is kept has the value that is said.
-    responses = np.diagonal(entering(shared, "second", found.images), axis1=0, axis2=3)
-    assert np.allclose(found.end, mean(np.moveaxis(responses, -1, 0)), atol=1e-5)
-
-
-def test_weights_too_small_to_be_squared_still_draw():
-    model = sequential(layers.Conv2D(2, 3, name="conv"))
-    found = ascend_straight(with_weights(model, "conv", 1e-25 * SIGNS), "conv")
-    assert np.array_equal(found.images[..., 0], SIGNS > 0)
-
-
 # --- what is maximized
 
 
-def test_a_dead_filter_still_has_a_gradient():
-    found = ascend_straight(signs(layers.ReLU(name="off"), bias=-100), "conv")
-    assert np.array_equal(found.images[..., 0], SIGNS > 0)
-    assert found.dead.all() and (found.end > found.start).all()
-    assert found.note[0] == "shut: what enters off is above 0 nowhere, even for this picture"
-
-
-@pytest.mark.parametrize("activation", ["relu6", keras.layers.ReLU()])
-def test_an_activation_inside_is_left_out(activation):
-    found = ascend_straight(signs(bias=-100, activation=activation), "conv")
-    assert np.array_equal(found.images[..., 0], SIGNS > 0) and found.dead.all()
-    assert "what enters the relu" in found.objective and "in conv" in found.objective
-
-
-def test_a_batch_normalization_can_flip_a_filter():
-    model = signs(batch_norm(-1), layers.Dropout(0.5), layers.ReLU(name="relu"))
-    for name in ("conv", "norm", "relu"):
-        found = ascend_straight(model, name)
-        assert np.array_equal(found.images[..., 0], SIGNS < 0)
-        assert found.objective == "mean of what enters relu, below 0 times 0.01"
-        assert np.allclose(found.end, -np.where(SIGNS < 0, SIGNS, 0).sum(axis=(1, 2)), rtol=1e-3)
-
-
-def test_a_batch_normalization_without_activation_still_flips():
-    model = signs(batch_norm(-1), layers.Conv2D(1, 1))
-    found = ascend_straight(model, "conv")
-    assert np.array_equal(found.images[..., 0], SIGNS < 0)
-    assert found.objective == "mean of what norm gives"
-
-
-def test_a_convolution_that_others_read_too_is_taken_as_it_is():
+def read_twice():
+    """A convolution that others than the batch normalization read too."""
     image = keras.Input((3, 3, 1))
     made = layers.Conv2D(2, 3, name="conv")(image)
     model = keras.Model(image, layers.Flatten()(layers.Add()([batch_norm(-1)(made), made])))
-    found = ascend_straight(with_weights(model, "conv", SIGNS), "conv")
-    assert np.array_equal(found.images[..., 0], SIGNS > 0)
+    return with_weights(model, "conv", SIGNS)
+
+
+ONE_SIDED = "mean of what enters a, below 0 times 0.01"
 
 
 @pytest.mark.parametrize(
-    ("activation", "weighed", "word"),
+    ("model", "objective", "is_shut"),
     [
-        (layers.LeakyReLU(name="a"), True, "enters a"),
-        (layers.ReLU(negative_slope=0.1, name="a"), True, "enters a"),
-        (layers.Activation("tanh", name="a"), False, "enters a"),
-        (layers.Activation("linear", name="a"), False, "conv gives"),
-        (layers.MaxPooling2D(1, name="a"), False, "conv gives"),
+        (signs(layers.ReLU(name="a"), bias=-100), ONE_SIDED, True),
+        (
+            signs(bias=-100, activation=layers.ReLU()),
+            "mean of what enters the relu in conv, below 0 times 0.01",
+            True,
+        ),
+        (signs(layers.ReLU(negative_slope=0.1, name="a"), bias=-100), ONE_SIDED, False),
+        (signs(layers.Activation("tanh", name="a"), bias=-100), "mean of what enters a", False),
+        (signs(layers.MaxPooling2D(1), layers.Flatten()), "mean of what conv gives", False),
+        (read_twice(), "mean of what conv gives", False),
     ],
 )
-def test_only_a_rectifier_is_called_shut(activation, weighed, word):
-    found = ascend_straight(signs(activation, layers.Flatten(), bias=-100), "conv")
-    assert np.array_equal(found.images[..., 0], SIGNS > 0)
-    assert not found.dead.any() and found.note == ("", "")
-    assert word in found.objective and ("below 0" in found.objective) == weighed
+def test_only_a_rectifier_is_called_shut_and_even_then_there_is_a_gradient(
+    model, objective, is_shut
+):
+    found = ascend_straight(model, "conv")
+    assert np.array_equal(found.images[..., 0], SIGNS > 0) and (found.end > found.start).all()
+    assert found.objective == objective
+    assert found.dead.tolist() == [note.startswith("shut") for note in found.note] == 2 * [is_shut]
 
 
-def test_an_operation_can_be_the_rectifier():
-    image = keras.Input((3, 3, 1))
-    made = keras.ops.relu(layers.MaxPooling2D(1)(layers.Conv2D(2, 3, name="conv")(image)))
-    model = with_weights(keras.Model(image, layers.Flatten()(made)), "conv", SIGNS, bias=-100)
-    assert maximize(model, "conv").dead.all()
+@pytest.mark.parametrize(
+    ("layer", "behind", "objective"),
+    [
+        ("conv", [layers.Dropout(0.5), layers.ReLU(name="a")], ONE_SIDED),
+        ("a", [layers.ReLU(name="a")], ONE_SIDED),
+        ("conv", [layers.Conv2D(1, 1)], "mean of what norm gives"),
+    ],
+)
+def test_a_batch_normalization_can_flip_a_filter(layer, behind, objective):
+    found = ascend_straight(signs(batch_norm(-1), *behind), layer)
+    assert np.array_equal(found.images[..., 0], SIGNS < 0)
+    assert found.objective == objective
+    assert np.allclose(found.end, -np.where(SIGNS < 0, SIGNS, 0).sum(axis=(1, 2)), rtol=1e-3)
 
 
 def test_units_and_heads_are_filters_too(shared):
@@ -257,61 +227,47 @@ def test_units_and_heads_are_filters_too(shared):
 # --- what is said of empty pictures
 
 
-def test_a_filter_without_weights_is_dead_and_says_so():
-    kernels = np.stack([SIGNS[0], np.zeros((3, 3)), SIGNS[1]])
-    model = sequential(layers.Conv2D(3, 3, name="conv"), layers.ReLU())
-    found = maximize(with_weights(model, "conv", kernels, bias=1), "conv")
-    assert found.dead.tolist() == [False, True, False]
-    assert found.note[0] == found.note[2] == "" and "no gradient" in found.note[1]
-    assert (found.images[1] == 0.5).all() and found.end[1] == found.start[1] == 1
+@pytest.mark.parametrize(("weight", "note"), [(0, "no gradient"), (np.nan, "NaN")])
+def test_a_filter_without_weights_or_numbers_is_blank_and_says_so(weight, note):
+    kernels = np.stack([SIGNS[0], np.full((3, 3), weight)])
+    model = with_weights(sequential(layers.Conv2D(2, 3, name="conv")), "conv", kernels, bias=1)
+    found = maximize(model, "conv")
+    assert note in found.note[1] and (found.images[1] == 0.5).all()
+    assert np.isfinite(found.images).all() and (found.note[0] == "") == (found.end > found.start)[0]
+    if weight == 0:
+        assert found.dead.tolist() == [False, True]
 
 
-@pytest.mark.parametrize("bright", [0, 69])  # in the first batch, in the last
-def test_dead_on_the_images_given_is_told_from_shut_for_good(bright):
+def test_dead_on_the_images_given_is_told_from_shut_for_good():
     images = np.zeros((70, 3, 3, 1), "f")
-    images[bright, 0, 2] = 0.5  # SIGNS have 3 and 1 there
+    images[69, 0, 2] = 0.5  # SIGNS have 3 and 1 there; it lies in the last batch
     model = signs(layers.ReLU(name="relu"), bias=-1.2)
     found = maximize(model, "conv", images=images)
     assert found.dead.tolist() == [False, True] and (found.end > 0).all()
-    assert found.note == (
-        "",
-        "dead: what enters relu is above 0 at no place of the 70 images given",
-    )
+    assert found.note[0] == "" and found.note[1].startswith("dead: what enters relu")
     without = maximize(model, "conv")
     assert not without.dead.any() and without.note == ("", "")
-
-
-def test_weights_that_are_no_numbers_are_named():
-    kernels = np.stack([SIGNS[0], np.full((3, 3), np.nan)])
-    model = sequential(layers.Conv2D(2, 3, name="conv"))
-    found = maximize(with_weights(model, "conv", kernels), "conv")
-    assert "NaN" in found.note[1] and (found.images[1] == 0.5).all()
-    assert np.isfinite(found.images).all() and (found.note[0] == "") == (found.end > found.start)[0]
 
 
 def test_a_picture_of_one_tone_is_named():
     model = sequential(layers.Conv2D(1, 1, name="conv"), shape=(6, 6, 1))
     assert "one tone" in maximize(with_weights(model, "conv", [[[1]]]), "conv").note[0]
-
-
-def test_dots_and_frames_are_no_pattern_but_fine_stripes_are():
+    # Dots and frames are no pattern, but fine stripes are.
     dots, stripes = np.full((2, 28, 28, 3), 0.7)
     dots[::2, ::2] = 1
     dots[:4] = 0
     stripes[:, ::2] = 0
     assert _one_tone(dots) and not _one_tone(stripes)
-    assert _one_tone(np.zeros((1, 1, 1)))
 
 
 # --- the best of real images
 
 
-@pytest.mark.parametrize("shape", [(150, 8, 8, 1), (150, 8, 8)])
-def test_the_best_image_is_that_of_all_images_at_once(shared, shape):
-    model, images = shared, np.random.default_rng(0).random(shape).astype("f")
+def test_the_best_image_is_that_of_all_images_at_once(shared):
+    images = np.random.default_rng(0).random((150, 8, 8)).astype("f")
     images[:70] *= 0.2  # so that the best ones are not all in the first batch
-    found = maximize(model, "second", [4, 0, 2], images, steps=1)
-    of_all = entering(model, "second", images.reshape(150, 8, 8, 1))
+    found = maximize(shared, "second", [4, 0, 2], images, steps=1)
+    of_all = entering(shared, "second", images[..., None])
     expected = np.stack([mean(of_all[..., k]) for k in (4, 0, 2)])
     assert np.array_equal(found.best, expected.argmax(axis=1))
     assert np.allclose(found.best_response, expected.max(axis=1), atol=1e-6)
@@ -335,20 +291,20 @@ def test_the_same_seed_gives_the_same_bits(shared):
 
 
 def test_a_filter_does_not_depend_on_the_others():
-    model = small(filters=70)  # more than are climbed at once
+    model = small(filters=70)  # more than ascend at once
     of_all = maximize(model, "second", steps=20)
-    assert len(of_all.images) == 70
-    for wanted in ([69], [66, 3, 0]):
-        alone = maximize(model, "second", wanted, steps=20)
-        assert alone.filters.tolist() == wanted
-        assert np.allclose(alone.images, of_all.images[wanted], atol=1e-4)
-        assert np.allclose(alone.end, of_all.end[wanted], atol=1e-5)
+    alone = maximize(model, "second", [66, 3, 0], steps=20)
+    assert alone.filters.tolist() == [66, 3, 0]
+    assert np.allclose(alone.images, of_all.images[[66, 3, 0]], atol=1e-4)
+    assert np.allclose(alone.end, of_all.end[[66, 3, 0]], atol=1e-5)
     assert np.array_equal(maximize(model, "second", 3, steps=20).filters, [3])
 
 
-def test_nothing_is_compiled_twice():
-    model = small()
-    images = np.zeros((3, 8, 8, 1), "f")
+def test_nothing_is_compiled_twice_and_the_model_stays_as_it_was():
+    model = small(before=[layers.BatchNormalization(), layers.Dropout(0.5)])
+    model.get_layer("first").trainable = False
+    images = np.random.default_rng(0).random((5, 8, 8, 1)).astype("f")
+    weights, answers = model.get_weights(), model.predict(images, verbose=0)
     maximize(model, "second", images=images, steps=2)
     compiled = inspect_model(model).compiled
     before = dict(compiled)
@@ -358,20 +314,9 @@ def test_nothing_is_compiled_twice():
         maximize(model, "second", wanted, given, (0, 2 + k), negative_slope=0.5, **how)
     assert compiled == before and len(before) == 2
     assert [one.experimental_get_tracing_count() for one in compiled.values()] == [1, 1]
-
-
-def test_the_model_stays_as_it_was():
-    model = small(before=[layers.BatchNormalization(), layers.Dropout(0.5)])
-    model.get_layer("first").trainable = False
-    images = np.random.default_rng(0).random((5, 8, 8, 1)).astype("f")
-    weights, answers = model.get_weights(), model.predict(images, verbose=0)
-    config, trainable = model.get_config(), [part.trainable for part in model.layers]
-    maximize(model, "second", images=images)
-    first_layer_weights(model, "first")
     assert all(map(np.array_equal, weights, model.get_weights()))
     assert np.array_equal(answers, model.predict(images, verbose=0))
-    assert model.get_config() == config
-    assert [part.trainable for part in model.layers] == trainable
+    assert not model.get_layer("first").trainable
     assert model.get_layer("second").activation is keras.activations.relu
 
 
@@ -384,7 +329,6 @@ def test_a_model_of_open_size_needs_one():
     with pytest.raises(ValueError, match=r"size must be \(height, width\).*not None"):
         ascend_straight(model, "conv")
     assert np.array_equal(ascend_straight(model, "conv", size=(3, 3)).images[..., 0], SIGNS > 0)
-    assert ascend_straight(model, "conv", size=(4, 6), steps=1).images.shape == (2, 4, 6, 1)
 
 
 def test_mixed_precision():
@@ -399,34 +343,17 @@ def test_mixed_precision():
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("wrong", "message"),
     [
-        ({"layer": "secnd"}, "did you mean 'second'"),
-        ({"filters": [0, -1]}, r"filters of 'second' are 0..4, not \[0, -1\]"),
-        ({"filters": []}, "are 0..4"),
-        ({"filters": [0.5]}, "are 0..4"),
-        ({"filters": [[1]]}, "are 0..4"),
-        ({"steps": 0}, "steps must be a whole number from 1 .* not 0"),
-        ({"steps": 1.5}, "steps must be a whole number"),
-        ({"step_size": "big"}, "step_size must be a number"),
+        ({"steps": 1.5}, "steps must be a whole number from 1 .* not 1.5"),
         ({"smoothness": float("nan")}, "smoothness must be a number from 0 to 1, not nan"),
-        ({"value_range": (1, 1)}, "low < high"),
         ({"size": (8, 9)}, "size must be"),
-        ({"size": "big"}, "size must be"),
         ({"images": np.zeros((3, 7, 7, 1))}, "images have the shape"),
     ],
 )
-def test_wrong_use_is_named(shared, changes, message):
+def test_wrong_use_is_named(shared, wrong, message):
     with pytest.raises(ValueError, match=message):
-        maximize(shared, **{"layer": "second", "steps": 1, **changes})
-
-
-def test_a_layer_without_filters_is_named_with_those_that_have_some():
-    image = keras.Input((4, 4, 1))
-    rows = layers.Reshape((4, 4), name="rows")(image)
-    model = keras.Model(image, layers.Dense(2, name="units")(layers.Flatten(name="flat")(rows)))
-    with pytest.raises(ValueError, match=r"'rows' gives \(4, 4\).*usable are flat, units"):
-        maximize(model, "rows")
+        maximize(shared, "second", **wrong)
 
 
 # --- the weights of a first layer
@@ -441,62 +368,36 @@ def test_first_layer_weights_are_the_kernels_of_the_image():
     assert all(np.array_equal(found[k], kernel[..., k]) for k in range(5))
 
 
-def test_only_a_first_layer_has_first_layer_weights(shared):
+def test_only_a_first_layer_has_first_layer_weights():
     # The second convolution reads one channel, as many as the image has, but not the image's.
-    deep = sequential(
-        layers.Conv2D(1, 3, name="one"), layers.Conv2D(2, 3, name="two"), shape=(8, 8, 1)
-    )
-    for model, name, usable in ((deep, "two", "one"), (shared, "answer", "first")):
-        message = f"'{name}' is no convolution of the image's own channels; usable are {usable}$"
-        with pytest.raises(ValueError, match=message):
-            first_layer_weights(model, name)
+    one, two = layers.Conv2D(1, 3, name="one"), layers.Conv2D(2, 3, name="two")
+    with pytest.raises(ValueError, match="'two' is no convolution .* usable are one$"):
+        first_layer_weights(sequential(one, two, shape=(8, 8, 1)), "two")
 
 
 # --- the range of the input
 
 
-def normalization(mean):
-    return layers.Normalization(mean=mean, variance=np.ones_like(mean))
-
-
-def trained_batch_norm(mean):
-    layer = layers.BatchNormalization()
-    layer.build((None, 4, 4, 3))
-    layer.moving_mean.assign([0.1, mean, 0.2])
-    return layer
-
-
-@pytest.mark.parametrize(
-    ("parts", "expected"),
-    [
-        ([], (0, 1)),
-        ([layers.Rescaling(1 / 255)], (0, 255)),
-        ([layers.RandomFlip(), layers.ZeroPadding2D(), layers.Rescaling(1 / 255)], (0, 255)),
-        ([layers.Rescaling(1 / 127.5, offset=-1)], (0, 255)),
-        ([layers.Rescaling(1 / 78.6, offset=-33.3 / 78.6)], (0, 255)),
-        ([normalization([100.0, 1.0, 1.0])], (0, 255)),
-        ([trained_batch_norm(40.0)], (0, 255)),
-        ([layers.ReLU(), layers.Rescaling(1 / 255)], (0, 1)),
-    ],
-)
-def test_the_range_of_the_input_is_read_from_the_first_layers(parts, expected):
-    model = sequential(*parts, layers.Conv2D(1, 2), shape=(4, 4, 3))
-    assert input_range(inspect_model(model)) == pytest.approx(expected)
+BRIGHT = keras.initializers.Constant(40)
 
 
 @pytest.mark.parametrize(
     ("first", "expected"),
     [
-        (lambda x: x / 255, (0, 255)),
+        (lambda x: x, (0, 1)),
+        (lambda x: layers.Rescaling(1 / 255)(layers.RandomFlip()(x)), (0, 255)),
+        (layers.Rescaling(1 / 78.6, offset=-33.3 / 78.6), (0, 255)),
+        (layers.Normalization(mean=[100.0, 1.0, 1.0], variance=[1.0] * 3), (0, 255)),
+        (layers.BatchNormalization(moving_mean_initializer=BRIGHT), (0, 255)),
+        (lambda x: layers.Rescaling(1 / 255)(layers.ReLU()(x)), (0, 1)),
         (lambda x: x / 127.5 - 1, (0, 255)),
         (lambda x: 1 - x, (0, 1)),
         (lambda x: (x - np.array([123.7, 116.8, 103.9], "f")) / 58, (0, 255)),
         (lambda x: keras.ops.multiply(keras.ops.cast(x, "float32"), 1 / 255), (0, 255)),
         (lambda x: 255 / x, (0, 1)),
-        (lambda x: keras.ops.reshape(x, (-1, 4, 4, 3)), (0, 1)),
     ],
 )
-def test_the_range_of_the_input_is_read_from_operations(first, expected):
+def test_the_range_of_the_input_is_read_from_what_comes_first(first, expected):
     image = keras.Input((4, 4, 3))
     model = keras.Model(image, layers.Conv2D(1, 2)(first(image)))
     assert input_range(inspect_model(model)) == pytest.approx(expected)

@@ -1,31 +1,21 @@
 """Loading: the project's models by name, files of Keras 2 and 3, nothing that could run code.
 
-More files that are damaged or could run code are in `faults/test_models.py`.
+Files that are damaged or could run code are in `faults/test_models.py`.
 """
 
 import json
-import zipfile
-from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from keras import layers, ops
 
-from cnnlab import runtime
+from cnnlab.interpret.model import keras2, loading
+from cnnlab.interpret.model.loading import load
 
-runtime.start(seed=0)
-
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
-from keras import layers, ops  # noqa: E402
-
-from cnnlab.interpret.model import keras2, loading  # noqa: E402
-from cnnlab.interpret.model.loading import load  # noqa: E402
-from cnnlab.interpret.model.network import inspect_model  # noqa: E402
-from cnnlab.pretrained import MODELS  # noqa: E402
-
-DATA = Path(__file__).parent / "data"
-SUFFIXES = (".keras", ".h5", ".hdf5")
+SUFFIXES = (".keras", ".h5")
 IMAGES = np.random.default_rng(0).uniform(0, 1, (2, 8, 8, 3)).astype("float32")
 # Keras asks for its own format and warns of lambdas; for both there are tests here.
 pytestmark = pytest.mark.filterwarnings(
@@ -33,21 +23,16 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def with_layer(*between, activation="softmax"):
+def with_layer(*between, ending="softmax"):
     image = keras.Input((8, 8, 3))
     features = layers.Conv2D(2, 3, name="conv")(image)
     for layer in between:
         features = layer(features)
     row = layers.Flatten()(features)
-    return keras.Model(image, layers.Dense(3, activation, name="answer")(row))
-
-
-def nested(layer):
-    return keras.Sequential([keras.Input((6, 6, 2)), layer], name="inner")
+    return keras.Model(image, layers.Dense(3, ending, name="answer")(row))
 
 
 def saved(model, folder, suffix=".keras"):
-    folder.mkdir(exist_ok=True)
     path = folder / f"model{suffix}"
     model.save(path)
     return path
@@ -56,53 +41,24 @@ def saved(model, folder, suffix=".keras"):
 # --- what is loaded
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_the_projects_own_models(name):
-    model = load(name)
-    assert not model.compiled
-    units = {name: head.units for name, head in inspect_model(model).heads.items()}
-    if name.startswith("task2"):
-        assert units == {"angle": 12, "color": 1, "length": 1, "width": 1}
-    else:
-        assert list(units.values()) == [96 if name.endswith("lines") else 10]
-
-
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_files_of_keras_3(tmp_path, suffix):
-    inner = nested(layers.Conv2D(2, 3, padding="same"))
+    inner = keras.Sequential([layers.Conv2D(2, 3, padding="same")], name="inner")
     operation = [lambda x: 2 * ops.abs(x)] if suffix == ".keras" else []  # .h5 holds layers only
-    model = with_layer(layers.BatchNormalization(), inner, inner, *operation)
+    # Keras writes TensorFlow's softmax, and does not know it when it reads.
+    model = with_layer(layers.BatchNormalization(), inner, inner, *operation, ending=tf.nn.softmax)
     model.compile("adam", "categorical_crossentropy")
-    loaded = load(str(saved(model, tmp_path, suffix)))  # a string is a path too
-    np.testing.assert_array_equal(loaded(IMAGES, training=False), model(IMAGES, training=False))
-    assert not loaded.compiled and loaded.name == model.name
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES[:2])
-def test_the_softmax_of_tensorflow(tmp_path, suffix):
-    model = with_layer(activation=tf.nn.softmax)
     path = saved(model, tmp_path, suffix)
-    np.testing.assert_allclose(load(path)(IMAGES), model(IMAGES), 1e-6)
+    loaded = load(str(path))  # a string is a path too
+    expected = model(IMAGES, training=False)
+    np.testing.assert_allclose(loaded(IMAGES, training=False), expected, 1e-6)
+    assert not loaded.compiled and loaded.name == model.name
     with pytest.raises((TypeError, ValueError)):
         keras.models.load_model(path)  # else our help is no longer needed
 
 
-@pytest.mark.parametrize("name", ["keras2_functional", "keras2_nested"])
-def test_files_of_keras_2_are_read_and_stay_as_they_were(name, tmp_path):
-    """What these models predict is tested with the models."""
-    path = tmp_path / "read only.h5"
-    before = (DATA / f"{name}.h5").read_bytes()
-    path.write_bytes(before)
-    path.chmod(0o444)
-    assert load(path).built
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises((TypeError, ValueError)):
-        keras.models.load_model(path, compile=False)  # else the translation is no longer needed
-
-
 def test_what_keras_3_wrote_is_not_translated(tmp_path):
-    inner = nested(layers.DepthwiseConv2D(3))
+    inner = keras.Sequential([layers.DepthwiseConv2D(3)], name="inner")
     model = with_layer(layers.SpatialDropout2D(0.1), inner, layers.Conv2DTranspose(2, 3))
     with h5py.File(saved(model, tmp_path, ".h5")) as file:
         description = json.loads(file.attrs["model_config"])
@@ -111,22 +67,20 @@ def test_what_keras_3_wrote_is_not_translated(tmp_path):
 
 def test_calls_of_nested_models_are_counted_from_0():
     """As Keras 2 writes: a model's call 1 is its first one, a layer's is call 0."""
+    calls = [("Dense", "d", ["image", 0]), ("Model", "m", ["d", 0]), ("Sequential", "s", ["m", 1])]
     description = {
-        "class_name": "Functional",
         "config": {
             "layers": [
-                {"class_name": "Dense", "name": "dense", "inbound_nodes": [[["image", 0, 0, {}]]]},
-                {"class_name": "Model", "name": "m", "inbound_nodes": [[["dense", 0, 0, {}]]]},
-                {"class_name": "Sequential", "name": "s", "inbound_nodes": [[["m", 1, 0, {}]]]},
-                {"class_name": "Sequential", "name": "late", "inbound_nodes": [[["s", 1, 0, {}]]]},
+                {"class_name": kind, "name": name, "inbound_nodes": [[[*call, 0, {}]]]}
+                for kind, name, call in [*calls, ("Sequential", "late", ["s", 1])]
             ],
             "input_layers": [["image", 0, 0]],
             "output_layers": [["m", 1, 0], ["s", 1, 0], ["late", 0, 0]],
         },
     }
     config = keras2.translate(description)["config"]
-    first = [layer["inbound_nodes"][0][0][:3] for layer in config["layers"]]
-    assert first == [["image", 0, 0], ["dense", 0, 0], ["m", 0, 0], ["s", 0, 0]]
+    first = [layer["inbound_nodes"][0][0][:2] for layer in config["layers"]]
+    assert first == [["image", 0], ["d", 0], ["m", 0], ["s", 0]]
     # Keras 3 itself takes 1 off where a functional model makes an output, not for a Sequential.
     assert config["output_layers"] == [["m", 1, 0], ["s", 0, 0], ["late", 0, 0]]
     assert config["input_layers"] == ["image", 0, 0]
@@ -136,128 +90,56 @@ def test_calls_of_nested_models_are_counted_from_0():
 # --- what is not
 
 
-def never(*_, **__):
-    raise AssertionError("Keras must not see this file")
-
-
+@keras.saving.register_keras_serializable("tests")
 class OfTheirOwn(layers.Layer):
     def call(self, inputs):
         return inputs
 
 
-RUNS_CODE = "would run Python code out of the file"
-LAMBDA = layers.Lambda(lambda x: 2 * x, name="doubling")
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES[:2])
-def test_code_is_refused_before_keras_sees_it(tmp_path, monkeypatch, suffix):
-    path = saved(with_layer(nested(nested(LAMBDA))), tmp_path, suffix)
-    own = saved(with_layer(nested(OfTheirOwn(name="special"))), tmp_path / "own", suffix)
-    monkeypatch.setattr(keras.models, "load_model", never)
-    with pytest.raises(ValueError, match=f"is not loaded: 'doubling' {RUNS_CODE}"):
-        load(path)
-    with pytest.raises(ValueError, match="'special' is of the class OfTheirOwn.*register"):
-        load(own)
-
-
 def test_code_is_refused_though_keras_was_told_to_run_it(tmp_path):
-    path = saved(with_layer(LAMBDA), tmp_path)
+    path = saved(with_layer(layers.Lambda(lambda x: 2 * x, name="doubling")), tmp_path)
     keras.config.enable_unsafe_deserialization()
     try:
-        with pytest.raises(ValueError, match=f"'doubling' {RUNS_CODE}"):
+        with pytest.raises(ValueError, match="'doubling' would run Python code"):
             load(path)
     finally:
         keras.src.backend.common.global_state.set_global_attribute("safe_mode_saving", None)
 
 
 def test_a_registered_class_is_loaded(tmp_path):
-    registered = type("Registered", (OfTheirOwn,), {})
-    keras.saving.register_keras_serializable("tests")(registered)
-    try:
-        model = with_layer(registered())
-        np.testing.assert_array_equal(load(saved(model, tmp_path))(IMAGES), model(IMAGES))
-    finally:
-        keras.saving.get_custom_objects().clear()
+    model = with_layer(OfTheirOwn())
+    np.testing.assert_array_equal(load(saved(model, tmp_path))(IMAGES), model(IMAGES))
 
 
-def described(folder, description, suffix=".h5"):
-    """A file that says this about its model."""
-    path = folder / f"described{suffix}"
-    if suffix == ".keras":
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("config.json", description)
-    else:
-        with h5py.File(path, "w") as file:
-            file.attrs["model_config"] = description
-    return path
-
-
-def one_layer(name, **config):
-    layer = {"class_name": name, "config": {"name": "layer", **config}}
-    config = {"name": "m", "layers": [layer]}
-    return json.dumps({"class_name": "Sequential", "module": "keras", "config": config})
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES[:2])
-@pytest.mark.parametrize(
-    ("description", "message"),
-    [
-        (one_layer("TFOpLambda"), "class TFOpLambda, which"),
-        (one_layer("TFSMLayer"), f"'layer' {RUNS_CODE}"),
-        (one_layer("Dense", units=1, words=1), "cannot be loaded: .*words"),
-        ("[1, 2]", "does not say what its model is made of"),
-        ("{", "is damaged, or not a model of Keras"),
-    ],
-)
-def test_descriptions_that_make_no_model(tmp_path, suffix, description, message):
-    with pytest.raises(ValueError, match=message):
-        load(described(tmp_path, description, suffix))
-
-
-def test_a_description_that_is_too_long_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "LONGEST", 1000)
-    with pytest.raises(ValueError, match="the description of the layers is too long"):
-        load(saved(with_layer(), tmp_path))
-
-
-def test_half_a_model(tmp_path):
+def test_files_that_hold_no_model(tmp_path, monkeypatch):
     with_layer().save_weights(tmp_path / "only.weights.h5")
     with pytest.raises(ValueError, match="it may hold weights only"):
         load(tmp_path / "only.weights.h5")
-    with zipfile.ZipFile(saved(with_layer(), tmp_path)) as archive:
-        description = archive.read("config.json")
-    with pytest.raises(ValueError, match=r"cannot be loaded: Expected a model.weights.h5"):
-        load(described(tmp_path, description, ".keras"))
-
-
-def test_the_wrong_suffix_is_named(tmp_path):
     for suffix, wrong in ((".h5", "a.keras"), (".keras", "a.h5")):
         path = saved(with_layer(), tmp_path, suffix).rename(tmp_path / wrong)
         with pytest.raises(ValueError, match=f"{wrong} should be called a{suffix}"):
             load(path)
+    monkeypatch.setattr(loading, "LONGEST", 1000)
+    with pytest.raises(ValueError, match="the description of the layers is too long"):
+        load(saved(with_layer(), tmp_path))
 
 
 @pytest.mark.parametrize(
     ("wrong", "error", "message"),
     [
         ("task1-mnsit", ValueError, r"did you mean 'task1-mnist'\?.*task2-plain"),
-        ("something", ValueError, "no model 'something'; there are task1-part1-mnist"),
-        ("", ValueError, "is a folder; a model is one file"),
+        ("", ValueError, "is a folder"),
         ("none.keras", FileNotFoundError, "there is no file none.keras"),
-        (__file__, ValueError, "is not a model: its name must end in .keras, .h5 or .hdf5"),
+        (__file__, ValueError, "must end in .keras, .h5 or .hdf5"),
         (3, TypeError, "by its name or path, not from 3"),
     ],
 )
 def test_names_and_paths_that_lead_nowhere(wrong, error, message):
-    with pytest.raises(error, match=message) as caught:
+    with pytest.raises(error, match=message):
         load(wrong)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_model_whose_notebook_was_not_run(tmp_path, monkeypatch):
     monkeypatch.setattr("cnnlab.pretrained.repository_root", lambda: tmp_path)
-    message = (
-        r"task2 is not there yet \(.*Task-2.*\); Task-2.ipynb makes it: make notebooks TASKS=Task-2"
-    )
-    with pytest.raises(FileNotFoundError, match=message):
+    with pytest.raises(FileNotFoundError, match="Task-2.ipynb makes it"):
         load("task2")

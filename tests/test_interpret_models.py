@@ -8,22 +8,18 @@ import gc
 import weakref
 from pathlib import Path
 
+import keras
 import numpy as np
 import psutil
 import pytest
+import tensorflow as tf
+from keras import layers, ops
+from models import sigmoid, softmax, with_random_weights
 
-from cnnlab import runtime
-
-runtime.start(seed=0)
-
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
-from keras import layers, ops  # noqa: E402
-
-from cnnlab.interpret import activations, grad_cam  # noqa: E402
-from cnnlab.interpret.model import network  # noqa: E402
-from cnnlab.interpret.model.loading import load  # noqa: E402
-from cnnlab.interpret.model.network import inspect_model  # noqa: E402
+from cnnlab.interpret import activations, grad_cam
+from cnnlab.interpret.model import network
+from cnnlab.interpret.model.loading import load
+from cnnlab.interpret.model.network import inspect_model
 
 DATA = Path(__file__).parent / "data"
 SIZE = 8
@@ -36,17 +32,16 @@ def kind(builder):
     return builder
 
 
-def pixels(channels=3, **options):
-    return keras.Input((SIZE, SIZE, channels), name="pixels", **options)
+def pixels():
+    return keras.Input((SIZE, SIZE, 3), name="pixels")
 
 
-def images_for(model, count=3):
-    """Images in 0..1, or 0..255 for integer inputs, of the model's size (SIZE where it is open)."""
-    tensor = model.inputs[0]
+def images_for(model):
+    """Three images in 0..1, or 0..255 for integer inputs; of SIZE where any will do."""
+    (tensor,) = model.inputs
     shape = [size or SIZE for size in tensor.shape[1:]]
-    images = np.random.default_rng(0).uniform(0, 1, (count, *shape))
-    is_integer = "int" in keras.backend.standardize_dtype(tensor.dtype)
-    return (255 * images).astype("uint8") if is_integer else images.astype("float32")
+    images = np.random.default_rng(0).uniform(0, 255 if tensor.dtype == "uint8" else 1, (3, *shape))
+    return images.astype(tensor.dtype)
 
 
 def conv(filters=4, activation="relu", **options):
@@ -57,92 +52,45 @@ def head(features, units=3, activation="softmax", name="head"):
     return layers.Dense(units, activation, name=name)(layers.Flatten()(features))
 
 
-def with_random_weights(model):
-    """Give every weight a value of its own; variances and scales above 0."""
-    random = np.random.default_rng(1)
-    for variable in model.weights:
-        spread = 1.5 / max(1, np.prod(variable.shape[:-1])) ** 0.5
-        values = random.normal(0, spread, variable.shape)
-        if variable.path.endswith(("variance", "gamma")):
-            values = random.uniform(0.5, 1.5, variable.shape)
-        if "float" in variable.dtype:
-            variable.assign(values)
-    return model
-
-
 # --- the kinds of models
 
 
 @kind
 def sequential_built_by_fit():
-    model = keras.Sequential([conv(), layers.MaxPooling2D(), layers.Flatten()])
-    model.add(layers.Dense(3, "softmax"))
+    features = keras.Sequential([conv(), layers.MaxPooling2D()], name="features")  # no input
+    model = keras.Sequential([features, layers.Flatten(), layers.Dense(3, "softmax")])
     model.compile("sgd", "categorical_crossentropy")
     model.fit(np.ones((4, SIZE, SIZE, 3)), np.eye(3)[[0, 1, 2, 0]], verbose=0)
     return model
 
 
 @kind
-def functional():
-    image = pixels()
-    return keras.Model(image, head(conv(padding="same")(layers.AveragePooling2D(2)(conv()(image)))))
-
-
-@kind
-def heads_as_list():
-    image = pixels()
-    trunk = conv()(image)
-    return keras.Model(image, [head(trunk, 4, name="zebra"), head(trunk, 2, name="ant")])
-
-
-@kind
 def heads_as_dict():
-    image = pixels()
-    trunk = conv()(image)
-    inner = {"b": head(trunk, 1, "sigmoid", name="c")}
-    return keras.Model(image, {"z": head(trunk, 4, name="a"), "nested": inner})
-
-
-@kind
-def a_branch_for_each_head():
     image = pixels()
     trunk = conv(name="trunk")(image)
     shape = layers.ReLU(name="shape_relu")(conv(name="shape_conv")(trunk))
     color = conv(name="color_conv")(trunk)
-    return keras.Model(image, {"shape": head(shape, name="s"), "color": head(color, name="c")})
+    inner = {"color": head(color, 1, "sigmoid", name="c")}
+    return keras.Model(image, {"shape": head(shape, 4, name="a"), "nested": inner})
+
+
+def difference():
+    """A model of two inputs that shows which one came first."""
+    left, right = (keras.Input((SIZE, SIZE, 3), name=name) for name in ("b", "a"))
+    return keras.Model([left, right], conv(name="conv")(2 * left - right), name="difference")
 
 
 @kind
-def nested_in_two_levels():
-    deepest = keras.Sequential([keras.Input((SIZE, SIZE, 3)), conv(name="conv")], name="deepest")
-    middle_input = keras.Input((SIZE, SIZE, 3))
-    middle = keras.Model(middle_input, conv(name="conv")(deepest(middle_input)), name="middle")
-    image = pixels()
-    return keras.Model(image, head(conv(name="conv")(middle(image))))
-
-
-@kind
-def nested_sequential_without_input():
-    features = keras.Sequential([conv(), layers.MaxPooling2D()], name="features")
-    return keras.Sequential([pixels(), features, layers.Flatten(), layers.Dense(3, "softmax")])
-
-
-@kind
-def nested_called_twice():
-    image = pixels(channels=4)
-    shared = keras.Sequential([keras.Input((SIZE, SIZE, 4)), conv(padding="same")], name="shared")
-    return keras.Model(image, head(shared(shared(image))))
-
-
-@kind
-def nested_with_several_outputs():
-    inner_input = keras.Input((SIZE, SIZE, 3))
-    first = conv(name="first")(inner_input)
-    second = conv(padding="same", name="second")(first)
-    inner = keras.Model(inner_input, [inner_input, first, second])
-    image = pixels()
-    same, first, second = inner(image)
-    return keras.Model(image, [head(conv()(same), name="one"), head(first - second, name="two")])
+def nested():
+    """A model in a model in a model, called twice; several outputs; a dict for a list."""
+    inside = [keras.Input((SIZE, SIZE, 3)), conv(3, padding="same", name="conv")]
+    shared = keras.Sequential(inside, name="shared")
+    inner = keras.Input((SIZE, SIZE, 3))
+    features = conv(3, padding="same", name="conv")(shared(shared(inner)))
+    same, features = keras.Model(inner, [inner, features], name="several")(image := pixels())
+    given = {"a": features, "b": same}  # Keras finds them by name, not by position
+    last = conv(name="conv")(difference()(given))
+    return keras.Model(image, [head(last, name="zebra"), head(features - same, 2, name="ant")])
 
 
 @kind
@@ -150,40 +98,26 @@ def nested_that_makes_the_outputs():
     inner_input = keras.Input((SIZE, SIZE, 3))
     trunk = conv()(inner_input)
     outputs = {"b": head(trunk, name="b_dense"), "a": head(trunk, 1, "sigmoid", name="a_dense")}
-    return keras.Sequential([pixels(), keras.Model(inner_input, outputs, name="inner")])
-
-
-def difference():
-    """A model of two inputs that shows which one came first."""
-    left, right = (keras.Input((SIZE, SIZE, 3), name=name) for name in ("b", "a"))
-    return keras.Model([left, right], conv()(2 * left - right), name="difference")
-
-
-@kind
-def nested_with_a_dict_for_a_list():
-    image = pixels()
-    given = {"a": image**2, "b": image}  # Keras finds them by name, not by position
-    return keras.Model(image, head(difference()(given)))
+    inner = keras.Model(inner_input, outputs, name="inner")
+    return keras.Sequential([pixels(), conv(3, padding="same"), inner])
 
 
 class WithCall(keras.Model):
-    """A subclassed model, which has no graph, in the middle of one that has."""
+    """A subclassed model, which has no graph."""
 
     def __init__(self):
         super().__init__(name="subclassed")
-        self.conv = conv(padding="same")
-        self.dropout = layers.Dropout(0.5)
+        self.layer = conv(padding="same")
 
-    def call(self, inputs, training=None):
-        return self.dropout(self.conv(inputs), training=training)
+    def call(self, inputs):
+        return self.layer(inputs)
 
 
 class Doubling(keras.Model):
     """A functional model with a call() of its own."""
 
     def __init__(self):
-        image = keras.Input((SIZE, SIZE, 3))
-        super().__init__(image, conv()(image), name="doubling")
+        super().__init__(image := pixels(), conv()(image), name="doubling")
 
     def call(self, inputs, training=None):
         return 2 * super().call(inputs, training=training)
@@ -193,14 +127,6 @@ class Doubling(keras.Model):
 def nested_with_their_own_calls():
     image = pixels()
     return keras.Model(image, head(conv()(Doubling()(WithCall()(image)[..., :3]))))
-
-
-@kind
-def residual():
-    image = pixels()
-    start = conv(padding="same")(image)
-    onward = layers.BatchNormalization()(conv(padding="same", activation=None)(start))
-    return keras.Model(image, head(layers.ReLU()(layers.Add()([start, onward]))))
 
 
 @kind
@@ -214,31 +140,19 @@ def operations():
 
 
 @kind
-def gray_unsigned_integers():
-    image = pixels(channels=1, dtype="uint8")
-    return keras.Model(image, head(conv()(layers.Rescaling(1 / 255)(image))))
-
-
-@kind
-def open_size():
-    image = keras.Input((None, None, 3))
-    return keras.Model(image, head(layers.GlobalAveragePooling2D()(conv()(image))))
-
-
-@kind
-def regularized():
-    image = pixels()
-    features = conv(activity_regularizer="l2", kernel_regularizer="l1")(image)
-    return keras.Model(image, head(layers.ActivityRegularization(0.1)(features)))
+def integers_of_any_size():
+    image = keras.Input((None, None, 1), dtype="uint8")
+    features = conv()(layers.Rescaling(1 / 255)(image))
+    return keras.Model(image, head(layers.GlobalAveragePooling2D()(features)))
 
 
 @kind
 def random_while_training():
     image = pixels()
-    features = conv()(layers.RandomRotation(0.2)(layers.RandomFlip()(image)))
+    features = conv(activity_regularizer="l2")(layers.RandomRotation(0.2)(image))
     features = layers.Dropout(0.5)(features, training=True)  # predict() overrules it
     features = layers.BatchNormalization()(features, training=True)
-    return keras.Model(image, head(layers.GaussianNoise(1.0)(features)))
+    return keras.Model(image, head(layers.ActivityRegularization(0.1)(features)))
 
 
 class Block(layers.Layer):
@@ -253,40 +167,19 @@ class Block(layers.Layer):
 
 
 @kind
-def unusual_convolutions():
+def layer_of_the_users_own():
     image = pixels()
-    features = layers.SeparableConv2D(4, 3, activation="relu")(image)
-    features = layers.DepthwiseConv2D(3, activation="relu")(features)
-    features = layers.Conv2DTranspose(3, 3, strides=2, name="stem")(features)
-    return keras.Model(image, head(Block(name="block")(features)))
-
-
-@kind
-def keras2_nested():
-    return load(DATA / "keras2_nested.h5")
+    return keras.Model(image, head(Block(name="block")(conv()(image))))
 
 
 @kind
 def mixed_float16():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
-        image = pixels()
-        logits = layers.Dense(3)(layers.Flatten()(conv()(image)))
-        return keras.Model(image, layers.Activation("softmax", dtype="float32")(logits))
-    finally:
-        keras.config.set_dtype_policy(before)
+    image, how = pixels(), {"dtype": "mixed_float16"}
+    logits = layers.Dense(3, **how)(layers.Flatten(**how)(conv(**how)(image)))
+    return keras.Model(image, layers.Activation("softmax", dtype="float32")(logits))
 
 
 # --- endings, each on a row of logits: (layers on them, how a score becomes a prediction)
-
-
-def softmax(scores):
-    return np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-
-
-def sigmoid(scores):
-    return 1 / (1 + np.exp(-scores))
 
 
 def same(scores):
@@ -298,19 +191,14 @@ def dense(units, activation=None):
 
 
 ENDINGS = {
-    "softmax inside": ([dense(3, "softmax")], softmax),
     "softmax of TensorFlow": ([dense(3, tf.nn.softmax)], softmax),
     "a Softmax layer inside": ([dense(3, layers.Softmax())], softmax),
-    "sigmoid inside": ([dense(3, "sigmoid")], sigmoid),
-    "one sigmoid unit": ([dense(1, "sigmoid")], sigmoid),
     "one softmax unit": ([dense(1, "softmax")], softmax),
     "one linear unit": ([dense(1)], same),
     "relu is no squeezing": ([dense(3, "relu")], same),
     "hard sigmoid": ([dense(1, "hard_sigmoid")], lambda s: np.clip(s / 6 + 0.5, 0, 1)),
     "tanh": ([dense(1, "tanh")], np.tanh),
     "log softmax": ([dense(3, "log_softmax")], lambda s: np.log(softmax(s))),
-    "an Activation layer": ([dense(3), layers.Activation("softmax")], softmax),
-    "a Softmax layer": ([dense(3), layers.Softmax()], softmax),
     "softmax operation": ([dense(3), ops.softmax], softmax),
     "Flatten after": (
         [layers.Reshape((1, 1, -1)), layers.Conv2D(3, 1, activation="sigmoid"), layers.Flatten()],
@@ -321,7 +209,7 @@ ENDINGS = {
         softmax,
     ),
     "inactive layers after": (
-        [dense(3, "softmax"), layers.Dropout(0.5), layers.Activation("linear", dtype="float32")],
+        [dense(3), layers.Softmax(), layers.Dropout(0.5), layers.Activation("linear")],
         softmax,
     ),
     # Each pair adds up to 1: there is no softmax over all four to undo.
@@ -330,14 +218,6 @@ ENDINGS = {
         same,
     ),
 }
-
-
-def with_ending(parts):
-    image = pixels()
-    row = layers.Flatten()(conv()(image))
-    for part in parts:
-        row = part(row)
-    return with_random_weights(keras.Model(image, row))
 
 
 # --- what must hold for all of them
@@ -350,14 +230,13 @@ def state(model):
     parts = [*inner, *operations.values()]
     return {
         "layers": list(map(id, inner)),
-        "weights": [np.asarray(value).tobytes() for value in model.get_weights()],
-        "variables": list(map(id, model.weights)),
+        "variables": list(map(id, model.variables)),
+        "values": [np.asarray(variable).tobytes() for variable in model.variables],
         "trainable": [layer.trainable for layer in inner],
         "activations": [id(getattr(layer, "activation", None)) for layer in inner],
         "attributes": [sorted(vars(part)) for part in parts],
         "calls": [(len(part._inbound_nodes), len(part._outbound_nodes)) for part in parts],
         "losses": len(model.losses),
-        "seeds": [np.asarray(variable).tobytes() for variable in model.non_trainable_variables],
     }
 
 
@@ -370,29 +249,17 @@ def predictions(model, images):
     }
 
 
-def values(model, tensors, images):
-    """What Keras computes for symbolic tensors of a model."""
-    return keras.tree.flatten(keras.Model(model.inputs[0], list(tensors))(images, training=False))
+def by_a_second_model(model, images):
+    """{name: output} of the layers that Keras can show, by another model of the same layers.
 
-
-def by_a_second_model(model, images, prefix=""):
-    """{name: output} of every layer that Keras can show, by other models of the same layers.
-
-    Layers that are called several times, and nested models with several inputs, are left out.
+    Those in nested models, and those called several times, are left out: what they make enters
+    the others.
     """
-    shown = {}
-    for layer in model.layers:
-        if len(layer._inbound_nodes) != 1 or isinstance(layer, layers.InputLayer):
-            continue
-        (node,) = layer._inbound_nodes
-        if getattr(layer, "inputs", None) and type(layer) is not Doubling:
-            if len(layer.inputs) == 1:
-                (given,) = values(model, node.input_tensors, images)
-                shown |= by_a_second_model(layer, given, f"{prefix}{layer.name}/")
-            continue
-        output = values(model, node.output_tensors, images)[0]
-        shown[prefix + layer.name] = np.asarray(tf.cast(output, "float32"))
-    return shown
+    shown = [layer for layer in model.layers if len(layer._inbound_nodes) == 1]
+    shown = [layer for layer in shown if not isinstance(layer, keras.Model | layers.InputLayer)]
+    second = keras.Model(model.inputs[0], [layer.output for layer in shown])
+    outputs = [np.asarray(tf.cast(part, "float32")) for part in second(images, training=False)]
+    return dict(zip([layer.name for layer in shown], outputs, strict=True))
 
 
 def tolerance(model):
@@ -410,79 +277,69 @@ def model(request):
 
 def test_nothing_about_the_model_changes(model):
     images = images_for(model)
-    predicted = predictions(model, images)
+    predicted, names = predictions(model, images), list(by_a_second_model(model, images))
     network._views.clear()  # the layers are called while a function is compiled
     before = state(model)
-    activations(model, images)
+    activations(model, images, names)
     for name in inspect_model(model).heads:
         grad_cam(model, images, name)
     after = state(model)
     for part in before:
         assert after[part] == before[part], part
-    assert {n: p.tobytes() for n, p in predictions(model, images).items()} == {
-        n: p.tobytes() for n, p in predicted.items()
-    }
+    for name, values in predictions(model, images).items():
+        assert values.tobytes() == predicted[name].tobytes()
 
 
 def test_activations_are_those_of_a_second_model(model):
     images = images_for(model)
     expected = by_a_second_model(model, images)
-    given = activations(model, images, list(expected))
-    assert list(given) == list(expected) != []
-    for name, maps in given.items():
-        assert maps.dtype == "float32"
-        np.testing.assert_allclose(
-            maps, expected[name], tolerance(model), tolerance(model), err_msg=name
-        )
-    maps = activations(model, images)  # without names, every layer with feature maps
-    assert {name for name, values in expected.items() if values.ndim == 4} <= set(maps)
-    assert all(values.ndim == 4 and len(values) == 3 for values in maps.values())
+    maps = activations(model, images, list(expected))
+    assert list(maps) == list(expected)
+    for name in maps:
+        assert maps[name].dtype == "float32"
+        error = 2 * [tolerance(model)]
+        np.testing.assert_allclose(maps[name], expected[name], *error, err_msg=name)
 
 
-def test_scores_and_probabilities_are_the_models_own(model):
+def test_probabilities_are_the_models_own(model):
     images = images_for(model)
     expected = predictions(model, images)
     heads = inspect_model(model).heads
     assert list(heads) == list(expected)
     for name, predicted in expected.items():
-        heat = [grad_cam(model, images, name, target) for target in range(heads[name].classes)]
-        scores_of = np.stack([one.scores for one in heat], axis=1)
-        of_classes = np.stack([one.probabilities for one in heat], axis=1)
-        if heads[name].ending == "sigmoid":
-            if heads[name].units == 1:
-                predicted = np.concatenate([1 - predicted, predicted], axis=1)
-            np.testing.assert_allclose(sigmoid(scores_of), predicted, 0, tolerance(model))
-        elif heads[name].ending == "softmax":
-            np.testing.assert_allclose(softmax(scores_of), predicted, 0, tolerance(model))
-        else:
-            np.testing.assert_allclose(scores_of, predicted, 1e-5, tolerance(model))
-            predicted = softmax(predicted)
-        np.testing.assert_allclose(of_classes, predicted, 0, tolerance(model), err_msg=name)
+        heat = grad_cam(model, images, name)
+        highest = predicted.max(axis=1)
+        if heads[name].classes > heads[name].units:
+            highest = np.maximum(highest, 1 - highest)
+        np.testing.assert_allclose(heat.probabilities, highest, 0, tolerance(model))
 
 
 @pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1")
 @pytest.mark.parametrize("name", ENDINGS)
 def test_a_score_is_what_enters_the_ending(name):
     parts, squeeze = ENDINGS[name]
-    model = with_ending(parts)
+    row = layers.Flatten()(conv()(image := pixels()))
+    for part in parts:
+        row = part(row)
+    model = with_random_weights(keras.Model(image, row))
     images = images_for(model)
     ((head_name, predicted),) = predictions(model, images).items()
     head = inspect_model(model).heads[head_name]
     heat = [grad_cam(model, images, target=target) for target in range(head.classes)]
-    scores_of = np.stack([one.scores for one in heat], axis=1)
+    scores = np.stack([one.scores for one in heat], axis=1)
     probabilities = np.stack([one.probabilities for one in heat], axis=1)
     best = probabilities.argmax(axis=1)
     np.testing.assert_array_equal(grad_cam(model, images).targets, best)
     if head.units < head.classes:
-        np.testing.assert_array_equal(scores_of[:, 0], -scores_of[:, 1])
+        np.testing.assert_array_equal(scores[:, 0], -scores[:, 1])
         np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
-        scores_of, probabilities = scores_of[:, 1:], probabilities[:, 1:]
-    assert scores_of.std() > 0.01
-    np.testing.assert_allclose(squeeze(scores_of), predicted, 1e-5, 1e-6)
+        scores, probabilities = scores[:, 1:], probabilities[:, 1:]
+    assert scores.std() > 0.01
+    np.testing.assert_allclose(squeeze(scores), predicted, 1e-5, 1e-6)
     assert (squeeze is same) == (head.ending == "linear")
-    if name in ("hard sigmoid", "tanh", "sigmoid inside"):  # each unit by itself
-        by_itself = (1 + predicted) / 2 if name == "tanh" else predicted
-        np.testing.assert_allclose(probabilities, by_itself, 1e-5)
+    by_itself = {"hard sigmoid": predicted, "Flatten after": predicted, "tanh": (1 + predicted) / 2}
+    usual = sigmoid(scores) if head.units < head.classes else softmax(scores)
+    np.testing.assert_allclose(probabilities, by_itself.get(name, usual), 1e-5)
 
 
 # --- one kind at a time
@@ -492,8 +349,8 @@ def test_names_of_heads():
     def names(model):
         return list(inspect_model(model).heads)
 
-    assert names(heads_as_list()) == ["zebra", "ant"]
-    assert names(heads_as_dict()) == ["nested/b", "z"]  # Keras sorts them
+    assert names(nested()) == ["zebra", "ant"]
+    assert names(heads_as_dict()) == ["nested/color", "shape"]  # Keras sorts them
     assert names(nested_that_makes_the_outputs()) == ["a", "b"]
     image = pixels()
     twice = [head(conv()(image))] * 2
@@ -501,63 +358,46 @@ def test_names_of_heads():
 
 
 def test_names_in_nested_models():
-    nested = inspect_model(nested_in_two_levels())
-    assert nested.convolutions() == ["middle/deepest/conv", "middle/conv", "conv"]
-    assert nested.layer("conv").name == "conv"
-    assert nested.layer("deepest/conv").name == "middle/deepest/conv"
+    view = inspect_model(nested())
+    shared = "several/shared/conv"
+    others = ["several/conv", "difference/conv", "conv"]
+    assert view.convolutions() == [shared, f"{shared} (call 2)", *others]
+    assert view.layer("conv").name == "conv"
+    assert view.layer("shared/conv").name == shared
+    around = inspect_model(keras.Sequential([pixels(), nested()]))
+    with pytest.raises(ValueError, match="several layers are called 'conv'"):
+        around.layer("conv")
 
 
-def test_each_call_of_a_shared_layer_has_a_name_and_activations_of_its_own():
-    model = with_random_weights(nested_called_twice())
-    images = images_for(model)
-    first, second = inspect_model(model).convolutions()
-    assert second == f"{first} (call 2)"
-    maps = activations(model, images)
-    inner = model.get_layer("shared")
-    np.testing.assert_allclose(maps[first], inner(images), 1e-5, 1e-5)
-    np.testing.assert_allclose(maps[second], inner(inner(images)), 1e-5, 1e-5)
-    assert not np.allclose(maps[first], maps[second])
-
-
-def test_inputs_of_a_nested_model_are_not_confused():
-    model = with_random_weights(nested_with_a_dict_for_a_list())
-    images = images_for(model) - 0.5
-    expected = model.get_layer("difference")([images, images**2])  # of "b" and "a"
-    ((_, maps),) = ((n, m) for n, m in activations(model, images).items() if "conv2d" in n)
-    np.testing.assert_allclose(maps, expected, 1e-5, 1e-5)
+def test_each_call_of_a_shared_layer_has_activations_of_its_own():
+    model = with_random_weights(nested())
+    maps, image = activations(model, images_for(model)), images_for(model)
+    shared, name = model.get_layer("several").get_layer("shared"), "several/shared/conv"
+    np.testing.assert_allclose(maps[name], shared(image), 1e-5, 1e-5)
+    np.testing.assert_allclose(maps[f"{name} (call 2)"], shared(shared(image)), 1e-5, 1e-5)
 
 
 def test_the_default_layer_is_the_last_convolution_on_the_way_to_the_head():
-    model = with_random_weights(a_branch_for_each_head())
-    for name in ("shape", "color"):
-        heat = grad_cam(model, images_for(model), name, 0)
-        assert heat.layer == f"{name}_conv"
-        # The raw sum is not 0 as it would be on the other branch.
-        assert np.abs(heat.raw).max() > 1e-3
+    def defaults(model):
         view = inspect_model(model)
-        assert "trunk" in view.convolutions(view.heads[name])
+        return [view.feature_map(None, head).name for head in view.heads.values()]
 
-
-def test_the_default_layer_where_there_is_no_such_convolution():
+    assert defaults(heads_as_dict()) == ["color_conv", "shape_conv"]
+    assert defaults(layer_of_the_users_own()) == ["block"]  # it is inside
     image = pixels()
-    wide = conv(name="wide")(image)
-    squeezed = layers.Conv2D(2, SIZE - 2, name="squeezed")(wide)  # (1, 1, 2)
-    model = with_random_weights(keras.Model(image, layers.Flatten()(squeezed)))
-    assert grad_cam(model, images_for(model)).layer == "wide"
-    pooled = layers.MaxPooling2D(name="pooled")(layers.AveragePooling2D(2, name="average")(image))
-    model = with_random_weights(keras.Model(image, head(pooled)))
-    assert grad_cam(model, images_for(model)).layer == "pooled"
-    model = unusual_convolutions()  # the last one is inside a layer of the user's own
-    assert grad_cam(model, images_for(model)).layer == "block"
+    squeezed = layers.Conv2D(2, SIZE - 2)(conv(name="wide")(image))  # (1, 1, 2) says nothing
+    assert defaults(keras.Model(image, layers.Flatten()(squeezed))) == ["wide"]
+    pooled = layers.MaxPooling2D(name="pooled")(layers.AveragePooling2D(2)(image))
+    assert defaults(keras.Model(image, head(pooled))) == ["pooled"]  # there is none
 
 
 def test_an_unbuilt_sequential_is_built_for_the_images():
-    images = images_for(functional())
+    images = np.zeros((3, SIZE, SIZE, 3))
     for given, channels in [(images, 3), (images[0], 3), (images[..., 0], 1)]:
         model = keras.Sequential([conv(), layers.Flatten(), layers.Dense(3, "softmax")])
-        heat = grad_cam(model, given)
+        view = inspect_model(model, given)
         assert model.inputs[0].shape == (None, SIZE, SIZE, channels)
-        assert heat.maps.shape == (3 if len(given) == 3 else 1, SIZE, SIZE)
+        assert len(network.as_batch(view, given)) == (3 if len(given) == 3 else 1)
 
 
 def test_an_output_that_is_not_a_row_has_activations_but_no_heatmap():
@@ -567,36 +407,33 @@ def test_an_output_that_is_not_a_row_has_activations_but_no_heatmap():
     assert list(activations(only_map, images_for(only_map))) == ["map"]
     with_map = keras.Model(image, {"map": features, "class": head(features)})
     assert grad_cam(with_map, images_for(with_map)).head == "class"
-    with pytest.raises(ValueError, match="no head 'map'; the model has class"):
-        grad_cam(with_map, images_for(with_map), "map")
-    for without in (only_map, keras.Model(image, image)):
-        with pytest.raises(ValueError, match="no output of the model is a row of numbers"):
-            grad_cam(without, images_for(only_map))
+    with pytest.raises(ValueError, match="no output of the model is a row of numbers"):
+        grad_cam(only_map, images_for(only_map))
 
 
+@pytest.mark.filterwarnings("ignore:.*HDF5 file")
 @pytest.mark.parametrize("name", ["keras2_sequential", "keras2_functional", "keras2_nested"])
-def test_keras2_models_predict_as_they_did(name):
+def test_keras2_models_predict_as_they_did_and_their_files_stay(name, tmp_path):
     with np.load(DATA / f"{name}.npz") as file:
         expected = dict(file)
-    model, images = load(DATA / f"{name}.h5"), expected.pop("images")
+    path, images = tmp_path / "read only.h5", expected.pop("images")
+    before = (DATA / f"{name}.h5").read_bytes()
+    path.write_bytes(before)
+    path.chmod(0o444)
+    model = load(path)
     predicted = predictions(model, images.astype("float32"))
     assert list(predicted) == list(expected)
     for output, probabilities in expected.items():
         np.testing.assert_allclose(predicted[output], probabilities, 1e-5, 1e-6)
         assert probabilities.std(axis=0).max() > 0.003
     assert inspect_model(model).convolutions()
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+    if name != "keras2_sequential":
+        with pytest.raises((TypeError, ValueError)):
+            keras.models.load_model(path, compile=False)  # else no translation is needed
 
 
 # --- clear errors
-
-
-class Subclassed(keras.Model):
-    def __init__(self):
-        super().__init__(name="mine")
-        self.dense = layers.Dense(2)
-
-    def call(self, inputs):
-        return self.dense(ops.mean(inputs, axis=(1, 2)))
 
 
 def channels_first():
@@ -608,13 +445,10 @@ def channels_first():
 @pytest.mark.parametrize(
     ("builder", "error", "message"),
     [
-        (Subclassed, ValueError, "'mine' has no graph .*: only Sequential and functional"),
-        (Doubling, ValueError, "without a call\\(\\) of their own"),
-        (difference, ValueError, r"takes \(None, 8, 8, 3\), \(None, 8, 8, 3\); one image"),
+        (WithCall, ValueError, "'subclassed' has no graph"),
+        (Doubling, ValueError, "'doubling' has no graph"),
         (channels_first, ValueError, "layer 'pool' has the channels first"),
-        (lambda: keras.Sequential([keras.Input((5,)), layers.Dense(2)]), ValueError, "one image"),
-        (lambda: keras.Sequential([conv()]), ValueError, "build it first, with model.build"),
-        (lambda: pixels(dtype="complex64"), TypeError, "not a Keras model"),
+        (lambda: keras.Sequential([conv()]), ValueError, "build it first"),
         (lambda: "a name", TypeError, "not a Keras model: 'a name'"),
     ],
 )
@@ -624,64 +458,32 @@ def test_models_that_cannot_be_looked_into(builder, error, message):
 
 
 ONE = np.zeros((1, SIZE, SIZE, 3))
+BYTES = np.zeros((SIZE, SIZE))
 
 
 @pytest.mark.parametrize(
-    ("images", "message"),
+    ("builder", "images", "message"),
     [
-        (ONE[:, :5], r"the shape \(1, 5, 8, 3\); the model needs \(n, 8, 8, 3\)"),
-        (ONE[..., :1], r"the shape \(1, 8, 8, 1\)"),
-        (ONE[0, :, :, 0], r"the shape \(8, 8\)"),
-        (ONE[:0], r"the shape \(0, 8, 8, 3\).*n at least 1"),
-        (ONE + np.nan, "NaN or infinite"),
-        (ONE + 1e300, "float32 input cannot hold"),
-        (ONE.astype(complex), "must be numbers, not complex128"),
-        ([ONE[0], ONE[0, :5]], "differ in shape"),
-        (None, "must be numbers"),
+        (integers_of_any_size, ONE, r"the shape \(1, 8, 8, 3\); .* \(n, any, any, 1\)"),
+        (integers_of_any_size, BYTES + 0.5, "uint8 input cannot hold"),
+        (integers_of_any_size, BYTES + 256, "uint8 input cannot hold"),
+        (nested, ONE[:0], r"the shape \(0, 8, 8, 3\).*n at least 1"),
+        (nested, ONE + np.nan, "NaN or infinite"),
+        (nested, ONE + 1e300, "float32 input cannot hold"),
+        (nested, ONE.astype(complex), "must be numbers, not complex128"),
+        (nested, [ONE[0], ONE[0, :5]], "differ in shape"),
     ],
 )
-def test_images_that_do_not_fit(images, message):
+def test_images_that_do_not_fit(builder, images, message):
     with pytest.raises(ValueError, match=message):
-        network.as_batch(inspect_model(functional()), images)
-
-
-@pytest.mark.parametrize("value", [0.5, 256, -1])
-def test_an_integer_input_takes_no_other_values(value):
-    view = inspect_model(gray_unsigned_integers())
-    assert network.as_batch(view, ONE[..., :1] + 255.0).dtype == "uint8"
-    with pytest.raises(ValueError, match="uint8 input cannot hold"):
-        network.as_batch(view, ONE[..., :1] + value)
-
-
-def test_layers_that_are_not_the_one():
-    model = a_branch_for_each_head()
-    usable = "'color_conv' does not feed the head 'shape'; usable are trunk, shape_conv, shape_relu"
-    with pytest.raises(ValueError, match=f"layer {usable}"):
-        grad_cam(model, images_for(model), "shape", layer="color_conv")
-    with pytest.raises(ValueError, match=r"layer 's' gives \(3,\) for an image"):
-        grad_cam(model, images_for(model), "shape", layer="s")
-    with pytest.raises(ValueError, match="several layers are called 'conv'"):
-        grad_cam(keras.Sequential([nested_in_two_levels()]), images_for(model), layer="conv")
-    with pytest.raises(ValueError, match=r"no layer 'trnuk' \(did you mean 'trunk'\?\)"):
-        activations(model, images_for(model), ["trnuk"])
+        network.as_batch(inspect_model(builder()), images)
 
 
 # --- a model that changes between two calls
 
 
-def test_an_exchanged_activation_is_noticed():
-    model = with_random_weights(nested_in_two_levels())
-    images, name = images_for(model), "middle/deepest/conv"
-    layer = model.get_layer("middle").get_layer("deepest").get_layer("conv")
-    before = activations(model, images)[name]
-    assert before.min() == 0
-    for factor in (2.0, 3.0):
-        layer.activation = lambda x, factor=factor: -factor * ops.relu(x)
-        np.testing.assert_allclose(activations(model, images)[name], -factor * before, 1e-5, 1e-6)
-
-
 def test_a_function_at_the_address_of_one_that_is_gone_is_not_confused_with_it():
-    model = functional()
+    model = layer_of_the_users_own()
     images, layer = images_for(model), model.layers[1]
     layer.activation = lambda x: ops.zeros_like(x)
     assert not activations(model, images)[layer.name].any()
@@ -689,50 +491,34 @@ def test_a_function_at_the_address_of_one_that_is_gone_is_not_confused_with_it()
     layer.activation = keras.activations.linear
     gc.collect()
     others = []
-    for _ in range(1000):
-        layer.activation = lambda x: ops.ones_like(x)
-        if id(layer.activation) == address:
-            break
+    while len(others) < 1000 and id(layer.activation) != address:
         others.append(layer.activation)  # so that the next one gets another address
+        layer.activation = lambda x: ops.ones_like(x)
     assert (activations(model, images)[layer.name] == 1).all()
 
 
-def test_popped_and_added_layers_are_noticed():
+def test_popped_added_and_exchanged_parts_are_noticed():
     model = with_random_weights(sequential_built_by_fit())
-    images = images_for(model)
-    old = grad_cam(model, images)
+    images, layer = images_for(model), model.layers[0].layers[0]
+    (name, *_), before = inspect_model(model).layers, activations(model, images)
+    layer.activation = lambda x: -2 * ops.relu(x)
+    after = activations(model, images)
+    np.testing.assert_allclose(after[name], -2 * before[name], 1e-5, 1e-6)
     model.pop()
     model.add(layers.Dense(5, "sigmoid", name="new"))
-    with_random_weights(model)
-    new = grad_cam(model, images, target=4)
-    assert old.head != new.head == "new"
+    new = grad_cam(with_random_weights(model), images, target=4)
+    assert new.head == "new"
     (predicted,) = predictions(model, images).values()
     np.testing.assert_allclose(sigmoid(new.scores), predicted[:, 4], 1e-5, 1e-6)
-
-
-def test_changed_weights_are_used_at_once():
-    model = with_random_weights(functional())
-    images = images_for(model)
-    before = activations(model, images), grad_cam(model, images, target=0)
-    model.set_weights([2 * value for value in model.get_weights()])
-    name = model.layers[1].name
-    np.testing.assert_allclose(activations(model, images)[name], 2 * before[0][name], 1e-5, 1e-5)
-    (predicted,) = predictions(model, images).values()
-    scores_of = [grad_cam(model, images, target=target).scores for target in range(3)]
-    np.testing.assert_allclose(softmax(np.stack(scores_of, axis=1)), predicted, 1e-5, 1e-6)
-    assert not np.allclose(scores_of[0], before[1].scores)
 
 
 # --- memory
 
 
-@pytest.mark.parametrize("builder", [sequential_built_by_fit, heads_as_dict, nested_in_two_levels])
-def test_a_model_that_is_dropped_is_freed_with_all_that_was_kept(builder):
-    model = builder()
-    images = images_for(model)
-    activations(model, images)
-    for name in inspect_model(model).heads:
-        grad_cam(model, images, name)
+def test_a_model_that_is_dropped_is_freed_with_all_that_was_kept():
+    model = nested()
+    activations(model, images_for(model))
+    grad_cam(model, images_for(model), "ant")
     kept = [weakref.ref(model), weakref.ref(inspect_model(model))]
     count = len(network._views)
     del model
@@ -743,10 +529,10 @@ def test_a_model_that_is_dropped_is_freed_with_all_that_was_kept(builder):
 
 
 def test_memory_and_compilations_stay_the_same_over_many_calls():
-    model = with_random_weights(open_size())
-    images = np.random.default_rng(0).uniform(size=(32, 40, 40, 3)).astype("float32")
+    model = with_random_weights(integers_of_any_size())
+    images = np.random.default_rng(0).integers(0, 255, (32, 80, 80, 1))
     compiled = inspect_model(model).compiled
-    for number in range(350):
+    for number in range(150):
         if number == 50:
             gc.collect()
             before = psutil.Process().memory_info().rss, list(compiled)

@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from cnnlab import lines, mnist, pretrained
+from cnnlab import lines, mnist, pretrained, splits
 from cnnlab.interpret.activations import dead_channels
 from cnnlab.interpret.checks import probes
-from cnnlab.interpret.figures import checks as check_plots
 from cnnlab.interpret.model import loading
 from cnnlab.interpret.model.network import inspect_model
 
@@ -16,16 +15,10 @@ from cnnlab.interpret.model.network import inspect_model
 @pytest.fixture(scope="module")
 def model():
     """Channel 0 copies the image, channel 1 is dead, channel 2 is its negative, rectified."""
-    kernel = np.array([1, 0, -1], np.float32).reshape(1, 1, 1, 3)
-    stack = [
-        keras.Input((4, 4, 1)),
-        layers.Conv2D(3, 1, use_bias=False, name="linear"),
-        layers.ReLU(name="rectifier"),
-        layers.Flatten(),
-        layers.Dense(2),
-    ]
-    model = keras.Sequential(stack)
-    model.get_layer("linear").set_weights([kernel])
+    conv = layers.Conv2D(3, 1, use_bias=False, name="linear")
+    stack = [conv, layers.ReLU(name="rectifier"), layers.Flatten(), layers.Dense(2)]
+    model = keras.Sequential([keras.Input((4, 4, 1)), *stack])
+    conv.set_weights([np.array([1, 0, -1], np.float32).reshape(1, 1, 1, 3)])
     return model
 
 
@@ -49,6 +42,8 @@ def test_a_probe_reads_what_is_there_and_nothing_else(model):
     for row in found.values():
         assert row["brightness"] >= 0.85
         assert row["noise"] <= 0.75
+    with pytest.raises(ValueError, match="79 labels of 'noise' for 80 images"):
+        probes.linear_probes(model, pixels, {"noise": labels["noise"][:79]})
 
 
 def test_a_probe_cannot_use_position(model):
@@ -59,49 +54,30 @@ def test_a_probe_cannot_use_position(model):
     assert found["rectifier"]["left"] <= 0.7
 
 
-def test_labels_must_match(model):
-    with pytest.raises(ValueError, match="79 labels of 'x' for 80 images"):
-        probes.linear_probes(model, images(), {"x": np.zeros(79, int)})
-
-
 def test_dead_channels_are_dead_for_all_images_not_for_one(model):
     found = dead_channels(model, images(600), ["rectifier"])
     np.testing.assert_array_equal(found["rectifier"], [False, True, False])
-    bright = np.abs(images(1))
-    np.testing.assert_array_equal(
-        dead_channels(model, bright, "rectifier")["rectifier"], [False, True, True]
-    )
     # One image among many, in a later batch, brings a channel to life.
+    bright = np.abs(images(1))
     many = np.concatenate([np.repeat(bright, 300, axis=0), -bright])
-    np.testing.assert_array_equal(
-        dead_channels(model, many, "rectifier")["rectifier"], [False, True, False]
-    )
-
-
-def test_the_figure_has_a_panel_for_each_network():
-    rows = {"image": {"angle": 0.1}, "a": {"angle": 0.9}, "b": {"angle": 1.0}}
-    figure = check_plots.probes({"one": rows, "two": rows}, {"angle": "black"})
-    assert [axis.get_title(loc="left") for axis in figure.axes] == ["one", "two"]
-    (curve,) = figure.axes[0].lines
-    np.testing.assert_allclose(curve.get_ydata(), [90, 10, check_plots.FLOOR])
+    for given, dead in ((bright, [False, True, True]), (many, [False, True, False])):
+        found = dead_channels(model, given, "rectifier")
+        np.testing.assert_array_equal(found["rectifier"], dead)
 
 
 @pytest.mark.parametrize("name", pretrained.MODELS)
 def test_every_model_of_ours_has_images_and_names(name):
-    model = loading.load(name)
-    network = inspect_model(model)
-    names = pretrained.class_names(name, list(inspect_model(model).heads))
-    for head in network.heads.values():
-        assert len(names[head.name]) == head.classes
+    view = inspect_model(loading.load(name))
+    names = pretrained.class_names(name, list(view.heads))
+    assert {head: len(of_head) for head, of_head in names.items()} == {
+        head.name: head.classes for head in view.heads.values()
+    }
     shown = pretrained.images_for(name)
-    assert len(shown) == pretrained.COUNT
-    assert shown.shape[1:3] == network.graph.input_shape[:2]
-    assert network.graph.input_shape[2] == (1 if shown.ndim == 3 else 3)
+    assert shown.shape[:3] == (pretrained.COUNT, *view.graph.input_shape[:2])
+    assert view.graph.input_shape[2] == (1 if shown.ndim == 3 else 3)
 
 
 def test_images_were_never_trained_on():
-    from cnnlab import splits
-
     (x_train, y_train), (x_test, y_test) = mnist.load()
     pool, classes = np.concatenate([x_train, x_test]), np.concatenate([y_train, y_test])
     split = splits.stratified(classes, test=0.4, seed=0)
@@ -110,8 +86,3 @@ def test_images_were_never_trained_on():
     assert not any(image.tobytes() in trained for image in shown)
     drawn = {image.tobytes() for image in lines.load().images}
     assert not any(image.tobytes() in drawn for image in pretrained.images_for("task2"))
-
-
-def test_other_models_have_none(model):
-    assert pretrained.class_names("mine.keras", ["one"]) == {}
-    assert pretrained.images_for("mine.keras") is None
