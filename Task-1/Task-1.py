@@ -860,7 +860,7 @@ def hardest(network, part, predicted, names, most=16):
     shown = wrong[np.argsort(-highest, kind="stable")][:most]
     confidence = dict(zip(wrong, highest, strict=True))
     titles = [
-        f"predicted {names(predicted[i])}\n{100 * confidence[i]:.1f} % sure\n"
+        f"predicted {names(predicted[i])}\nconfidence {100 * confidence[i]:.1f} %\n"
         f"true {names(part.labels[i])}"
         for i in shown
     ]

@@ -729,7 +729,7 @@ show_chart(check_plots.cascade({head: four[head] for head in lines.HEADS}), "ran
 #
 # Pixels are taken away, the hottest first, and the probability of the class is watched; or put on
 # an empty image, the hottest first (Samek et al., 2017; Petsiuk et al., 2018). Two controls say
-# what is early: random pixels, and the *displaced* map ("the map moved" in the figures), mirrored
+# what is early: random pixels, and the *displaced* map, mirrored
 # and shifted, which has the same patches as the map at wrong positions.
 
 

@@ -195,7 +195,7 @@ def test_empty_because_every_place_speaks_against_the_class():
     model = ramp_model()
     model.layers[-1].set_weights([np.array([[-2, 1], [-1, 1]], "float32"), np.zeros(2, "float32")])
     found = grad_cam(model, RAMP, target=0)
-    empty(found, "no place speaks for the class, the highest raw value is -0.938", -15 / 16)
+    empty(found, "no position speaks for the class, the highest raw value is -0.938", -15 / 16)
     np.testing.assert_allclose(found.raw[0], -(15 + RAMP) / 16, 1e-6)
 
 
@@ -223,7 +223,7 @@ def test_empty_because_only_the_padding_speaks_for_the_class():
     model = of_numbers(RAMP, [*parts, layers.Dense(1)], [[[[-1]]]], [1], [[1]], [0])
     found = grad_cam(model, np.ones((4, 4), "float32"), target=1)
     assert found.raw.max() > 0
-    empty(found, "what speaks for the class lies beside the pixels, in padding", 1 / 64)
+    empty(found, "what speaks for the class lies outside the pixels, in padding", 1 / 64)
 
 
 def test_a_layer_with_a_single_place_is_noted():
@@ -231,7 +231,7 @@ def test_a_layer_with_a_single_place_is_noted():
     model = of_numbers(RAMP, parts, np.ones((4, 4, 1, 1)), [0], [[1]], [0])
     found = grad_cam(model, RAMP)
     np.testing.assert_array_equal(found.maps, 1)
-    assert found.note == ("the layer has a single place, so the heat is the same everywhere",)
+    assert found.note == ("the layer has a single position, so the heat is the same everywhere",)
 
 
 # --- what holds for all images and weights

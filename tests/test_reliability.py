@@ -44,7 +44,7 @@ def test_reliability_draws_rates_intervals_and_upper_limits():
     low, high = axis.get_ylim()
     assert low < bar[0, 1] and high > 1
     legend = words(figure.legends[0].get_texts())
-    assert legend[:2] == ["as sure as it says", "angle\nECE 0.00044 %, n = 90"]
+    assert legend[:2] == ["error rate = 1 − confidence", "angle\nECE 0.00044 %, n = 90"]
     assert not overlapping(figure)
 
 

@@ -27,7 +27,7 @@ def draw(root):
 
 
 def line_tiles(count=2):
-    """One network, four questions, and where in the image each answer comes from"""
+    """One network, four questions, and where in the image each prediction comes from"""
     model = load("task2")
     drawn = lines.generate(per_class=1, seed=pretrained.SEED)
     images = drawn.images[np.random.default_rng(0).permutation(lines.CLASSES)[:count]]
@@ -43,7 +43,7 @@ def line_tiles(count=2):
 
 
 def digit_tiles(right=3, wrong=2):
-    """Digits never seen before, and what spoke for the answer; the last two are mistakes"""
+    """Digits never seen before, and what spoke for the prediction; the last two are mistakes"""
     model = load("task1-mnist")
     pool, classes = mnist.pool()
     test = np.random.default_rng(0).permutation(splits.held_out(classes).test)[:1000]

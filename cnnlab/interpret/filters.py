@@ -87,11 +87,11 @@ def maximize_filters(
         "blank: the network computes NaN or infinity for this filter": ~np.isfinite(made["end"]),
         "blank: no gradient, its weights are all 0 or all units before it are off": ~reached,
         "blank: no step of the ascent raised it": ~(made["end"] > made["start"]),
-        f"dead: {read.words} is above 0 at no place of the {best.count} images given": (
+        f"dead: {read.words} is above 0 at no position in the {best.count} images given": (
             off & (best.count > 0)
         ),
-        f"shut: {read.words} is above 0 nowhere, even for this picture": off_here,
-        "one tone in the middle: it answers to brightness or color more than to a pattern": (
+        f"off: {read.words} is above 0 nowhere, even for this picture": off_here,
+        "one tone in the middle: it responds to brightness or color more than to a pattern": (
             [_one_tone(picture) for picture in made["images"]]
         ),
     }

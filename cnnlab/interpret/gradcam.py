@@ -186,9 +186,9 @@ def _notes(raw, peak, finite, active, reached, shown):
         "empty: the network computes NaN or infinity for this image": finite,
         "empty: the layer is dead, it gives 0 everywhere for this image": active,
         "empty: no gradient arrives, the units between the layer and the head are all off": reached,
-        "empty: no place speaks for the class, {highest}": peak >= TINY,
-        "empty: what speaks for the class lies beside the pixels, in padding for example": shown,
-        "the layer has a single place, so the heat is the same everywhere": raw[0].size > 1,
+        "empty: no position speaks for the class, {highest}": peak >= TINY,
+        "empty: what speaks for the class lies outside the pixels, in padding for example": shown,
+        "the layer has a single position, so the heat is the same everywhere": raw[0].size > 1,
     }
     wrong = [np.logical_not(good) for good in reasons.values()]
     notes = np.select(wrong, list(reasons), "").tolist()

@@ -56,7 +56,7 @@ def reliability(curves):
     curves = {name: metrics.check_confidence(name, *curve) for name, curve in curves.items()}
     figure, axis = plt.subplots(figsize=(8, 4.6))
     diagonal = [LEAST_STATED, 1]
-    axis.plot(diagonal, diagonal, color="0.5", linewidth=1, label="as sure as it says")
+    axis.plot(diagonal, diagonal, color="0.5", linewidth=1, label="error rate = 1 − confidence")
     others, lows = [name for name in curves if name not in NAMED_COLORS], []
     colors = NAMED_COLORS | dict(zip(others, cycle(OTHER_COLORS), strict=False))
     for marker, (name, (confidence, right)) in zip(cycle("osDPX"), curves.items(), strict=False):
@@ -65,10 +65,10 @@ def reliability(curves):
         lows.append(_draw_bins(axis, error_bins(confidence, right), colors[name], marker, label))
     style = {"color": "0.4", "markerfacecolor": "white", "markersize": 7}
     axis.plot([], [], "v", label="no error: upper limit", **style)
-    axis.set(xscale="log", xlim=(LEAST_STATED / 1.6, 1.6), xlabel="stated doubt, 1 − confidence")
+    axis.set(xscale="log", xlim=(LEAST_STATED / 1.6, 1.6), xlabel="1 − confidence")
     axis.set(yscale="log", ylim=(min(lows) / 2, 1.6), ylabel="observed error rate")
     inside = {"transform": axis.transAxes, "color": "0.4", "backgroundcolor": "white", "zorder": 1}
-    axis.text(0.02, 0.97, "wrong more often than it says", va="top", **inside)
+    axis.text(0.02, 0.97, "wrong more often than its confidence says", va="top", **inside)
     axis.text(0.98, 0.03, "less often", ha="right", **inside)
     title = "ECE: expected calibration error"
     figure.legend(loc="outside right upper", labelspacing=1, title=title, title_fontsize=SMALL)

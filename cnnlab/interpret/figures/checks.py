@@ -10,7 +10,7 @@ from cnnlab.interpret.checks.statistics import known_interval, mean_known
 # The import of their room sets the style of all figures, too.
 from cnnlab.plots.palette import ABSOLUTE, DISPLACED, MAP, METHOD_COLORS, RANDOM, SIGNED, SMALL
 
-CONTROL_NAMES = {"random": "random pixels", "displaced": "the map moved"}
+CONTROL_NAMES = {"random": "random pixels", "displaced": "the displaced map"}
 DOT = 0.085  # inches that a dot needs
 FLOOR = 0.02  # percent, where a score without any error is drawn
 
@@ -73,7 +73,7 @@ def curves(named):
             values = mean_known(getattr(of_panel, control).T)
             axis.plot(percent, values, line, color=color, label=CONTROL_NAMES[control])
         areas = [mean_known(of_panel.areas(of)) for of in ("curves", "displaced")]
-        heading = f"{name}, {of_panel.kind}: area {areas[0]:.2f}, moved {areas[1]:.2f}"
+        heading = f"{name}, {of_panel.kind}: area {areas[0]:.2f}, displaced {areas[1]:.2f}"
         axis.set(title=heading, xlim=(0, 100), ylim=(-0.02, 1.02))
         done = "deleted" if of_panel.kind == "deletion" else "inserted"
         axis.set(xlabel=f"pixels {done}, %", ylabel="probability of the class")
@@ -132,7 +132,7 @@ def gains(compared, bare):
                 axis.plot([low, high], [height] * 2, color=color, linewidth=0.9)
                 axis.plot(mean, height, "o", color=color, markerfacecolor=face, markersize=4)
         axis.axvline(0, color="0.4", linewidth=1, zorder=1)
-        axis.set(title=f"{kind}: gain over the moved map", xlabel="area")
+        axis.set(title=f"{kind}: gain over the displaced map", xlabel="area")
         axis.grid(axis="y", visible=False)
         for group in range(1, len(compared)):
             axis.axhline(group - 0.5, color="0.88", linewidth=0.7, zorder=0)

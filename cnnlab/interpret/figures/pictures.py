@@ -104,7 +104,7 @@ def add_filters(sheet: Sheet, filters, images=None, weights=None, most=None):
     if weights is not None:
         largest = float(np.abs(weights).max())
         if weights.shape[3] == 3:
-            ends = f"grey is 0, the ends are ±{largest:.2g}"
+            ends = f"gray is 0, the ends are ±{largest:.2g}"
             sheet.text(f"Top: the filter's weights as colors; {ends}.")
             colors = 0.5 + 0.5 * weights / largest
         else:
