@@ -133,7 +133,9 @@ def replace(archive, name, content):
             file.writestr(f"{other}.npy", content if other == name else with_header(array))
 
 
-@pytest.mark.parametrize("changes", [{"shape": (10**15,)}, {"shape": ("10",)}, {"descr": "no type"}])
+@pytest.mark.parametrize(
+    "changes", [{"shape": (10**15,)}, {"shape": ("10",)}, {"descr": "no type"}]
+)
 def test_a_header_that_lies(archive, changes):
     name = list(archive.arrays)[1]
     replace(archive, name, with_header(archive.arrays[name], **changes))
