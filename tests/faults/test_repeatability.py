@@ -43,7 +43,7 @@ def test_lines_are_the_same_with_another_numpy(tmp_path, which):
     assert which == "highest" or version == f"{lowest}.0"
 
 
-def smoke_run(folder: Path, task: str, seed: int = 0) -> Path:
+def smoke_run(folder: Path, task: str, seed: int = 0, **variables: str) -> Path:
     """Execute a notebook with the quick budget in a copy of the repository; returns its path."""
     ignored = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "lines.npz")
     shutil.copytree(ROOT, folder, ignore=ignored)
@@ -52,16 +52,20 @@ def smoke_run(folder: Path, task: str, seed: int = 0) -> Path:
     assert text.count("\nSEED = 0\n") == 1
     script.write_text(text.replace("\nSEED = 0\n", f"\nSEED = {seed}\n"), encoding="utf-8")
     command = [sys.executable, "-m", "tools.notebooks", "run", task, "--smoke", "out"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    options = {"env": os.environ | variables, "capture_output": True, "text": True}
+    done = subprocess.run(command, cwd=folder, check=False, **options)
     assert done.returncode == 0, done.stderr
     return folder / "out" / f"{task}.ipynb"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["Task-1", "Task-2", "Task-3"])
-def test_a_notebook_depends_on_its_seed_and_not_on_its_folder(tmp_path, task):
-    first = smoke_run(tmp_path / "a copy für Zoë", task)
-    assert smoke_run(tmp_path / "elsewhere", task).read_bytes() == first.read_bytes()
+def test_a_notebook_depends_on_its_seed_and_on_nothing_around(tmp_path, task):
+    """Not on the folder, the user's home, or the locale."""
+    first = smoke_run(tmp_path / "elsewhere", task)
+    around = {"HOME": os.devnull, "LC_ALL": "POSIX"}
+    second = smoke_run(tmp_path / "a copy für Zoë", task, **around)
+    assert second.read_bytes() == first.read_bytes()
     other = smoke_run(tmp_path / "other", task, seed=1)
     pairs = zip(*(nbformat.read(path, 4).cells for path in (first, other)), strict=True)
     assert sum(one.get("outputs") != another.get("outputs") for one, another in pairs) >= 5
