@@ -185,8 +185,7 @@ def test_killed_processes_and_machines_lose_only_what_they_were_doing(started):
     study = started.study()
     printed = [study.stdout.readline() for _ in range(5)]
     assert started.squares().items() < SQUARES.items()
-    _, _, process = started.wait_for(4, tries=1)
-    os.kill(process, signal.SIGKILL)
+    os.kill(started.wait_for(4, tries=1)[-1], signal.SIGKILL)
     _, machine, process = started.wait_for(4, tries=2)
     os.kill(machine, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):

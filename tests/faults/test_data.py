@@ -234,45 +234,31 @@ PREPARE = """
     from pathlib import Path
     import numpy as np
     from PIL import Image, JpegImagePlugin, PngImagePlugin
-    from cnnlab import lines, mnist, pretrained, runtime
-    from cnnlab.lines import dataset
-    dataset.PER_CLASS = 1
-    runtime.data_folder = lambda: Path("data")
+    from cnnlab import lines, mnist, pretrained
     lines.generate(1)
 """
 REFUSED = """
-    for read, name in (
-        (mnist.load, "data/mnist.npz"), (mnist.load, "inside/mnist.npz"),
-        (lines.load, "data/lines.npz"), (lines.load, "inside/lines.npz"),
-        (lines.load, "inside"), (lines.load, "data/images"),
-        (pretrained.find, "data/own.keras"), (pretrained.find, "inside/own.keras"),
-    ):
-        try:
-            read(name)
-        except ValueError as error:
-            assert name.split("/")[-1] in str(error) and "Permission denied" in str(error), error
-        else:
-            raise AssertionError(name)
-    print(lines.load().images.sum())  # the cache can be made again, in memory at least
+    reads = {
+        mnist.load: ("mnist.npz", "inside/mnist.npz"), pretrained.find: ("own.keras",),
+        lines.load: ("lines.npz", "inside/lines.npz", "inside", "images"),
+    }
+    for read, names in reads.items():
+        for name in names:
+            try:
+                read(name)
+            except ValueError as error:
+                assert name in str(error) and "Permission denied" in str(error), error
+                print(name)
 """
 
 
-@pytest.fixture
-def closed(tmp_path, dataset, images):
-    """A folder in which one can neither read the files nor look into the folder `inside`."""
-    data, inside = tmp_path / "data", tmp_path / "inside"
-    shutil.copytree(images, data / "images")
-    files.write_npz(data / "lines.npz", dataset, RECIPE)
-    for name in ("mnist.npz", "own.keras"):
-        (data / name).write_bytes(b"of the user")
-    for path in (*data.glob("*.*"), sorted((data / "images").iterdir())[0]):
+def test_without_permission(tmp_path, images):
+    """One can neither read the files nor look into the folder `inside`."""
+    first = sorted(shutil.copytree(images, tmp_path / "images").iterdir())[0]
+    for path in (first, *(tmp_path / name for name in ("mnist.npz", "own.keras", "lines.npz"))):
+        path.touch()
         path.chmod(0)
-    inside.mkdir(0)
-    for folder in (tmp_path, data, data / "images"):
+    (tmp_path / "inside").mkdir(0)
+    for folder in (tmp_path, tmp_path / "images"):
         folder.chmod(0o755)
-    yield tmp_path
-    inside.chmod(0o755)
-
-
-def test_without_permission(closed, dataset):
-    assert printed_without_permission(closed, PREPARE, REFUSED) == str(dataset.images.sum())
+    assert len(printed_without_permission(tmp_path, PREPARE, REFUSED).split()) == 7

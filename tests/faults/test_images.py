@@ -94,23 +94,16 @@ def vast(side):
     return bytes(whole)
 
 
-def numbers(value):
-    return content("tif", np.full((2, 2), value))
-
-
 REFUSED = {  # what a file holds, and what is said of it
     "only the start of a png": (b"\x89PNG\r\n\x1a\n", "not an image"),
-    "only the start of a jpg": (b"\xff\xd8\xff\xe0", "not an image"),
     "a document": (b"%PDF-1.7", "not an image"),
-    "a drawing": (b"<svg/>", "not an image"),
     "less than no pixels": (b"P6\n-1 5\n255\n", "vast.png"),
     "many pixels in a ppm": (b"P6\n99999 99999\n255\n", "120,000,000"),
     "many pixels": (vast(12_000), "120,000,000"),
     "more than Pillow reads": (vast(30_000), "120,000,000"),
-    "as many as can be said": (vast(2**31 - 1), "120,000,000"),
-    "negative numbers": (numbers(np.int32(-1)), "-1..-1"),
-    "large numbers": (numbers(np.int32(65536)), "65536..65536"),
-    "floating-point numbers": (numbers(np.float32(0.5)), "floating"),
+    "negative numbers": (content("tif", np.full((2, 2), np.int32(-1))), "-1..-1"),
+    "large numbers": (content("tif", np.full((2, 2), np.int32(65536))), "65536..65536"),
+    "floats": (content("tif", np.full((2, 2), np.float32(0.5))), "floating"),
 }
 
 
@@ -119,12 +112,6 @@ def test_what_is_no_image_to_be_read(kind, tmp_path):
     holds, words = REFUSED[kind]
     (tmp_path / "vast.png").write_bytes(holds)
     assert words in reading(tmp_path / "vast.png")[1]
-
-
-@pytest.mark.parametrize("path", ["none/none.png", "x" * 400 + ".png", "nul\0.png"])
-def test_no_file_is_an_error_of_the_system(path):
-    with pytest.raises(ValueError if "\0" in path else OSError):
-        image_files.read(path)
 
 
 def palette():
@@ -238,7 +225,8 @@ def test_tiny_and_large_floats_are_explained_in_finite_numbers():
     assert all(np.isfinite(maps).all() for maps in explained.activations.values())
 
 
-KINDS = "? u1 i1 <u2 >u2 >i4 <i8 >u8 O S3 U3 M8[s] <f2 >f4 <f8 >f8 c8 c16 m8[s] V4 g".split()
+KINDS = ["?", "u1", "i1", ">u2", ">i4", "<i8", ">u8", "<f2", ">f4", "<f8", "g", "c8", "c16"]
+KINDS += ["O", "S3", "U3", "M8[s]", "m8[s]", "V4"]
 
 
 @settings(deadline=None, max_examples=150, derandomize=True)
@@ -293,35 +281,32 @@ from cnnlab import runtime
 runtime.start(seed=0)
 import keras, numpy as np
 from cnnlab import interpret
-name, side = sys.argv[1], int(sys.argv[2]) or None
-image = keras.Input((side, side, 3))
+image = keras.Input((None, None, 3))
 maps = keras.layers.Conv2D(4, 3)(image)
 model = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(maps)))
-interpret.explain(model, np.zeros((28, 28), np.uint8))
 def peak():
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used * (1 if sys.platform == "darwin" else 1024) / 2**30
+interpret.explain(model, np.zeros((28, 28), np.uint8))
 before = peak()
-given = np.full((10_000, 10_000, 3), 7, np.uint8) if name == "array" else name
-explained = interpret.explain(model, given)
-assert all(np.isfinite(maps).all() for maps in explained.activations.values())
+given = sys.argv[1] if sys.argv[1:] else np.full((10_000, 10_000, 3), 7, np.uint8)
+interpret.explain(model, given)
 print(peak() - before)
 """
 TURNED = Image.Exif()
 TURNED[ORIENTATION] = 6
-LARGE = {  # the mode of a file, how it is saved, and the model's size, 0 for any
-    "array": (None, {}, "28"),
-    "clear palette.png": ("P", {"transparency": 0}, "28"),
-    "deep.png": ("I;16", {}, "0"),
-    "turned.jpg": ("RGB", {"exif": TURNED}, "28"),
+LARGE = {  # the mode of a file, and how it is saved
+    "palette.png": ("P", {"transparency": 0}),
+    "deep.png": ("I;16", {}),
+    "turned.jpg": ("RGB", {"exif": TURNED}),
 }
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("name", [*LARGE, "an array"])
 def test_a_hundred_million_pixels_in_bounded_memory(name, tmp_path):
-    mode, options, side = LARGE[name]
-    path = str(tmp_path / name) if mode else name
-    if mode:
-        Image.new(mode, (10_000, 10_000)).save(path, **options)
-    assert float(printed(MEMORY, path, side)) < 1.5  # GiB more than for a small image
+    path = [str(tmp_path / name)] if name in LARGE else []
+    if path:
+        mode, options = LARGE[name]
+        Image.new(mode, (10_000, 10_000)).save(*path, **options)
+    assert float(printed(MEMORY, *path)) < 1.5  # GiB more than for a small image

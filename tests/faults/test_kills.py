@@ -12,6 +12,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,7 @@ from cnnlab import lines, saving
 from cnnlab.lines import files
 from tools import notebooks, provenance
 
-KILLS = 5  # of each kind
+KILLS = 4  # of each kind
 PATIENCE = 300  # seconds; processes of a killed one that live longer wait for ever
 
 # --- what is killed: each is executed in an empty folder, and prints a line when it begins
@@ -105,10 +106,7 @@ def read_study(folder: Path) -> dict:
     """Return what a study found, without the machine that it ran on."""
     path = folder / "study.json"
     runs = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else {}
-    return {
-        key: {"root": run["root"], "series": run["series"], "recipe": run["recipe"]}
-        for key, run in runs.items()
-    }
+    return {key: [run["root"], run["series"], run["recipe"]] for key, run in runs.items()}
 
 
 class Work(NamedTuple):
@@ -155,6 +153,12 @@ def start(code: str, folder: Path, is_fake: bool) -> subprocess.Popen:
     return process
 
 
+def finished(process: subprocess.Popen) -> int:
+    """Wait for a process; returns its exit code."""
+    process.communicate()
+    return process.returncode
+
+
 def kill_after(process: subprocess.Popen, seconds: float) -> list[psutil.Process]:
     """Kill the process alone; returns those that it had started."""
     time.sleep(seconds)
@@ -176,27 +180,21 @@ def assert_ended(processes: list[psutil.Process]) -> None:
     assert commands == []
 
 
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    """A function that returns what a work writes when nobody kills it, and its seconds."""
-
-    @functools.cache
-    def of(work):
-        folder = tmp_path_factory.mktemp("uninterrupted")
-        work.prepare(folder)
+@functools.cache
+def uninterrupted(work: Work) -> tuple[object, float]:
+    """Return what a work writes when nobody kills it, and its seconds."""
+    with tempfile.TemporaryDirectory() as name:
+        work.prepare(folder := Path(name))
         process = start(work.code, folder, work.is_fake)
         begin = time.monotonic()
-        process.communicate()
-        assert process.returncode == 0
+        assert finished(process) == 0
         return work.read(folder), time.monotonic() - begin
-
-    return of
 
 
 @pytest.mark.fault
 @pytest.mark.parametrize("kill", range(KILLS))
 @pytest.mark.parametrize("name", WORKS)
-def test_what_is_killed_goes_on(tmp_path, uninterrupted, name, kill):
+def test_what_is_killed_goes_on(tmp_path, name, kill):
     """At a random moment in the kill-th of KILLS equal parts of its duration."""
     work = WORKS[name]
     expected, seconds = uninterrupted(work)
@@ -207,14 +205,11 @@ def test_what_is_killed_goes_on(tmp_path, uninterrupted, name, kill):
     there = work.read(tmp_path)
     is_part = name.startswith("study") and there.items() <= expected.items()
     assert there in (before, expected) or is_part
-    again = start(work.code, tmp_path, work.is_fake)
-    again.communicate()
-    if again.returncode and name == "folder of images":  # nothing is overwritten or mixed
-        assert again.returncode == 2 and any((tmp_path / "out").glob("[!.]*"))
+    if any((tmp_path / "out").glob("[!.]*")):  # images: nothing is overwritten or mixed
+        assert finished(start(work.code, tmp_path, work.is_fake)) == 2
         shutil.rmtree(tmp_path / "out")
-        again = start(work.code, tmp_path, work.is_fake)
-        again.communicate()
-    assert again.returncode == 0 and work.read(tmp_path) == expected
+    assert finished(start(work.code, tmp_path, work.is_fake)) == 0
+    assert work.read(tmp_path) == expected
     if name == "notebook":
         assert notebooks.main(["check"], tmp_path / "repository") == 0
     assert_ended(left)

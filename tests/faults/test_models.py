@@ -75,13 +75,11 @@ def changed_numbers(model, other):
 def test_cut_or_with_a_flipped_bit(tmp_path, whole, model, name):
     """HDF5 as Keras writes it has no checksums: one weight may change, which no one can notice."""
     path, content = tmp_path / name, whole[name]
-    assert changed_numbers(model, load(path)) == 0 if path.write_bytes(content) else False
-    for share in (0, 0.002, 0.15, 0.45, 0.7, 0.9, 0.97, 0.999):
+    for share in (0, 0.002, 0.15, 0.45, 0.7, 0.9):
         position = int(share * len(content))
+        assert loaded(path, content[:position]) is None
         other = loaded(path, flipped(content, position))
         assert changed_numbers(model, other) <= (name == "old.h5")
-        if share < 0.97:  # without its last bytes, HDF5 may still hold all
-            assert loaded(path, content[:position]) is None
 
 
 @pytest.mark.fault
@@ -110,10 +108,8 @@ def test_something_else_in_the_place_of_a_model(tmp_path, suffix, kind):
 
 DESCRIPTIONS = {
     "no text": b"\xff\xfe",
-    "null": b"null",
     "no layers": b'{"class_name": "Sequential", "config": {"name": "m", "layers": []}}',
     "a layer": b'{"class_name": "Dense", "module": "keras.layers", "config": {}}',
-    "no name": b'{"class_name": ["a"], "registered_name": ["b"], "config": {}}',
     "deep": b'{"a": ' * 900 + b"1" + b"}" * 900,
     "too deep for Python": b'{"a": ' * 50_000 + b"1" + b"}" * 50_000,
 }
@@ -211,92 +207,62 @@ def test_weights_of_another_model(tmp_path, name):
 # --- code in a description
 
 
-def with_layer(**layer):
-    """Return the description of the small model with one more layer."""
-    description = description_of(small())
-    description["config"]["layers"].insert(1, {"registered_name": None, **layer})
-    return description
+def part(name, module="keras.layers", /, **config):
+    """Return the description of an object."""
+    return {"class_name": name, "module": module, "config": config, "registered_name": name}
 
 
-LAMBDA_LAYER = {"class_name": "Lambda", "module": "keras.layers", "config": {"name": "l"}}
-UNSAFE = {  # a layer that wraps another one, where it has that one, and that one
-    "a wrapped lambda": ("TimeDistributed", "layer", LAMBDA_LAYER),
-    "in both directions": ("Bidirectional", "layer", LAMBDA_LAYER),
-    "as a cell": ("RNN", "cell", LAMBDA_LAYER),
-    "of PyTorch": ("TimeDistributed", "layer", LAMBDA_LAYER | {"class_name": "TorchModuleWrapper"}),
-    "unknown": ("TimeDistributed", "layer", LAMBDA_LAYER | {"class_name": "A", "module": "mine"}),
+def function(module, name):
+    described = {"class_name": "function", "config": name, "registered_name": "function"}
+    return described | {"module": module}
+
+
+LAMBDA = part("Lambda", name="l")
+CODE = {
+    "a lambda of its own": {"class_name": "__lambda__", "config": {"value": "4wEAAAAAAA==\n"}},
+    "a lambda in a wrapper": part("TimeDistributed", name="w", layer=LAMBDA),
+    "a lambda in two directions": part("Bidirectional", name="w", layer=LAMBDA),
+    "a lambda in a cell": part("RNN", name="w", cell=LAMBDA),
+    "PyTorch in a wrapper": part("TimeDistributed", name="w", layer=part("TorchModuleWrapper")),
+    "an unknown class": part("Mine", "mine"),
+    "a shell": function("os", "system"),
+    "Python's own": function("builtins", "eval"),
+    "a setting of Keras": function("keras.config", "enable_unsafe_deserialization"),
+    "Keras's downloads": function("keras.src.utils.file_utils", "get_file"),
+    "a class next to the model": part("anything", "there"),
+    "a function next to the model": function("there", "anything"),
+    "a class that Keras imports": part("anything", "keras_hub.there"),
+    "a function that Keras imports": function("keras_cv", "anything"),
+    "a file of the user": part("StringLookup", name="words", vocabulary="secret.txt"),
+    "a file of the user, too": part("TextVectorization", name="words", vocabulary="secret.txt"),
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("kind", UNSAFE)
-def test_unsafe_layers_inside_others(tmp_path, monkeypatch, whole, name, kind):
-    wrapper, key, layer = UNSAFE[kind]
-    config = {"name": "wrapper", key: layer}
-    description = with_layer(class_name=wrapper, module="keras.layers", config=config)
-    path = described(tmp_path / name, whole[name], description)
-    monkeypatch.setattr(keras.models, "load_model", lambda *_, **__: pytest.fail("Keras saw it"))
-    assert loaded(path) is None
-
-
-LAMBDA = {
-    "class_name": "__lambda__",
-    "config": {"value": "4wEAAAAAAAAAAAAAAAEAAAABAAAAQwAAAHMEAAAAfABTAA==\n"},
-}
-
-
-@pytest.mark.parametrize("key", ["activation", "kernel_initializer", "bias_regularizer", "dtype"])
-def test_lambdas_in_the_place_of_any_argument(tmp_path, whole, key):
-    description = exchanged(("config", "layers", 1, "config", key), LAMBDA)
-    for name in NAMES:
-        with pytest.raises(ValueError, match="'conv' would run Python code"):
-            load(described(tmp_path / name, whole[name], description))
-
-
-FUNCTIONS = {  # module: what is in it
-    "os": "system",
-    "builtins": "eval",
-    "keras.config": "enable_unsafe_deserialization",
-    "keras.src.utils.file_utils": "get_file",
-    "keras_hub.there": "anything",
-    "keras_cv": "anything",
-    "there": "anything",
-}
-
-
-@pytest.mark.parametrize("module", FUNCTIONS)
-def test_functions_from_elsewhere(tmp_path, monkeypatch, whole, module):
-    """Nor is a module imported that lies in the folder of a model."""
+@pytest.mark.parametrize("kind", CODE)
+def test_a_description_runs_imports_and_reads_nothing(tmp_path, monkeypatch, whole, kind):
+    """As a layer, and as a layer's argument."""
     for package in ("keras_hub", "keras_cv", "there"):
         (tmp_path / package).mkdir()
         for file in ("__init__.py", "there.py"):
             (tmp_path / package / file).write_text("raise SystemExit('it was imported')")
+    (tmp_path / "secret.txt").write_text("one\ntwo\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    what = FUNCTIONS[module]
-    of_class = {"class_name": what, "module": module, "config": {}, "registered_name": what}
-    function = of_class | {"class_name": "function", "config": what, "registered_name": "function"}
-    place = ("config", "layers", 1, "config", "activation")
+    with_layer = description_of(small())
+    with_layer["config"]["layers"].insert(1, CODE[kind])
+    arguments = [
+        exchanged(("config", "layers", 1, "config", key), CODE[kind])
+        for key in ("activation", "kernel_initializer", "bias_regularizer", "dtype")
+    ]
     for name in NAMES:
-        for part in (of_class, function):
-            for description in (exchanged(place, part), with_layer(**part)):
-                assert loaded(described(tmp_path / name, whole[name], description)) is None
+        for description in (with_layer, *arguments):
+            assert loaded(described(tmp_path / name, whole[name], description)) is None
     with pytest.raises(SystemExit):
         __import__("keras_hub")  # else the test would show nothing
 
 
-@pytest.mark.parametrize("layer", ["StringLookup", "IntegerLookup", "TextVectorization"])
-def test_a_vocabulary_is_not_read_from_a_file_of_the_user(tmp_path, whole, layer):
-    secret = tmp_path / "secret.txt"
-    secret.write_text("one\ntwo\n")
-    config = {"name": "words", "vocabulary": str(secret)}
-    description = with_layer(class_name=layer, module="keras.layers", config=config)
-    for name in NAMES:
-        assert loaded(described(tmp_path / name, whole[name], description)) is None
-
-
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("kind", ["external link", "external dataset", "soft link"])
+@pytest.mark.parametrize("kind", ["external link", "external dataset"])
 def test_weights_that_lie_in_another_file(tmp_path, whole, name, kind):
     """Links in HDF5 may name any file of the user's; they are not followed to the model."""
     secret = tmp_path / "secret.h5"
@@ -309,15 +275,10 @@ def test_weights_that_lie_in_another_file(tmp_path, whole, name, kind):
         with zipfile.ZipFile(path) as archive:
             weights.write_bytes(archive.read(weights.name))
     with h5py.File(weights, "r+") as file:
-        bias = file.visititems(
-            lambda name, item: getattr(item, "shape", 0) == (3,) and name or None
-        )
+        bias = file.visititems(lambda key, item: key if getattr(item, "shape", 0) == (3,) else None)
         del file[bias]
         if kind == "external link":
             file[bias] = h5py.ExternalLink(str(secret), "kernel")
-        elif kind == "soft link":
-            file["aside"] = np.ones(3, "f4")
-            file[bias] = h5py.SoftLink("/aside")
         else:
             file.create_dataset(bias, (3,), "f4", external=[(str(secret), 0, 12)])
     if weights is not path:
@@ -343,8 +304,7 @@ UNFIT = {  # the shape and dtype of its input, and what is said of it
 def test_models_that_no_image_fits(kind):
     shape, dtype, words = UNFIT[kind]
     image = keras.Input(shape, dtype=dtype)
-    of_text = layers.StringLookup(vocabulary=["a"])
-    layer = of_text if dtype == "string" else layers.GlobalAveragePooling2D()
-    layer = layer if None in shape or dtype == "string" else layers.Flatten()
+    layer = layers.Flatten() if None not in shape else layers.GlobalAveragePooling2D()
+    layer = layers.StringLookup(vocabulary=["a"]) if dtype == "string" else layer
     _, said = attempt(explain, keras.Model(image, layer(image)), np.zeros((8, 8, 3), np.uint8))
     assert words in said

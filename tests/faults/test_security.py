@@ -31,7 +31,7 @@ DANGERS = {  # code that could execute input, and ruff's name for it
     "exec(text)": "exec-builtin",
     "list(map(eval, texts))": "suspicious-eval-usage",
     "import pickle as p\np.loads(b'')": "suspicious-pickle-usage",
-    "import subprocess\nsubprocess.run('ls', shell=True)": "subprocess-popen-with-shell-equals-true",
+    "import os\nos.system(text)": "start-process-with-a-shell",
     "from cloudpickle import loads": "banned-api",
     "import importlib as i\ni.import_module(name)": "banned-api",
     "import keras\nkeras.config.enable_unsafe_deserialization()": "banned-api",
@@ -81,7 +81,6 @@ def world(tmp_path, monkeypatch):
 # --- files that lead elsewhere, or are programs
 
 MEMBERS = {
-    "above": ("../../escaped.txt", None),
     "absolute": ("{world}/escaped.txt", None),
     "inside, then above": ("assets/../../../escaped.txt", None),
     "with backslashes": ("..\\..\\escaped.txt", None),
@@ -143,7 +142,6 @@ COMMANDS = {
 }
 TARGETS = {  # what is asked for: where that is, from the outermost folder, and folders made for it
     "deep/er/new": ("some/where/deep/er/new", {"some/where/deep", "some/where/deep/er"}),
-    "there/../new": ("some/where/new", {"some/where/there"}),
     "{world}/absolute": ("absolute", set()),
     "link/../with space é": ("with space é", set()),
 }
