@@ -29,8 +29,7 @@ def here(tmp_path, monkeypatch):
     Path("half.png").write_bytes(Path("half.png").read_bytes()[:2000])
     for name in ("empty.png", "empty.keras", "notes.txt"):
         Path(name).touch()
-    for name in ("folder.png", "folder.keras"):
-        Path(name).mkdir()
+    Path("folder.png").mkdir()
     os.mkfifo("pipe.png")
     return tmp_path
 
@@ -83,7 +82,6 @@ EARLY = {  # option: {value: what is said of it}
         "task1-mnits": "'task1-mnits' (did you mean 'task1-mnist'",
         "empty.keras": "empty.keras is empty",
         "notes.txt": "notes.txt",
-        "folder.keras": "folder.keras is a folder",
         None: "required",
     },
     "target": {"-1": "'-1'", "1.5": "'1.5'", "seven": "'seven'"},

@@ -120,10 +120,6 @@ def palette():
     return image
 
 
-def gray(*values):
-    return Image.fromarray(np.array([values], np.uint8))
-
-
 RED = (255, 0, 0)
 FILES = {  # name: an image, how it is saved, its first row
     "palette.png": (
@@ -131,15 +127,23 @@ FILES = {  # name: an image, how it is saved, its first row
         {"transparency": b"\x00\x80\xff"},
         [(*RED, 0), (0, 255, 0, 128), (0, 0, 255, 255)],
     ),
-    "gray.png": (gray(7, 9), {"transparency": 7}, [(7, 7, 7, 0), (9, 9, 9, 255)]),
+    "gray.png": (
+        Image.frombytes("L", (2, 1), b"\7\t"),
+        {"transparency": 7},
+        [(7, 7, 7, 0), (9, 9, 9, 255)],
+    ),
     "color.png": (Image.new("RGB", (1, 1), RED), {"transparency": RED}, [(*RED, 0)]),
     "black.png": (
-        gray(0, 255).convert("1"),
+        Image.frombytes("1", (2, 1), b"\x40"),
         {"transparency": 0},
         [(0, 0, 0, 0), (255, 255, 255, 255)],
     ),
     "motorola.tif": (Image.frombytes("I;16B", (2, 1), b"\0\1\2\3"), {}, [1, 515]),
-    "bad exif.png": (gray(7), {"exif": b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\1" * 99}, [7]),
+    "bad exif.png": (
+        Image.new("L", (1, 1), 7),
+        {"exif": b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\1" * 99},
+        [7],
+    ),
 }
 
 

@@ -136,7 +136,7 @@ def test_whole_numbers_of_any_kind_are_classes(target, model):
     assert interpret.grad_cam(model, IMAGES, "kind", target).targets.tolist() == [2, 2]
 
 
-# --- methods, controls, ranges
+# --- methods, ranges
 
 METHODS = ("grad-cam", "grad-cam++", "layercam")
 
@@ -152,11 +152,6 @@ def test_every_function_names_the_methods(model):
     assert_refused(parts, checks.randomization, model, IMAGES, "kind", method="cam")
     for methods in ("cam", ("cam",)):
         assert_refused(parts, checks.compare_methods, model, IMAGES, "kind", methods=methods)
-
-
-@pytest.mark.parametrize("controls", ["shuffled", ["random", "x"], 5, None, [[]]])
-def test_no_control(controls):
-    assert_refused(["control", "there are random, "], checks.Masking, controls=controls)
 
 
 NO_RANGES = [(1, 0), (0, 0), (0, 1, 2), 1, "01", (0, np.nan), (0, np.inf), (0, 1j), {}]
