@@ -1,4 +1,4 @@
-"""Ways to damage a file, and a child process that may not read one."""
+"""What the tests of faults share: damaged files, refusals in one line, processes of their own."""
 
 import os
 import subprocess
@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-SHARES = (0.0, 0.03, 0.4, 0.75, 0.9)  # of a file, where it is cut
-FLIPS = ((0.0, 1), (0.002, 7), (0.15, 0), (0.45, 3), (0.7, 5), (0.9, 2), (0.97, 4), (0.999, 6))
-SPECIAL = ("directory", "empty file", "text", "npy", "named pipe", "link to itself")
+SPECIAL = ("directory", "empty file", "text", "npy", "named pipe", "link to itself", "device")
 CHANGE_USER = """
 import os
 if os.geteuid() == 0:
@@ -24,20 +22,10 @@ if os.geteuid() == 0:
 """
 
 
-def cut(whole: bytes, share: float) -> bytes:
-    """Return the first part of a file, shorter than the file."""
-    return whole[: int(share * len(whole))]
-
-
-def flip(whole: bytes, share: float, bit: int) -> bytes:
-    """Return a file with one bit flipped."""
-    return flipped(whole, int(share * len(whole)), bit)
-
-
-def flipped(whole: bytes, position: int, bit: int) -> bytes:
-    """Return a file with one bit of the byte at a position flipped."""
+def flipped(whole: bytes, position: int) -> bytes:
+    """Return a file with one bit of the byte at a position flipped, in each byte another one."""
     changed = bytearray(whole)
-    changed[position] ^= 1 << bit
+    changed[position] ^= 1 << position % 8
     return bytes(changed)
 
 
@@ -47,8 +35,8 @@ def put(kind: str, path: Path) -> None:
         path.mkdir()
     elif kind == "named pipe":
         os.mkfifo(path)
-    elif kind == "link to itself":
-        path.symlink_to(path)
+    elif kind in ("link to itself", "device"):
+        path.symlink_to(path if kind == "link to itself" else "/dev/zero")
     elif kind == "npy":
         with open(path, "wb") as file:
             np.save(file, np.zeros(3))
@@ -56,20 +44,33 @@ def put(kind: str, path: Path) -> None:
         path.write_text("" if kind == "empty file" else "hello")
 
 
-def without_permission(folder: Path, prepare: str, code: str) -> str:
-    """Return what a child process prints that runs `code` in `folder` as a user who is not root.
+def attempt(function, *arguments, **options):
+    """Call a function; returns (result, None), or (None, the one line of its ValueError)."""
+    try:
+        return function(*arguments, **options), None
+    except ValueError as error:
+        assert "\n" not in str(error)
+        return None, str(error)
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Return the environment of a process that imports this package from any folder."""
+    return os.environ | {"PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"} | changes
+
+
+def printed(code: str, *arguments: str, python=sys.executable, folder: Path = ROOT) -> str:
+    """Return what Python code prints in a process of its own, which must succeed."""
+    command = [str(python), "-c", textwrap.dedent(code), *arguments]
+    variables = environment(PYTHONDONTWRITEBYTECODE="1")
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def printed_without_permission(folder: Path, prepare: str, code: str) -> str:
+    """Return what `code` prints in a folder, run by a user who is not root.
 
     `prepare` runs before, still as the user of the tests: it imports what may lie in folders of
     theirs. The folder is the current one, because those above it may be closed to others, too.
     """
-    program = textwrap.dedent(prepare) + CHANGE_USER + textwrap.dedent(code)
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return printed(textwrap.dedent(prepare) + CHANGE_USER + textwrap.dedent(code), folder=folder)

@@ -1,16 +1,16 @@
-"""Images as they come: damaged, huge, odd. A picture, or one sentence; never a silent change."""
+"""Images as they come: damaged, huge, odd. A picture, or one sentence; never a silent change.
+
+The usual kinds of files are in `test_interpret_images.py`.
+"""
 
 import io
-import os
 import struct
-import subprocess
-import sys
 import zlib
 
 import keras
 import numpy as np
 import pytest
-from damage import ROOT
+from damage import attempt, printed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -24,7 +24,7 @@ from cnnlab.interpret.model.network import inspect_model
 
 BYTES = (0.0, 255.0)
 FORMATS = ("png", "jpg", "gif", "bmp", "tif", "webp", "ppm", "tga", "jp2", "ico", "pcx")
-
+ORIENTATION = 0x0112  # in EXIF
 
 pytestmark = pytest.mark.filterwarnings("error")  # nothing here may warn
 
@@ -58,15 +58,14 @@ def content(suffix, pixels):
     return file.getvalue()
 
 
-def refused(path):
-    """Return what is said of a file that is no whole image."""
-    with pytest.raises(ValueError) as caught:
-        image_files.read(path)
-    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-    return str(caught.value)
+def reading(path):
+    """Return (pixels, None), or (None, the sentence that names the file)."""
+    picture, said = attempt(image_files.read, path)
+    assert said is None or str(path) in said
+    return picture and picture.pixels, said
 
 
-# --- damaged files
+# --- files
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -75,70 +74,44 @@ def test_a_damaged_file_is_refused_or_read(suffix, tmp_path):
     path = tmp_path / f"damaged.{suffix}"
     for kept in (0, 1, 40, len(whole) // 2, len(whole) * 9 // 10):
         path.write_bytes(whole[:kept])
-        assert "not an image" in (said := refused(path)) or "is damaged" in said
+        _, said = reading(path)
+        assert "not an image" in said or "is damaged" in said
     generator = np.random.default_rng(1)
     for near in [64, 512, len(whole)] * 10:
         changed = np.frombuffer(whole, np.uint8).copy()
         positions = generator.integers(0, min(near, len(whole)), generator.integers(1, 6))
         changed[positions] = generator.integers(0, 256, len(positions))
         path.write_bytes(changed.tobytes())
-        try:
-            pixels = image_files.read(path).pixels
-        except ValueError as error:
-            assert str(path) in str(error) and "\n" not in str(error)
-        else:
-            assert pixels.ndim in (2, 3) and pixels.size > 0
+        pixels, said = reading(path)
+        assert said or (pixels.ndim in (2, 3) and pixels.size > 0)
 
 
-def test_what_only_begins_like_an_image(tmp_path):
-    starts = [
-        b"",
-        b"\0",
-        b"\x89PNG\r\n\x1a\n",
-        b"\xff\xd8\xff\xe0",
-        b"GIF89a",
-        b"II*\0",
-        b"%PDF-1.7",
-    ]
-    for start in (*starts, b"<svg/>", b"P6\n-1 5\n255\n", b"P6\n99999 99999\n255\n"):
-        (tmp_path / "start.png").write_bytes(start)
-        refused(tmp_path / "start.png")
-
-
-@pytest.mark.parametrize("side", [12_000, 30_000, 2**31 - 1])
-def test_more_pixels_than_are_read(side, tmp_path):
+def vast(side):
+    """Return a small png that says of itself that it is large."""
     whole = bytearray(content("png", noise(4, 4)))
     whole[16:24] = struct.pack(">II", side, side)
     whole[29:33] = struct.pack(">I", zlib.crc32(bytes(whole[12:29])))
-    (tmp_path / "vast.png").write_bytes(whole)
-    assert "120,000,000" in refused(tmp_path / "vast.png")
+    return bytes(whole)
 
 
-def test_damaged_exif_is_no_orientation(tmp_path):
-    path = tmp_path / "exif.jpg"
-    Image.fromarray(noise(8, 6, 3)).save(path, exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\1" * 99)
-    try:
-        assert image_files.read(path).pixels.shape == (8, 6, 3)
-    except ValueError as error:
-        assert "damaged" in str(error)
+REFUSED = {  # what a file holds, and what is said of it
+    "only the start of a png": (b"\x89PNG\r\n\x1a\n", "not an image"),
+    "a document": (b"%PDF-1.7", "not an image"),
+    "less than no pixels": (b"P6\n-1 5\n255\n", "vast.png"),
+    "many pixels in a ppm": (b"P6\n99999 99999\n255\n", "120,000,000"),
+    "many pixels": (vast(12_000), "120,000,000"),
+    "more than Pillow reads": (vast(30_000), "120,000,000"),
+    "negative numbers": (content("tif", np.full((2, 2), np.int32(-1))), "-1..-1"),
+    "large numbers": (content("tif", np.full((2, 2), np.int32(65536))), "65536..65536"),
+    "floats": (content("tif", np.full((2, 2), np.float32(0.5))), "floating"),
+}
 
 
-@pytest.mark.parametrize("path", ["", "none.png", "none/none.png", "x" * 400 + ".png", "nul\0.png"])
-def test_no_file_is_an_error_of_the_system(path):
-    with pytest.raises(ValueError if "\0" in path else OSError):
-        image_files.read(path)
-
-
-# --- kinds of files
-
-
-@pytest.mark.parametrize("suffix", FORMATS)
-def test_the_smallest_images(suffix, tmp_path):
-    shape = (16, 16, 3) if suffix == "ico" else (1, 40, 3)  # an icon is not smaller
-    path = tmp_path / f"small.{suffix}"
-    path.write_bytes(content(suffix, np.full(shape, 255, np.uint8)))
-    assert image_files.read(path).pixels.shape[:2] == shape[:2]
-    assert batch_of(path).max() == pytest.approx(255, abs=3)
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_no_image_to_be_read(kind, tmp_path):
+    holds, words = REFUSED[kind]
+    (tmp_path / "vast.png").write_bytes(holds)
+    assert words in reading(tmp_path / "vast.png")[1]
 
 
 def palette():
@@ -147,73 +120,52 @@ def palette():
     return image
 
 
-def gray(*values, dtype=np.uint8):
-    return Image.fromarray(np.array([values], dtype))
-
-
-RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+RED = (255, 0, 0)
 FILES = {  # name: an image, how it is saved, its first row
-    "inks.jpg": (lambda: Image.new("CMYK", (8, 8), (255, 0, 0, 0)), {}, [(0, 255, 255)] * 8),
-    "palette.png": (palette, {}, [RED, GREEN, BLUE]),
-    "clear palette.png": (
-        palette,
+    "palette.png": (
+        palette(),
         {"transparency": b"\x00\x80\xff"},
-        [(*RED, 0), (*GREEN, 128), (*BLUE, 255)],
+        [(*RED, 0), (0, 255, 0, 128), (0, 0, 255, 255)],
     ),
-    "clear gray.png": (lambda: gray(7, 9), {"transparency": 7}, [(7, 7, 7, 0), (9, 9, 9, 255)]),
-    "clear color.png": (
-        lambda: Image.new("RGB", (1, 1), RED),
-        {"transparency": RED},
-        [(*RED, 0)],
+    "gray.png": (
+        Image.frombytes("L", (2, 1), b"\7\t"),
+        {"transparency": 7},
+        [(7, 7, 7, 0), (9, 9, 9, 255)],
     ),
-    "clear black.png": (
-        lambda: gray(0, 255).convert("1"),
+    "color.png": (Image.new("RGB", (1, 1), RED), {"transparency": RED}, [(*RED, 0)]),
+    "black.png": (
+        Image.frombytes("1", (2, 1), b"\x40"),
         {"transparency": 0},
         [(0, 0, 0, 0), (255, 255, 255, 255)],
     ),
-    "deep.png": (lambda: gray(0, 256, 65535, dtype=np.uint16), {}, [0, 256, 65535]),
-    "motorola.tif": (lambda: Image.frombytes("I;16B", (2, 1), b"\0\1\2\3"), {}, [1, 515]),
-    "film.tif": (
-        lambda: Image.new("RGB", (1, 1), RED),
-        {"save_all": True, "append_images": [Image.new("RGB", (1, 1), BLUE)]},
-        [RED],
+    "motorola.tif": (Image.frombytes("I;16B", (2, 1), b"\0\1\2\3"), {}, [1, 515]),
+    "bad exif.png": (
+        Image.new("L", (1, 1), 7),
+        {"exif": b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\1" * 99},
+        [7],
     ),
 }
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_what_files_hold(name, tmp_path):
-    make, options, first_row = FILES[name]
-    make().save(tmp_path / name, **options)
-    pixels = image_files.read(tmp_path / name).pixels
-    np.testing.assert_allclose(pixels[0], first_row, atol=6 if name.endswith("jpg") else 0)
+def test_what_odd_files_hold(name, tmp_path):
+    image, options, first_row = FILES[name]
+    image.save(tmp_path / name, **options)
+    np.testing.assert_array_equal(image_files.read(tmp_path / name).pixels[0], first_row)
 
 
-@pytest.mark.parametrize(
-    ("pixel", "words"),
-    [(np.int32(-1), "-1..-1"), (np.int32(65536), "65536..65536"), (np.float32(0.5), "floating")],
-)
-def test_numbers_of_unknown_range_are_not_cut_off(pixel, words, tmp_path):
-    Image.fromarray(np.full((2, 2), pixel)).save(tmp_path / "deep.tif")
-    assert words in refused(tmp_path / "deep.tif")
-
-
-@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_all_orientations(suffix, tmp_path):
-    upright = Image.fromarray(np.kron(noise(2, 3), np.ones((16, 16), np.uint8))).convert("RGB")
+    upright = Image.fromarray(noise(2, 3, 3))
     for orientation in range(10):  # 0 and 9 mean nothing
-        exif = Image.Exif()
-        exif[0x0112] = {2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}.get(orientation, 1)
-        file = io.BytesIO()
+        exif, file = Image.Exif(), io.BytesIO()
+        exif[ORIENTATION] = {2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}.get(orientation, 1)
         upright.save(file, "png", exif=exif)
-        exif[0x0112] = orientation
+        exif[ORIENTATION] = orientation
         stored = ImageOps.exif_transpose(Image.open(file))
         stored.save(tmp_path / f"turned.{suffix}", exif=exif)
         picture = image_files.read(tmp_path / f"turned.{suffix}")
-        middles = [
-            np.asarray(image)[8::16, 8::16].astype(int) for image in (picture.pixels, upright)
-        ]
-        np.testing.assert_allclose(*middles, atol=12)
+        np.testing.assert_array_equal(picture.pixels, upright)
         assert any("EXIF" in step for step in picture.steps) == (orientation in range(2, 9))
 
 
@@ -229,7 +181,6 @@ SAME_NUMBERS = {
     "the other byte order": lambda a: a.astype(">f8"),
     "half precision": lambda a: a.astype("<f2"),
     "more than double precision": lambda a: a.astype(np.longdouble),
-    "bytes": lambda a: a.astype(np.uint8),
     "an image of Pillow": lambda a: Image.fromarray(a.astype(np.uint8)),
     "a tensor": lambda a: keras.ops.convert_to_tensor(a.astype(np.float32)),
 }
@@ -253,7 +204,6 @@ NO_IMAGES = {
     "complex": GOOD.astype(complex),
     "a dictionary": {"image": GOOD},
     "negative": np.full((8, 6), -1),
-    "more than 16 bits": np.full((8, 6), 65536),
     "64 bits": np.full((8, 6), 2**64 - 1, np.uint64),
     "more than double precision": np.full((8, 6), np.finfo(np.longdouble).max),
 }
@@ -261,37 +211,32 @@ NO_IMAGES = {
 
 @pytest.mark.parametrize("name", NO_IMAGES)
 def test_no_image(name):
-    with pytest.raises(ValueError) as caught:
-        interpret.explain(COLOR, NO_IMAGES[name], value_range=BYTES)
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 200
+    _, said = attempt(interpret.explain, COLOR, NO_IMAGES[name], value_range=BYTES)
+    assert said and len(said) < 200
+
+
+def test_a_wrong_image_builds_no_model():
+    model = keras.Sequential([layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(2)])
+    assert attempt(interpret.explain, model, np.zeros((8, 6, 2)))[1]
+    assert not model.built
 
 
 def test_tiny_and_large_floats_are_explained_in_finite_numbers():
     values = np.array([5e-324, 1e-45, -1e-300, -0.0, 1e4]).repeat(6).reshape(5, 6)
     explained = interpret.explain(COLOR, values, value_range=BYTES)
-    for maps in explained.activations.values():
-        assert np.isfinite(maps).all()
     for heat in explained.heatmaps.values():
         assert np.isfinite(heat.maps).all() and np.isfinite(heat.probabilities).all()
+    assert all(np.isfinite(maps).all() for maps in explained.activations.values())
 
 
-def test_a_wrong_image_builds_no_model():
-    model = keras.Sequential([layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(2)])
-    with pytest.raises(ValueError):
-        interpret.explain(model, np.zeros((8, 6, 2)))
-    assert not model.built
-
-
-KINDS = st.one_of(
-    st.sampled_from(["?", "u1", "i1", "<u2", ">u2", ">i4", "<i8", ">u8", "O", "S3", "U3", "M8[s]"]),
-    st.sampled_from(["<f2", ">f4", "<f8", ">f8", "c8", "c16", "m8[s]", "V4", "g"]),
-).map(np.dtype)
+KINDS = ["?", "u1", "i1", ">u2", ">i4", "<i8", ">u8", "<f2", ">f4", "<f8", "g", "c8", "c16"]
+KINDS += ["O", "S3", "U3", "M8[s]", "m8[s]", "V4"]
 
 
 @settings(deadline=None, max_examples=150, derandomize=True)
 @given(st.data(), st.sampled_from([(0.0, 1.0), BYTES, (-1.0, 1.0), (-0.5, 1e-3)]))
 def test_any_array_is_prepared_in_finite_numbers_or_refused(data, ends):
-    dtype = data.draw(KINDS)
+    dtype = np.dtype(data.draw(st.sampled_from(KINDS)))
     shape = data.draw(arrays.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=7))
     size = int(np.prod(shape)) * dtype.itemsize
     raw = data.draw(st.binary(min_size=min(size, 64), max_size=min(size, 64)))
@@ -300,13 +245,10 @@ def test_any_array_is_prepared_in_finite_numbers_or_refused(data, ends):
     else:
         repeated = (raw * (size // max(1, len(raw)) + 1))[:size]
         array = np.frombuffer(repeated, dtype).reshape(shape) if size else np.empty(shape, dtype)
-    try:
-        batch = batch_of(array, ends)
-    except ValueError as error:
-        assert "\n" not in str(error)
-        return
-    assert batch.shape == (1, 8, 6, 3) and batch.dtype == np.float32
-    assert np.isfinite(batch).all()
+    batch, said = attempt(batch_of, array, ends)
+    if not said:
+        assert batch.shape == (1, 8, 6, 3) and batch.dtype == np.float32
+        assert np.isfinite(batch).all()
 
 
 # --- any size
@@ -324,12 +266,10 @@ def test_an_image_too_small_for_a_model_of_any_size():
     image = keras.Input((None, None, 1))
     maps = layers.MaxPooling2D(2)(layers.Conv2D(2, 3, name="early")(image))
     model = keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(maps)))
-    small = np.zeros((2, 2), np.uint8)
     for technique in (interpret.explain, interpret.activations, interpret.grad_cam):
-        with pytest.raises(ValueError, match="2 × 2 pixels"):
-            technique(model, small)
-    with pytest.raises(ValueError, match="2 × 2 pixels"):
-        interpret.maximize_filters(model, "early", ascent=Ascent(size=(2, 2)))
+        assert "2 × 2 pixels" in attempt(technique, model, np.zeros((2, 2), np.uint8))[1]
+    ascent = Ascent(size=(2, 2))
+    assert "2 × 2 pixels" in attempt(interpret.maximize_filters, model, "early", ascent=ascent)[1]
 
 
 def test_bands_change_nothing(monkeypatch):
@@ -345,43 +285,32 @@ from cnnlab import runtime
 runtime.start(seed=0)
 import keras, numpy as np
 from cnnlab import interpret
-side = None if sys.argv[2] == "any" else 28
-image = keras.Input((side, side, 3))
+image = keras.Input((None, None, 3))
 maps = keras.layers.Conv2D(4, 3)(image)
 model = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(maps)))
-interpret.explain(model, np.zeros((28, 28), np.uint8))
 def peak():
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used * (1 if sys.platform == "darwin" else 1024) / 2**30
+interpret.explain(model, np.zeros((28, 28), np.uint8))
 before = peak()
-name = sys.argv[1]
-given = np.full((10_000, 10_000, 3), 7, np.uint8) if name == "array" else name
-explained = interpret.explain(model, given)
-assert all(np.isfinite(maps).all() for maps in explained.activations.values())
+given = sys.argv[1] if sys.argv[1:] else np.full((10_000, 10_000, 3), 7, np.uint8)
+interpret.explain(model, given)
 print(peak() - before)
 """
+TURNED = Image.Exif()
+TURNED[ORIENTATION] = 6
+LARGE = {  # the mode of a file, and how it is saved
+    "palette.png": ("P", {"transparency": 0}),
+    "deep.png": ("I;16", {}),
+    "turned.jpg": ("RGB", {"exif": TURNED}),
+}
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize(
-    ("kind", "size"),
-    [("RGBA png", "28"), ("P png", "28"), ("I;16 png", "any"), ("RGB jpg turned", "28")]
-    + [("array", "28")],
-)
-def test_a_hundred_million_pixels_in_bounded_memory(kind, size, tmp_path):
-    given = kind
-    if kind != "array":
-        mode, suffix, *turned = kind.split()
-        given = str(tmp_path / f"large.{suffix}")
-        exif = Image.Exif()
-        exif[0x0112] = 6 if turned else 1
-        options = {"transparency": 0} if mode == "P" else {}
-        Image.new(mode, (10_000, 10_000)).save(given, exif=exif, **options)
-    ran = subprocess.run(
-        [sys.executable, "-c", MEMORY, given, size],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert float(ran.stdout) < 1.5  # GiB more than for a small image
+@pytest.mark.parametrize("name", [*LARGE, "an array"])
+def test_a_hundred_million_pixels_in_bounded_memory(name, tmp_path):
+    path = [str(tmp_path / name)] if name in LARGE else []
+    if path:
+        mode, options = LARGE[name]
+        Image.new(mode, (10_000, 10_000)).save(*path, **options)
+    assert float(printed(MEMORY, *path)) < 1.5  # GiB more than for a small image

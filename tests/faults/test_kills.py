@@ -5,97 +5,41 @@ first, from the moment when the imports are done.
 """
 
 import contextlib
+import functools
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
-import numpy as np
 import psutil
 import pytest
 import small_repository
-from damage import ROOT
+from damage import ROOT, attempt, environment
 from matplotlib.figure import Figure
 
-from cnnlab import lines, runtime, saving
-from cnnlab.lines import dataset as line_dataset
+from cnnlab import lines, saving
 from cnnlab.lines import files
 from tools import notebooks, provenance
 
-KILLS = 8
+KILLS = 4  # of each kind
 PATIENCE = 300  # seconds; processes of a killed one that live longer wait for ever
 
+# --- what is killed: each is executed in an empty folder, and prints a line when it begins
 
-def at_each_moment(test):
-    """Mark a test that gets the number of its kill."""
-    return pytest.mark.fault(pytest.mark.parametrize("kill", range(KILLS))(test))
-
-
-def moment(kill: int, seconds: float) -> float:
-    """Return a random moment in the kill-th of KILLS equal parts of a duration."""
-    return (kill + random.Random(kill).random()) / KILLS * seconds
-
-
-def start(code: str, folder: Path, *arguments, **environment) -> subprocess.Popen:
-    """Start Python code in a folder; returns when it has printed its first line."""
-    path = os.pathsep.join([*environment.pop("modules", []), str(ROOT)])
-    environment = os.environ | {"PYTHONPATH": path, "MPLBACKEND": "Agg"} | environment
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdout.readline() == "begin\n"
-    return process
-
-
-def duration(process: subprocess.Popen) -> float:
-    """Wait for the process; returns the seconds."""
-    begin = time.monotonic()
-    process.communicate()
-    assert process.returncode == 0
-    return time.monotonic() - begin
-
-
-def kill_after(process: subprocess.Popen, seconds: float) -> list[psutil.Process]:
-    """Kill the process alone; returns those that it had started."""
-    time.sleep(seconds)
-    started = []
-    with contextlib.suppress(psutil.NoSuchProcess):
-        started = psutil.Process(process.pid).children(recursive=True)
-    process.kill()
-    process.wait()
-    process.stdout.close()
-    return started
-
-
-def assert_ended(processes: list[psutil.Process]) -> None:
-    """Nobody is left of them after some seconds; whoever is gets killed."""
-    _, alive = psutil.wait_procs(processes, timeout=PATIENCE)
-    alive = [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
-    commands = [" ".join(process.cmdline()) for process in alive]
-    for process in alive:
-        process.kill()
-    assert commands == []
-
-
-# --- the line dataset ----------
-
-PER_CLASS = 60
-CACHE = f"""
-import sys
+CACHE = """
 from pathlib import Path
 from cnnlab import lines, runtime, saving
 from cnnlab.lines import dataset
-dataset.PER_CLASS = {PER_CLASS}
-runtime.data_folder = lambda: Path(sys.argv[1])
+dataset.PER_CLASS = 60
+runtime.data_folder = Path
 print("begin", flush=True)
 lines.load()
 """
@@ -104,73 +48,11 @@ import sys
 from PIL import Image
 from cnnlab import __main__ as main
 print("begin", flush=True)
-sys.exit(main.main(sys.argv[1:]))
+sys.exit(main.main(["lines", "--per-class", "60", "--out", "out"]))
 """
-
-
-@pytest.fixture(scope="module")
-def dataset():
-    return lines.generate(PER_CLASS)
-
-
-def same(first: lines.Lines, second: lines.Lines) -> bool:
-    return np.array_equal(first.images, second.images) and np.array_equal(
-        first.labels, second.labels
-    )
-
-
-@pytest.fixture(scope="module")
-def seconds_of_cache(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cache")
-    return duration(start(CACHE, folder, folder))
-
-
-@at_each_moment
-def test_the_cache_is_whole_or_made_again(tmp_path, monkeypatch, dataset, seconds_of_cache, kill):
-    assert_ended(kill_after(start(CACHE, tmp_path, tmp_path), moment(kill, seconds_of_cache)))
-    cache = tmp_path / "lines.npz"
-    if cache.exists():
-        assert same(files.read_npz(cache, lines.recipe(PER_CLASS, 0)), dataset)
-    monkeypatch.setattr(line_dataset, "PER_CLASS", PER_CLASS)
-    monkeypatch.setattr(runtime, "data_folder", lambda: tmp_path)
-    assert same(lines.load(), dataset)
-    assert same(files.read_npz(cache), dataset)
-
-
-def command(folder: Path) -> subprocess.Popen:
-    arguments = ["lines", "--per-class", str(PER_CLASS), "--out", str(folder)]
-    return start(COMMAND_LINE, folder.parent, *arguments)
-
-
-@pytest.fixture(scope="module")
-def seconds_of_command(tmp_path_factory):
-    return duration(command(tmp_path_factory.mktemp("command line") / "out"))
-
-
-@at_each_moment
-def test_a_folder_is_whole_or_refused(tmp_path, dataset, seconds_of_command, kill):
-    out = tmp_path / "out"
-    assert_ended(kill_after(command(out), moment(kill, seconds_of_command)))
-    try:
-        assert same(lines.load(out), dataset)
-    except (FileNotFoundError, ValueError) as error:
-        assert str(out) in str(error) or not out.exists()
-    again = command(out)
-    again.communicate()
-    if again.returncode:  # the folder holds images: nothing is overwritten or mixed
-        assert again.returncode == 2 and any(out.glob("[!.]*"))
-        out = tmp_path / "new"
-        duration(command(out))
-    assert same(lines.load(out), dataset)
-
-
-# --- studies ----------
-
 STUDY = """
-import sys
 import time
 from pathlib import Path
-
 from tools import studies
 
 def do(number):
@@ -179,53 +61,16 @@ def do(number):
 
 runs = [studies.Run(f"run/{n}", "recipe", {"number": n}) for n in range(12)]
 print("begin", flush=True)
-studies.execute(Path("study.json"), runs, do, int(sys.argv[1]))
+studies.execute(Path("study.json"), runs, do, JOBS)
 """
-
-
-@pytest.fixture(scope="module")
-def modules(tmp_path_factory):
-    return [str(small_repository.fake_modules(tmp_path_factory.mktemp("fakes")))]
-
-
-def results(path: Path) -> dict:
-    """Return what a study found, without the machine that it ran on."""
-    runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
-    for run in runs.values():
-        del run["machine"], run["versions"]
-    return runs
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory, modules):
-    """What a study finds when nobody kills it, and its seconds with one and with two processes."""
-    seconds = {}
-    for jobs in (1, 2):
-        folder = tmp_path_factory.mktemp("study")
-        seconds[jobs] = duration(start(STUDY, folder, jobs, modules=modules))
-    return results(folder / "study.json"), seconds
-
-
-@at_each_moment
-def test_a_study_goes_on(tmp_path, modules, uninterrupted, kill):
-    expected, seconds = uninterrupted
-    jobs = 1 + kill % 2
-    process = start(STUDY, tmp_path, jobs, modules=modules)
-    left = kill_after(process, moment(kill, seconds[jobs]))
-    path = tmp_path / "study.json"
-    before = results(path) if path.exists() else {}
-    assert before.items() <= expected.items()
-    duration(start(STUDY, tmp_path, jobs, modules=modules))
-    assert results(path) == expected
-    assert_ended(left)
-
-
-# --- notebooks ----------
-
+NOTEBOOK = """
+import sys
+from pathlib import Path
+from tools import notebooks
+print("begin", flush=True)
+sys.exit(notebooks.main(["renew"], Path("repository")))
+"""
 CELLS = """\
-# %% [markdown]
-# # A task that takes a while
-
 # %%
 import sys
 import time
@@ -243,40 +88,130 @@ import subprocess
 
 double(subprocess.run([sys.executable, "-c", "import time; time.sleep(0.2)"]).returncode)
 """
-EXECUTION = """
-import sys
-from pathlib import Path
-from tools import notebooks
-print("begin", flush=True)
-sys.exit(notebooks.main(["renew"], Path(sys.argv[1])))
-"""
 
 
-def slow_repository(folder: Path) -> Path:
-    """A small repository whose notebook was executed before a change of its script."""
-    root = small_repository.add_notebook(small_repository.make(folder))
+def add_repository(folder: Path) -> None:
+    """Add a small repository whose notebook was executed before a change of its script."""
+    root = small_repository.add_notebook(small_repository.make(folder / "repository"))
     (root / "Task-1" / "Task-1.py").write_text(CELLS)
-    return root
 
 
-@pytest.fixture(scope="module")
-def executed_notebook(tmp_path_factory):
-    root = slow_repository(tmp_path_factory.mktemp("notebook") / "repository")
-    seconds = duration(start(EXECUTION, root.parent, root))
-    return seconds, (root / "Task-1" / "Task-1.ipynb").read_bytes()
+def read_lines(path: Path) -> list[bytes] | None:
+    """Return images and labels; None where there are none, or they are refused."""
+    dataset, _ = attempt(lines.load, path) if path.exists() else (None, "")
+    return dataset and [array.tobytes() for array in dataset[:2]]
 
 
-@at_each_moment
-def test_a_notebook_is_the_old_or_the_new_one(tmp_path, executed_notebook, capsys, kill):
-    seconds, expected = executed_notebook
-    root = slow_repository(tmp_path / "repository")
-    path = root / "Task-1" / "Task-1.ipynb"
-    before = path.read_bytes()
-    left = kill_after(start(EXECUTION, tmp_path, root), moment(kill, seconds))
-    assert path.read_bytes() in (before, expected)
-    assert notebooks.main(["renew"], root) == 0
-    assert path.read_bytes() == expected
-    assert notebooks.main(["check"], root) == 0, capsys.readouterr().out
+def read_study(folder: Path) -> dict:
+    """Return what a study found, without the machine that it ran on."""
+    path = folder / "study.json"
+    runs = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else {}
+    return {key: [run["root"], run["series"], run["recipe"]] for key, run in runs.items()}
+
+
+class Work(NamedTuple):
+    """What is killed.
+
+    Attributes:
+        code: is executed in a folder; prints a line when the imports are done.
+        read: returns what it has written there.
+        prepare: fills the folder.
+        is_fake: TensorFlow and Keras are fakes, for which it need not wait.
+    """
+
+    code: str
+    read: Callable[[Path], object]
+    prepare: Callable[[Path], None] = lambda folder: None
+    is_fake: bool = False
+
+
+WORKS = {
+    "cache": Work(CACHE, lambda folder: read_lines(folder / "lines.npz")),
+    "folder of images": Work(COMMAND_LINE, lambda folder: read_lines(folder / "out")),
+    "study": Work(STUDY.replace("JOBS", "1"), read_study, is_fake=True),
+    "study in two processes": Work(STUDY.replace("JOBS", "2"), read_study, is_fake=True),
+    "notebook": Work(
+        NOTEBOOK,
+        lambda folder: (folder / "repository/Task-1/Task-1.ipynb").read_bytes(),
+        add_repository,
+    ),
+}
+
+
+def start(code: str, folder: Path, is_fake: bool) -> subprocess.Popen:
+    """Start Python code in a folder; returns when it has printed its first line."""
+    fakes = [str(small_repository.fake_modules(folder))] if is_fake else []
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=environment(PYTHONPATH=os.pathsep.join([*fakes, str(ROOT)])),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout.readline() == "begin\n"
+    return process
+
+
+def finished(process: subprocess.Popen) -> int:
+    """Wait for a process; returns its exit code."""
+    process.communicate()
+    return process.returncode
+
+
+def kill_after(process: subprocess.Popen, seconds: float) -> list[psutil.Process]:
+    """Kill the process alone; returns those that it had started."""
+    time.sleep(seconds)
+    started = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        started = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.communicate()
+    return started
+
+
+def assert_ended(processes: list[psutil.Process]) -> None:
+    """Nobody is left of them after some seconds; whoever is gets killed."""
+    _, alive = psutil.wait_procs(processes, timeout=PATIENCE)
+    alive = [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+    commands = [" ".join(process.cmdline()) for process in alive]
+    for process in alive:
+        process.kill()
+    assert commands == []
+
+
+@functools.cache
+def uninterrupted(work: Work) -> tuple[object, float]:
+    """Return what a work writes when nobody kills it, and its seconds."""
+    with tempfile.TemporaryDirectory() as name:
+        work.prepare(folder := Path(name))
+        process = start(work.code, folder, work.is_fake)
+        begin = time.monotonic()
+        assert finished(process) == 0
+        return work.read(folder), time.monotonic() - begin
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("kill", range(KILLS))
+@pytest.mark.parametrize("name", WORKS)
+def test_what_is_killed_goes_on(tmp_path, name, kill):
+    """At a random moment in the kill-th of KILLS equal parts of its duration."""
+    work = WORKS[name]
+    expected, seconds = uninterrupted(work)
+    work.prepare(tmp_path)
+    before = work.read(tmp_path)
+    process = start(work.code, tmp_path, work.is_fake)
+    left = kill_after(process, (kill + random.Random(kill).random()) / KILLS * seconds)
+    there = work.read(tmp_path)
+    is_part = name.startswith("study") and there.items() <= expected.items()
+    assert there in (before, expected) or is_part
+    if any((tmp_path / "out").glob("[!.]*")):  # images: nothing is overwritten or mixed
+        assert finished(start(work.code, tmp_path, work.is_fake)) == 2
+        shutil.rmtree(tmp_path / "out")
+    assert finished(start(work.code, tmp_path, work.is_fake)) == 0
+    assert work.read(tmp_path) == expected
+    if name == "notebook":
+        assert notebooks.main(["check"], tmp_path / "repository") == 0
     assert_ended(left)
 
 
@@ -294,11 +229,11 @@ workers.side_by_side({"first": (wait,), "second": (wait,)})
 
 @pytest.mark.fault
 @pytest.mark.parametrize("seconds", [0.2, 3])
-def test_processes_next_to_each_other_end_with_their_parent(tmp_path, modules, seconds):
-    assert_ended(kill_after(start(WAITING, tmp_path, modules=modules), seconds))
+def test_processes_next_to_each_other_end_with_their_parent(tmp_path, seconds):
+    assert_ended(kill_after(start(WAITING, tmp_path, is_fake=True), seconds))
 
 
-# --- saving ----------
+# --- saving
 
 SAVERS = {
     "a.json": lambda path: saving.save_json({"first": 1}, path),

@@ -1,14 +1,15 @@
-"""Damaged and unsafe model files are refused, and models that no image fits are named."""
+"""Damaged and unsafe model files are refused, and models that no image fits are named.
+
+What is no model, and lambdas in nested models, are in `test_interpret_loading.py`.
+"""
 
 import json
-import os
 import zipfile
 
 import h5py
 import numpy as np
 import pytest
-from damage import FLIPS, SHARES, cut, flip, flipped
-from PIL import Image
+from damage import SPECIAL, attempt, flipped, put
 
 from cnnlab import runtime, saving
 
@@ -56,12 +57,9 @@ def loaded(path, content=None):
     """Load a model, from these bytes if given; return None where it was refused in one sentence."""
     if content is not None:
         path.write_bytes(content)
-    try:
-        return load(path)
-    except ValueError as error:
-        assert str(path) in str(error)
-        assert "\n" not in str(error)
-        return None
+    other, said = attempt(load, path)
+    assert said is None or str(path) in said
+    return other
 
 
 def changed_numbers(model, other):
@@ -73,24 +71,15 @@ def changed_numbers(model, other):
 # --- damage
 
 
-@pytest.mark.parametrize("name", ["plain.keras", "compressed.keras", "old.h5"])
-def test_the_whole_file_is_loaded(tmp_path, whole, model, name):
-    other = loaded(tmp_path / name, whole[name])
-    assert other is not None and changed_numbers(model, other) == 0
-
-
-@pytest.mark.parametrize("name", ["compressed.keras", "old.h5"])
-@pytest.mark.parametrize("share", SHARES)
-def test_cut(tmp_path, whole, name, share):
-    assert loaded(tmp_path / name, cut(whole[name], share)) is None
-
-
-@pytest.mark.parametrize("name", ["plain.keras", "compressed.keras", "old.h5"])
-@pytest.mark.parametrize(("share", "bit"), FLIPS)
-def test_a_flipped_bit(tmp_path, whole, model, name, share, bit):
+@pytest.mark.parametrize("name", [*NAMES, "compressed.keras"])
+def test_cut_or_with_a_flipped_bit(tmp_path, whole, model, name):
     """HDF5 as Keras writes it has no checksums: one weight may change, which no one can notice."""
-    other = loaded(tmp_path / name, flip(whole[name], share, bit))
-    assert changed_numbers(model, other) <= (name == "old.h5")
+    path, content = tmp_path / name, whole[name]
+    for share in (0, 0.002, 0.15, 0.45, 0.7, 0.9):
+        position = int(share * len(content))
+        assert loaded(path, content[:position]) is None
+        other = loaded(path, flipped(content, position))
+        assert changed_numbers(model, other) <= (name == "old.h5")
 
 
 @pytest.mark.fault
@@ -104,47 +93,33 @@ def test_a_flipped_bit_in_what_describes_the_archive(tmp_path, whole, model):
             positions += range(entry.header_offset, entry.header_offset + 30)
     refused = 0
     for position in positions:
-        other = loaded(path, flipped(content, position, position % 8))
+        other = loaded(path, flipped(content, position))
         refused += other is None
         assert changed_numbers(model, other) == 0
     assert refused > 80
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-@pytest.mark.parametrize("kind", ["directory", "named pipe", "link to itself", "dangling link"])
+@pytest.mark.parametrize("kind", SPECIAL)
 def test_something_else_in_the_place_of_a_model(tmp_path, suffix, kind):
-    path = tmp_path / f"model{suffix}"
-    if kind == "directory":
-        path.mkdir()
-    elif kind == "named pipe":
-        os.mkfifo(path)
-    else:
-        path.symlink_to(path if kind == "link to itself" else tmp_path / "nothing")
-    with pytest.raises((ValueError, FileNotFoundError), match=path.name) as caught:
-        load(path)
-    assert "\n" not in str(caught.value)
+    put(kind, tmp_path / f"model{suffix}")
+    assert loaded(tmp_path / f"model{suffix}") is None
 
 
 DESCRIPTIONS = {
     "no text": b"\xff\xfe",
-    "null": b"null",
-    "empty": b"{}",
     "no layers": b'{"class_name": "Sequential", "config": {"name": "m", "layers": []}}',
     "a layer": b'{"class_name": "Dense", "module": "keras.layers", "config": {}}',
-    "no name": b'{"class_name": ["a"], "registered_name": ["b"], "config": {}}',
     "deep": b'{"a": ' * 900 + b"1" + b"}" * 900,
     "too deep for Python": b'{"a": ' * 50_000 + b"1" + b"}" * 50_000,
 }
 
 
-@pytest.mark.parametrize("kind", [*DESCRIPTIONS, "none"])
+@pytest.mark.parametrize("kind", DESCRIPTIONS)
 def test_archives_that_are_no_models(tmp_path, kind):
-    path = tmp_path / "model.keras"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(
-            "images.npy" if kind == "none" else "config.json", DESCRIPTIONS.get(kind, b"")
-        )
-    assert loaded(path) is None
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("config.json", DESCRIPTIONS[kind])
+    assert loaded(tmp_path / "model.keras") is None
 
 
 def positions_in(part, position=()):
@@ -153,6 +128,10 @@ def positions_in(part, position=()):
         yield (*position, key)
         if isinstance(value, dict | list):
             yield from positions_in(value, (*position, key))
+
+
+def description_of(model):
+    return json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
 
 
 def exchanged(position, value):
@@ -184,10 +163,6 @@ def described(path, content, description):
     return path
 
 
-def description_of(model):
-    return json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
-
-
 WRONG_VALUES = (None, [], {}, "x", -1, 0.5, float("nan"), [[]], {"class_name": "x"})
 
 
@@ -208,138 +183,86 @@ def test_a_description_with_any_one_value_exchanged(tmp_path, whole, model, name
 # --- weights
 
 
-@pytest.mark.parametrize(
-    ("name", "layer", "value"),
-    [("a.keras", "conv", np.nan), ("a.keras", "class", -np.inf), ("a.h5", "class", np.inf)],
-)
-def test_weights_that_are_no_numbers(tmp_path, name, layer, value):
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_weights_that_are_no_numbers(tmp_path, name, value):
     model = small()
-    kernel, bias = model.get_layer(layer).get_weights()
-    model.get_layer(layer).set_weights([kernel, np.append(bias[1:], value)])
+    kernel, bias = model.get_layer("class").get_weights()
+    model.get_layer("class").set_weights([kernel, np.append(bias[1:], value)])
     model.save(tmp_path / name)
-    with pytest.raises(ValueError, match=f"{layer}/bias"):
+    with pytest.raises(ValueError, match="class/bias"):
         load(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
-    "other",
-    [
-        lambda: small(filters=3),
-        lambda: keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten()]),
-        lambda: keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(3)]),
-    ],
-)
-def test_weights_of_another_model(tmp_path, name, other):
-    """The file describes one model and holds the weights of another."""
-    other().save(tmp_path / name)
-    content = (tmp_path / name).read_bytes()
-    assert loaded(described(tmp_path / name, content, description_of(small()))) is None
+def test_weights_of_another_model(tmp_path, name):
+    """The file describes one model and holds the weights of another, or those of fewer layers."""
+    fewer = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(3)])
+    for other in (small(filters=3), fewer):
+        other.save(tmp_path / name)
+        content = (tmp_path / name).read_bytes()
+        assert loaded(described(tmp_path / name, content, description_of(small()))) is None
 
 
 # --- code in a description
 
 
-def with_activation(**part):
-    """Return the description of a model in which a layer's activation is something else."""
-    return exchanged(("config", "layers", 1, "config", "activation"), part)
+def part(name, module="keras.layers", /, **config):
+    """Return the description of an object."""
+    return {"class_name": name, "module": module, "config": config, "registered_name": name}
 
 
-def with_layer(**layer):
-    right = description_of(small())
-    right["config"]["layers"].insert(1, {"registered_name": None, **layer})
-    return right
+def function(module, name):
+    described = {"class_name": "function", "config": name, "registered_name": "function"}
+    return described | {"module": module}
 
 
-def inside(wrapper, layer):
-    """Return the description of a layer that wraps another one."""
-    key, value = {"Sequential": ("layers", [layer]), "RNN": ("cell", layer)}.get(
-        wrapper, ("layer", layer)
-    )
-    module = "keras" if wrapper == "Sequential" else "keras.layers"
-    return {"class_name": wrapper, "module": module, "config": {"name": "wrapper", key: value}}
-
-
-LAMBDA = {
-    "class_name": "__lambda__",
-    "config": {"value": "4wEAAAAAAAAAAAAAAAEAAAABAAAAQwAAAHMEAAAAfABTAA==\n"},
+LAMBDA = part("Lambda", name="l")
+CODE = {
+    "a lambda of its own": {"class_name": "__lambda__", "config": {"value": "4wEAAAAAAA==\n"}},
+    "a lambda in a wrapper": part("TimeDistributed", name="w", layer=LAMBDA),
+    "a lambda in two directions": part("Bidirectional", name="w", layer=LAMBDA),
+    "a lambda in a cell": part("RNN", name="w", cell=LAMBDA),
+    "PyTorch in a wrapper": part("TimeDistributed", name="w", layer=part("TorchModuleWrapper")),
+    "an unknown class": part("Mine", "mine"),
+    "a shell": function("os", "system"),
+    "Python's own": function("builtins", "eval"),
+    "a setting of Keras": function("keras.config", "enable_unsafe_deserialization"),
+    "Keras's downloads": function("keras.src.utils.file_utils", "get_file"),
+    "a class next to the model": part("anything", "there"),
+    "a function next to the model": function("there", "anything"),
+    "a class that Keras imports": part("anything", "keras_hub.there"),
+    "a function that Keras imports": function("keras_cv", "anything"),
+    "a file of the user": part("StringLookup", name="words", vocabulary="secret.txt"),
+    "a file of the user, too": part("TextVectorization", name="words", vocabulary="secret.txt"),
 }
-UNSAFE = {
-    "Lambda": {"module": "keras.layers", "config": {"name": "l"}},
-    "TFSMLayer": {"module": "keras.layers", "config": {"filepath": "x"}},
-    "TorchModuleWrapper": {"module": "keras.layers", "config": {"module": "x"}},
-    "Mine": {"module": "mine", "config": {"name": "x"}},
-}
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
-    ("wrapper", "unsafe"),
-    [("TimeDistributed", unsafe) for unsafe in UNSAFE]
-    + [(wrapper, "Lambda") for wrapper in ("Bidirectional", "RNN", "Sequential")],
-)
-def test_unsafe_layers_inside_others(tmp_path, monkeypatch, whole, name, unsafe, wrapper):
-    layer = {"class_name": unsafe, **UNSAFE[unsafe]}
-    path = described(tmp_path / name, whole[name], with_layer(**inside(wrapper, layer)))
-    monkeypatch.setattr(keras.models, "load_model", lambda *_, **__: pytest.fail("Keras saw it"))
-    assert loaded(path) is None
-
-
-@pytest.mark.parametrize(
-    "key", ["activation", "kernel_initializer", "bias_regularizer", "kernel_constraint", "dtype"]
-)
-def test_lambdas_in_the_place_of_any_argument(tmp_path, whole, key):
-    position = ("config", "layers", 1, "config", key)
-    description = exchanged(position, LAMBDA)
-    for name in NAMES:
-        with pytest.raises(ValueError, match="'conv' would run Python code"):
-            load(described(tmp_path / name, whole[name], description))
-
-
-FUNCTIONS = [
-    ("os", "system"),
-    ("builtins", "eval"),
-    ("keras.config", "enable_unsafe_deserialization"),
-    ("keras.saving", "load_model"),
-    ("keras.src.utils.file_utils", "get_file"),
-    ("keras_hub.there", "anything"),
-    ("keras_cv", "anything"),
-    ("keras_nlp", "anything"),
-    ("there", "anything"),
-]
-
-
-@pytest.mark.parametrize(("module", "what"), FUNCTIONS)
-def test_functions_from_elsewhere(tmp_path, monkeypatch, whole, module, what):
-    """Nor is a module imported that lies in the folder of a model."""
-    for package in ("keras_hub", "keras_cv", "keras_nlp", "there"):
+@pytest.mark.parametrize("kind", CODE)
+def test_a_description_runs_imports_and_reads_nothing(tmp_path, monkeypatch, whole, kind):
+    """As a layer, and as a layer's argument."""
+    for package in ("keras_hub", "keras_cv", "there"):
         (tmp_path / package).mkdir()
         for file in ("__init__.py", "there.py"):
             (tmp_path / package / file).write_text("raise SystemExit('it was imported')")
+    (tmp_path / "secret.txt").write_text("one\ntwo\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    of_class = {"class_name": what, "module": module, "config": {}, "registered_name": what}
-    function = of_class | {"class_name": "function", "config": what, "registered_name": "function"}
+    with_layer = description_of(small())
+    with_layer["config"]["layers"].insert(1, CODE[kind])
+    arguments = [
+        exchanged(("config", "layers", 1, "config", key), CODE[kind])
+        for key in ("activation", "kernel_initializer", "bias_regularizer", "dtype")
+    ]
     for name in NAMES:
-        for part in (of_class, function):
-            for description in (with_activation(**part), with_layer(**part)):
-                assert loaded(described(tmp_path / name, whole[name], description)) is None
+        for description in (with_layer, *arguments):
+            assert loaded(described(tmp_path / name, whole[name], description)) is None
     with pytest.raises(SystemExit):
         __import__("keras_hub")  # else the test would show nothing
 
 
-@pytest.mark.parametrize("layer", ["StringLookup", "IntegerLookup", "TextVectorization"])
-def test_a_vocabulary_is_not_read_from_a_file_of_the_user(tmp_path, whole, layer):
-    secret = tmp_path / "secret.txt"
-    secret.write_text("one\ntwo\n")
-    config = {"name": "words", "vocabulary": str(secret)}
-    description = with_layer(class_name=layer, module="keras.layers", config=config)
-    for name in NAMES:
-        assert loaded(described(tmp_path / name, whole[name], description)) is None
-
-
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("kind", ["external link", "external dataset", "soft link"])
+@pytest.mark.parametrize("kind", ["external link", "external dataset"])
 def test_weights_that_lie_in_another_file(tmp_path, whole, name, kind):
     """Links in HDF5 may name any file of the user's; they are not followed to the model."""
     secret = tmp_path / "secret.h5"
@@ -352,15 +275,10 @@ def test_weights_that_lie_in_another_file(tmp_path, whole, name, kind):
         with zipfile.ZipFile(path) as archive:
             weights.write_bytes(archive.read(weights.name))
     with h5py.File(weights, "r+") as file:
-        bias = file.visititems(
-            lambda name, item: getattr(item, "shape", 0) == (3,) and name or None
-        )
+        bias = file.visititems(lambda key, item: key if getattr(item, "shape", 0) == (3,) else None)
         del file[bias]
         if kind == "external link":
             file[bias] = h5py.ExternalLink(str(secret), "kernel")
-        elif kind == "soft link":
-            file["aside"] = np.ones(3, "f4")
-            file[bias] = h5py.SoftLink("/aside")
         else:
             file.create_dataset(bias, (3,), "f4", external=[(str(secret), 0, 12)])
     if weights is not path:
@@ -368,53 +286,25 @@ def test_weights_that_lie_in_another_file(tmp_path, whole, name, kind):
     assert loaded(path) is None
 
 
-# --- models that no image fits
+# --- models that no image fits; those that cannot be read are in `test_interpret_models.py`
 
-
-def with_input(shape, *middle, dtype="float32"):
-    value = image = keras.Input(shape, dtype=dtype)
-    for layer in middle or (layers.Flatten(), layers.Dense(3)):
-        value = layer(value)
-    return keras.Model(image, value)
-
-
-def named_inputs():
-    image, words = keras.Input((8, 8, 1), name="image"), keras.Input((3,), name="words")
-    row = layers.Concatenate()([layers.Flatten()(image), words])
-    return keras.Model({"image": image, "words": words}, layers.Dense(3)(row))
-
-
-UNFIT = {  # a model, and what is said of it
-    "2 channels": (lambda: with_input((8, 8, 2)), "2 channels"),
-    "5 channels": (lambda: with_input((8, 8, 5)), "5 channels"),
-    "any": (lambda: with_input((8, 8, None), layers.GlobalAveragePooling2D()), "channels"),
-    "a sequence": (lambda: with_input((8, 4), layers.LSTM(3)), "one image is needed"),
-    "gray without channels": (lambda: with_input((8, 8)), "one image is needed"),
-    "a film": (lambda: with_input((4, 8, 8, 3)), "one image is needed"),
-    "text": (
-        lambda: with_input((1,), layers.TextVectorization(vocabulary=["a"]), dtype="string"),
-        "one image is needed",
-    ),
-    "an image and words": (named_inputs, "one image is needed"),
-    "text in the shape of an image": (
-        lambda: with_input((8, 8, 1), layers.StringLookup(vocabulary=["a"]), dtype="string"),
-        "string",
-    ),
-    "complex": (lambda: with_input((8, 8, 1), layers.Flatten(), dtype="complex64"), "complex64"),
-    "bfloat16": (lambda: with_input((8, 8, 1), dtype="bfloat16"), "bfloat16"),
+UNFIT = {  # the shape and dtype of its input, and what is said of it
+    "2 channels": ((8, 8, 2), "float32", "2 channels"),
+    "any channels": ((8, 8, None), "float32", "channels"),
+    "a sequence": ((8, 4), "float32", "one image is needed"),
+    "a film": ((4, 8, 8, 3), "float32", "one image is needed"),
+    "text": ((1,), "string", "one image is needed"),
+    "text in the shape of an image": ((8, 8, 1), "string", "string"),
+    "complex": ((8, 8, 1), "complex64", "complex64"),
+    "bfloat16": ((8, 8, 1), "bfloat16", "bfloat16"),
 }
 
 
-@pytest.fixture(scope="module")
-def photo(tmp_path_factory):
-    path = tmp_path_factory.mktemp("photo") / "photo.png"
-    Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)).save(path)
-    return path
-
-
 @pytest.mark.parametrize("kind", UNFIT)
-def test_models_that_no_image_fits(photo, kind):
-    builder, message = UNFIT[kind]
-    with pytest.raises(ValueError, match=message) as caught:
-        explain(builder(), photo)
-    assert "\n" not in str(caught.value)
+def test_models_that_no_image_fits(kind):
+    shape, dtype, words = UNFIT[kind]
+    image = keras.Input(shape, dtype=dtype)
+    layer = layers.Flatten() if None not in shape else layers.GlobalAveragePooling2D()
+    layer = layers.StringLookup(vocabulary=["a"]) if dtype == "string" else layer
+    _, said = attempt(explain, keras.Model(image, layer(image)), np.zeros((8, 8, 3), np.uint8))
+    assert words in said

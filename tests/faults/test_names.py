@@ -1,11 +1,13 @@
 """Names that are wrong: of layers, heads, classes, methods. The message says which are right.
 
-One function gets every kind of wrong name, and every function gets one wrong name.
+One function gets every kind of wrong name, and every function gets one wrong name; `explain` gets
+its own in `test_interpret_explain.py`.
 """
 
 import keras
 import numpy as np
 import pytest
+from damage import attempt
 from keras import layers
 
 from cnnlab import interpret
@@ -17,7 +19,6 @@ from cnnlab.interpret.gradcam import GradCam
 
 IMAGES = np.random.default_rng(0).random((2, 8, 8, 1)).astype(np.float32)
 HEAT = IMAGES[..., 0]
-
 
 # Nothing here may warn, but for Keras at each `np.array(variable)` under NumPy 2.
 pytestmark = [
@@ -43,11 +44,8 @@ def model():
 
 def assert_refused(parts, function, *arguments, **options):
     """The call raises a ValueError of one line with these words."""
-    with pytest.raises(ValueError) as caught:
-        function(*arguments, **options)
-    said = str(caught.value)
-    assert "\n" not in said
-    assert [part for part in parts if part not in said] == [], said
+    _, said = attempt(function, *arguments, **options)
+    assert said and [part for part in parts if part not in said] == [], said
 
 
 def name_of(value):
@@ -60,12 +58,12 @@ NO_NAMES += [np.str_("lfet"), np.array(["left", "right"]), float("nan"), object]
 
 # --- layers
 
+LAYERS = ("left", "right", "rows", "flat", "units")
 TAKE_A_LAYER = {
-    "explain": lambda model, layer: interpret.explain(model, IMAGES[0], layer),
-    "explain a layer alone": lambda model, layer: interpret.explain(model, layer=layer),
     "grad_cam": lambda model, layer: interpret.grad_cam(model, IMAGES, "kind", layer=layer),
     "activations": lambda model, layer: interpret.activations(model, IMAGES, [layer]),
-    "maximize_filters": lambda model, layer: interpret.maximize_filters(model, layer),
+    "activations of one": lambda model, layer: interpret.activations(model, IMAGES, layer),
+    "maximize_filters": interpret.maximize_filters,
     "first_layer_weights": first_layer_weights,
     "dead_channels": lambda model, layer: dead_channels(model, IMAGES, [layer]),
     "linear_probes": lambda model, layer: linear_probes(
@@ -78,14 +76,12 @@ TAKE_A_LAYER = {
         model, IMAGES, "kind", methods=GradCam(layer)
     ),
 }
-LAYERS = ("left", "right", "rows", "flat", "units")
 
 
 @pytest.mark.parametrize("layer", NO_NAMES, ids=name_of)
 def test_no_layer(layer, model):
-    parts = (repr(layer), *LAYERS)
-    assert_refused(parts, interpret.grad_cam, model, IMAGES, "kind", layer=layer)
-    assert_refused(parts, interpret.activations, model, IMAGES, [layer])
+    for function in ("grad_cam", "activations"):
+        assert_refused((repr(layer), *LAYERS), TAKE_A_LAYER[function], model, layer)
 
 
 @pytest.mark.parametrize("function", TAKE_A_LAYER)
@@ -93,32 +89,7 @@ def test_every_function_names_the_layers(function, model):
     assert_refused(["'lfet'", *LAYERS], TAKE_A_LAYER[function], model, "lfet")
 
 
-@pytest.mark.parametrize("given", [5, "lfet", b"left", object], ids=name_of)
-def test_layers_that_are_no_list_of_names(given, model):
-    assert_refused([repr(given), *LAYERS], interpret.activations, model, IMAGES, given)
-
-
-@pytest.mark.parametrize("function", ["grad_cam", "randomization", "compare_methods"])
-@pytest.mark.parametrize("layer", ["rows", "right"])  # of no feature maps, and of the other head
-def test_a_layer_whose_maps_the_head_does_not_see(layer, function, model):
-    assert_refused([repr(layer), "usable are left"], TAKE_A_LAYER[function], model, layer)
-
-
-def test_a_layer_that_one_of_the_heads_does_not_see(model):
-    parts = ("'right'", "'kind'", "usable are left")
-    assert_refused(parts, interpret.explain, model, IMAGES[0], "right", "kind")
-
-
-@pytest.mark.parametrize(
-    "function", ["explain a layer alone", "maximize_filters", "first_layer_weights"]
-)
-def test_a_layer_without_filters(function, model):
-    assert_refused(["'rows'", "usable are right, "], TAKE_A_LAYER[function], model, "rows")
-
-
-@pytest.mark.parametrize(
-    "filters", [2, -1, True, 0.0, "0", [0, 2], [], [[0]], [[0], [1, 2]], {}, 10**30], ids=name_of
-)
+@pytest.mark.parametrize("filters", [2, True, "0", [0, 2], [[0], [1, 2]], {}, 10**30], ids=name_of)
 def test_no_filter(filters, model):
     parts = ("'left'", "0..1", repr(filters))
     assert_refused(parts, interpret.maximize_filters, model, "left", filters)
@@ -127,7 +98,6 @@ def test_no_filter(filters, model):
 # --- heads and their classes
 
 TAKE_A_HEAD = {
-    "explain": lambda model, **head: interpret.explain(model, IMAGES[0], **head),
     "grad_cam": lambda model, **head: interpret.grad_cam(model, IMAGES, **head),
     "randomization": lambda model, **head: checks.randomization(model, IMAGES, **head),
     "deletion": lambda model, **head: checks.deletion(model, IMAGES, HEAT, **head),
@@ -161,17 +131,12 @@ def test_no_class(target, model):
     assert "target" in said and ("'kind': 0..2" in said or repr(target) in said)
 
 
-@pytest.mark.parametrize("target", [2, -1])
-def test_a_single_unit_has_two_classes(target, model):
-    assert_refused([f"{target}", "'big': 0..1"], interpret.grad_cam, model, IMAGES, "big", target)
-
-
 @pytest.mark.parametrize("target", [np.int8(2), np.uint64(2), np.array(2)])
 def test_whole_numbers_of_any_kind_are_classes(target, model):
     assert interpret.grad_cam(model, IMAGES, "kind", target).targets.tolist() == [2, 2]
 
 
-# --- methods, controls, ranges, names of classes
+# --- methods, ranges
 
 METHODS = ("grad-cam", "grad-cam++", "layercam")
 
@@ -182,43 +147,19 @@ def test_no_method(method, model):
     assert_refused(parts, interpret.grad_cam, model, IMAGES, "kind", method=method)
 
 
-@pytest.mark.parametrize("function", ["explain", "randomization", "compare_methods"])
-def test_every_function_names_the_methods(function, model):
-    options = {"methods": ("cam",)} if function == "compare_methods" else {"method": "cam"}
-    assert_refused(["'cam'", *METHODS], TAKE_A_HEAD[function], model, head="kind", **options)
-
-
-def test_one_method_needs_no_list(model):
-    options = {"methods": "layercam", "masking": checks.Masking(steps=2, repeats=1)}
-    rows = checks.compare_methods(model, IMAGES, "kind", **options)
-    assert [row["method"] for row in rows] == ["layercam", "contrast"]
-    assert_refused(["'cam'"], checks.compare_methods, model, IMAGES, "kind", methods="cam")
-
-
-@pytest.mark.parametrize("controls", ["shuffled", ["random", "x"], 5, None, [[]]])
-def test_no_control(controls):
-    assert_refused(["control", "there are random, "], checks.Masking, controls=controls)
+def test_every_function_names_the_methods(model):
+    parts = ("'cam'", *METHODS)
+    assert_refused(parts, checks.randomization, model, IMAGES, "kind", method="cam")
+    for methods in ("cam", ("cam",)):
+        assert_refused(parts, checks.compare_methods, model, IMAGES, "kind", methods=methods)
 
 
 NO_RANGES = [(1, 0), (0, 0), (0, 1, 2), 1, "01", (0, np.nan), (0, np.inf), (0, 1j), {}]
 NO_RANGES += [("0", "1"), (None, 1), [[0], [1, 2]], np.array([[0, 1]]), (0, 10**400)]
 NO_RANGES += [(-1e30, 1e30), (0, 1e-12), (1e8, 1e8 + 1)]  # float32 cannot calculate with these
-RANGE = "value_range must be two numbers, low < high"
 
 
 @pytest.mark.parametrize("value_range", NO_RANGES, ids=name_of)
 def test_no_range(value_range, model):
-    parts = (RANGE, repr(value_range))
-    assert_refused(parts, interpret.explain, model, IMAGES[0], value_range=value_range)
-
-
-def test_every_function_refuses_a_wrong_range(model):
-    wrong = {"value_range": (1, 0)}
-    assert_refused([RANGE, "(1, 0)"], interpret.explain, model, layer="left", **wrong)
-    assert_refused([RANGE, "(1, 0)"], interpret.maximize_filters, model, "left", **wrong)
-
-
-def test_no_names_of_classes(model):
-    explain = interpret.explain
-    assert_refused(["'knid'", "kind"], explain, model, IMAGES[0], names={"knid": ["a", "b", "c"]})
-    assert_refused(["'kind' has 3 classes", "3"], explain, model, IMAGES[0], names={"kind": 3})
+    parts = ("value_range must be two numbers, low < high", repr(value_range))
+    assert_refused(parts, interpret.explain, model, layer="left", value_range=value_range)
