@@ -219,7 +219,7 @@ main.main(["explain", *given])
     assert unloaded == "[]"
     errors = [line.partition("error: ")[2] for line in said[:3]]
     assert [error.split()[0] for error in errors] == ["--image:", "argument", "--model:"]
-    assert "resized from 20 × 30" in first and "angle: 0°" in first
+    assert "resized from 20 × 30" in first and "; angle: " in first
     assert "loading task2 ..." in said and all(line.endswith(" ...") for line in said[3:])
     assert out.read_text().startswith("<?xml")
 

@@ -178,7 +178,7 @@ ONE_SIDED = "mean of what enters a, below 0 times 0.01"
 
 
 @pytest.mark.parametrize(
-    ("model", "objective", "is_shut"),
+    ("model", "objective", "is_off"),
     [
         (signs(layers.ReLU(name="a"), bias=-100), ONE_SIDED, True),
         (
@@ -192,13 +192,11 @@ ONE_SIDED = "mean of what enters a, below 0 times 0.01"
         (read_twice(), "mean of what conv gives", False),
     ],
 )
-def test_only_a_rectifier_is_called_shut_and_even_then_there_is_a_gradient(
-    model, objective, is_shut
-):
+def test_only_a_rectifier_is_called_off_and_even_then_there_is_a_gradient(model, objective, is_off):
     found = ascend_straight(model, "conv")
     assert np.array_equal(found.images[..., 0], SIGNS > 0) and (found.end > found.start).all()
     assert found.objective == objective
-    assert found.dead.tolist() == [note.startswith("shut") for note in found.note] == 2 * [is_shut]
+    assert found.dead.tolist() == [note.startswith("off") for note in found.note] == 2 * [is_off]
 
 
 @pytest.mark.parametrize(
@@ -238,7 +236,7 @@ def test_a_filter_without_weights_or_numbers_is_blank_and_says_so(weight, note):
         assert found.dead.tolist() == [False, True]
 
 
-def test_dead_on_the_images_given_is_told_from_shut_for_good():
+def test_dead_on_the_images_given_is_told_from_off_for_good():
     images = np.zeros((70, 3, 3, 1), "f")
     images[69, 0, 2] = 0.5  # SIGNS have 3 and 1 there; it lies in the last batch
     model = signs(layers.ReLU(name="relu"), bias=-1.2)
