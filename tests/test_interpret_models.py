@@ -258,7 +258,8 @@ def by_a_second_model(model, images):
     shown = [layer for layer in model.layers if len(layer._inbound_nodes) == 1]
     shown = [layer for layer in shown if not isinstance(layer, keras.Model | layers.InputLayer)]
     second = keras.Model(model.inputs[0], [layer.output for layer in shown])
-    outputs = [np.asarray(tf.cast(part, "float32")) for part in second(images, training=False)]
+    outputs = keras.tree.flatten(second(images, training=False))
+    outputs = [np.asarray(tf.cast(output, "float32")) for output in outputs]
     return dict(zip([layer.name for layer in shown], outputs, strict=True))
 
 
