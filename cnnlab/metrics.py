@@ -29,14 +29,9 @@ def joint_accuracy(true, predicted):
 
 
 def confusion(true, predicted, classes):
-    """Count how often each true class was predicted as each class.
+    """Count predictions, (classes, classes) int64: true classes are rows, predicted ones columns.
 
-    Args:
-        true, predicted: (n,) integers 0..classes-1; ValueError for others.
-        classes: the number of classes.
-
-    Returns:
-        (classes, classes) int64; row = true class, column = predicted class.
+    Both are (n,) integers 0..classes-1, or ValueError.
     """
     true, predicted = _same_shape(true, predicted, "n")
     for name, labels in (("true", true), ("predicted", predicted)):
@@ -47,13 +42,9 @@ def confusion(true, predicted, classes):
 def class_report(true, predicted, classes):
     """Precision, recall and F-score of each class and their averages (scikit-learn).
 
-    Args:
-        true, predicted, classes: as in `confusion`.
-
-    Returns:
-        dict of `precision`, `recall`, `f_score` (each (classes,) float64, 0..1; 0 for a class that
-        was never predicted), `support` (images of each class), `accuracy`, and `macro` (mean over
-        classes) and `weighted` (mean over images), each a dict of the three figures.
+    Takes what `confusion` takes. Returns a dict of `precision`, `recall`, `f_score` ((classes,)
+    float64, 0..1; 0 for a class never predicted), `support` (images of each class), `accuracy`,
+    and `macro` (mean over classes) and `weighted` (mean over images), each a dict of the three.
     """
     confusion(true, predicted, classes)  # validates both
     names = ("precision", "recall", "f_score")
@@ -70,13 +61,11 @@ def wilson_interval(correct, n, confidence=0.95):
     """Interval for a true share, given `correct` successes in `n` trials, as (low, high) in 0..1.
 
     Unlike the normal approximation it holds near 0 and 1: 0 errors in 9,600 means "at least
-    99.96 %", not "100 %".
+    99.96 %", not "100 %". Source: E. B. Wilson, "Probable inference, the law of succession, and
+    statistical inference" (1927).
 
     Raises:
         ValueError: n < 1, correct outside 0..n, or the confidence outside (0, 1).
-
-    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference"
-    (1927).
     """
     if n < 1 or not 0 <= correct <= n:
         raise ValueError(f"need 0 <= correct <= n and n >= 1, not correct={correct}, n={n}")
@@ -106,13 +95,9 @@ def mean_interval(values, confidence=0.95):
 
 
 def mcnemar(right_a, right_b):
-    """Exact McNemar test of two classifiers on the same images.
+    """Exact McNemar test of two classifiers on the same images, right or not, (n,) booleans each.
 
-    Args:
-        right_a, right_b: (n,) booleans, whether each classifier was right on each image.
-
-    Returns:
-        p-value in 0..1 of "both err equally often"; 1.0 when they never disagree.
+    Returns the p-value of "both err equally often", 0..1; 1.0 when they never disagree.
 
     Source: Q. McNemar, "Note on the sampling error of the difference between correlated
     proportions or percentages" (1947), in its exact binomial form.
@@ -128,10 +113,8 @@ def mcnemar(right_a, right_b):
 def expected_calibration_error(confidence, right, bins=15):
     """Mean gap, 0..1, between stated confidence and accuracy, over bins of equal width, by images.
 
-    Args:
-        confidence: (n,) probabilities 0..1 of the predictions.
-        right: (n,) booleans, whether each prediction was right.
-        bins: how many, at least 1; bin k holds those above (k - 1) / bins and up to k / bins.
+    Takes (n,) probabilities 0..1 and (n,) booleans; of at least one bin, bin k holds those above
+    (k - 1) / bins and up to k / bins.
 
     Source: M. P. Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning"
     (2015); C. Guo et al., "On calibration of modern neural networks" (2017).

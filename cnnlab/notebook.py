@@ -41,9 +41,8 @@ class Outputs:
 def outputs(task: str) -> Outputs:
     """Return where the results of `task` (say, "Task-1") go: `run/Task-1` in the repository.
 
-    The committed results stay as they are; `make notebooks` replaces them by those of its run.
-
-    A smoke run writes into a temporary folder that goes away with the process. So do results of a
+    The committed results stay as they are; `make notebooks` replaces them by those of its run. A
+    smoke run writes into a temporary folder that goes away with the process. So do results of a
     checkout that cannot be written, except that their folder stays and its name is printed.
     """
     if in_smoke():
@@ -66,12 +65,10 @@ def can_be_made(folder: Path) -> bool:
 def model_files(committed: Iterable[Path]) -> list[Path]:
     """Return the files of models that other notebooks have trained, and print their folders.
 
-    Args:
-        committed: their paths in the repository, such as `Task-1/models/final-mnist.keras`.
-
-    These are the committed models. Only where the variable CNNLAB_MODELS_OF_RUN names their task
-    are they those in `run/`; `make run` sets it to the tasks that it has just executed, so nothing
-    that an earlier run has left is opened. A model of the run with the same bytes as the committed
+    These are the committed ones (paths such as `Task-1/models/final-mnist.keras` in the
+    repository). Only where the variable CNNLAB_MODELS_OF_RUN names their task are they those in
+    `run/`; `make run` sets it to the tasks that it has just executed, so nothing that an earlier
+    run has left is opened. A model of the run with the same bytes as the committed
     one counts as the committed one: on one machine, `make run` prints what `make notebooks` prints.
     """
     root, tasks = repository_root(), os.environ.get(OF_RUN, "").split()
@@ -105,11 +102,7 @@ def show_saved(figure, path) -> None:
 
 
 def table(rows):
-    """Turn rows into a table that Jupyter draws, an `IPython.display.Markdown` to end a cell on.
-
-    Args:
-        rows: non-empty list of dicts with the same keys, in the order of the columns; values are
-            shown with `str`.
+    """Turn dicts into rows of a table that Jupyter draws, to end a cell on; values are `str`.
 
     Raises:
         ValueError: no rows, or rows with different keys.
@@ -136,12 +129,9 @@ def percent_range(low, high, decimals=2):
 def epoch_lines(every: int = 1, names: tuple[str, ...] | None = None):
     """Return a Keras callback that prints one line for an epoch, to be used with `verbose=0`.
 
-    It prints no times, so that two runs of a notebook print the same text:
+    It prints each so many epochs and the last one, the named losses and metrics or all; no times,
+    so that two runs of a notebook print the same text:
     `epoch  3/12  loss 0.0312  accuracy 0.9904  val_loss 0.0290  val_accuracy 0.9911`
-
-    Args:
-        every: print each so many epochs, and the last one.
-        names: the numbers to print, in this order; left out, every loss and metric.
     """
     import keras
 
@@ -168,15 +158,7 @@ def _training_first(name: str) -> tuple[bool, bool, str]:
 
 
 class Stopwatch:
-    """Collect seconds by name, for the one table of times at the end of a notebook.
-
-    ```
-    stopwatch = Stopwatch()
-    with stopwatch.measure("final network, training"):
-        model.fit(...)
-    stopwatch.seconds  # {"final network, training": 41.3}
-    ```
-    """
+    """Collect seconds by name, {"final network": 41.3}, for the table at the end of a notebook."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}

@@ -35,9 +35,7 @@ PACKAGES = (
 
 
 def repository_root() -> Path:
-    """Return the folder that holds `pyproject.toml` and `cnnlab`, wherever the caller runs.
-
-    Looked for upwards from this file, then (for an installed package) from the current folder.
+    """Return the root: above this file or, of an installed package, above the current folder.
 
     Raises:
         FileNotFoundError: neither lies inside a copy of the repository.

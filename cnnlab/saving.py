@@ -27,10 +27,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
     The temporary name is hidden, unique and keeps the suffix, because Keras and NumPy look at it.
     When the block fails, the temporary file is removed and an existing `path` stays as it was.
-    Missing folders are made.
-
-    Raises:
-        FileNotFoundError: the block ended without writing the temporary file.
+    Missing folders are made. Raises FileNotFoundError when nothing was written.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,14 +42,10 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def save_json(data, path: str | os.PathLike) -> Path:
-    """Write `data` as JSON with sorted keys; returns the path.
+    """Write `data`, NumPy's too, as JSON with sorted keys and 8 digits, more than float32 has.
 
-    NumPy scalars and arrays are accepted. Floats are rounded to 8 significant digits, more than a
-    float32 carries.
-
-    Raises:
-        ValueError: a number is NaN or infinite; the message says where.
-        TypeError: a value that JSON has no word for, or a key that is no string.
+    Returns the path. Raises ValueError for NaN and infinity, TypeError for a value that JSON has no
+    word for and a key that is no string; the message says where.
     """
     text = json.dumps(_plain(data), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     with atomic_path(path) as temporary:
@@ -85,16 +78,10 @@ def save_figure(figure, path: str | os.PathLike, small: bool = False) -> Path:
 
     Resolution and margins are those of the style, see `cnnlab/plots/style.mplstyle`. Equal figures
     make equal files: what an SVG calls its parts is drawn from the style's `svg.hashsalt`, or else
-    from the file's name.
-
-    Args:
-        figure: a `matplotlib.figure.Figure`.
-        path: ends in .png, .pdf or .svg.
-        small: a PNG with a palette of 256 colors, a third of the size.
+    from the file's name. A `small` PNG has a palette of 256 colors and a third of the size.
 
     Raises:
-        ValueError: another suffix.
-        OSError: the file cannot be written.
+        ValueError: the path does not end in .png, .pdf or .svg; OSError if it cannot be written.
     """
     import matplotlib
 
@@ -138,18 +125,12 @@ def uncompiled(model):
 
 
 def save_model(model, path: str | os.PathLike) -> Path:
-    """Save the network of a Keras model for use: no optimizer, loss or metrics; returns the path.
+    """Save the network of a built `keras.Model` as a `.keras` file for use; returns the path.
 
-    What is saved is an uncompiled copy, because Keras 3 ignores `include_optimizer=False` for
-    `.keras` files.
-
+    What is saved is an uncompiled copy, because Keras 3 ignores `include_optimizer=False` for them.
     Equal models make equal files. Keras alone would write dates (one in `metadata.json`, one for
     each entry of the archive) and, in `config.json`, memory addresses that tell which objects are
     shared. The dates are set to the first day that an archive can hold, the objects numbered.
-
-    Args:
-        model: a built `keras.Model`; it stays as it was.
-        path: ends in `.keras`.
     """
     with atomic_path(path) as temporary:
         uncompiled(model).save(temporary)

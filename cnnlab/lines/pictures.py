@@ -8,7 +8,7 @@ from cnnlab.lines import labels as line_data
 from cnnlab.saving import atomic_path
 
 SHEET_SUFFIXES = (".png", ".pdf")
-FILM_CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
+FILM_CODECS = {".mp4": "mp4v", ".avi": "MJPG"}  # by suffix
 FRAMES_PER_SECOND = 2
 FRAMES_PER_CLASS = 10  # of 3 x 3 images each
 
@@ -27,7 +27,7 @@ def draw_sheet(path, lines):
 
 
 def _sheet_figure(picture):
-    """Return the figure with the picture in it, one pixel of the file for each of its pixels."""
+    """Draw the picture in a figure, one pixel of the file for each of its pixels."""
     from matplotlib.figure import Figure
 
     height, width = picture.shape[:2]
@@ -58,10 +58,7 @@ def _mosaic(images, rows, columns, gap, scale=4):
 
 
 def write_film(path, lines):
-    """Film all classes, one after another: 3 x 3 images a frame, 2 frames a second.
-
-    Each class has ten frames, its first 90 images, or fewer when it has fewer images; its name
-    stands below. The suffix of the path is in FILM_CODECS.
+    """Film the first 90 images of each class, its name below: 3 x 3 a frame, 2 frames a second.
 
     Raises:
         OSError: the film cannot be written.

@@ -28,20 +28,12 @@ def _interval(seeds, top):
 
 
 def method_errors(errors, n, title=""):
-    """Draw how many test images each method got wrong: jointly, and by each head.
+    """Draw how many of `n` test images each method got wrong: jointly, and by each head.
 
-    Args:
-        errors: {method: {"joint" or a head: counts, one a seed}}; some heads may be missing.
-        n: test images, the same for all.
-        title: written over the figure.
-
-    Returns:
-        The figure: a panel for joint errors and for each head, all on one scale, linear below 1.
-        Small dots are seeds, each always at the same height; the large one is their mean, the bar
-        its 95 % interval in 0..n.
-
-    Raises:
-        ValueError: no seeds, or a count outside 0..n.
+    `errors` is {method: {"joint" or a head: counts, one a seed}}; some heads may be missing. The
+    panels have one scale, linear below 1. Small dots are seeds, each always at the same height;
+    the large one is their mean, the bar its 95 % interval in 0..n. Raises ValueError without seeds,
+    and for a count outside 0..n.
     """
     counts = _by_head(errors, ("seeds",), n)
     panels = [h for h in ("joint", *lines.HEADS) if any(h in row for row in errors.values())]
@@ -65,7 +57,7 @@ def method_errors(errors, n, title=""):
 
 
 def _scale_counts(axis, largest):
-    """Scale and tick the counts' axis, linear below 1; from 1,000 on, name every other decade."""
+    """Scale and tick the axis of counts; from 1,000 on, name every other decade."""
     decades = [decade for decade in DECADES if decade <= largest]
     named = decades if largest < 1000 else decades[:0:-2]
     axis.set_xscale("symlog", linthresh=1, linscale=0.6)
@@ -86,14 +78,11 @@ def _stripe_rows(axes, names):
 
 
 def learning_speed(first_passed):
-    """Draw how soon each head first passed 99 % of the validation images.
+    """Draw how soon each head first passed 99 % of the validation images, epochs on a log scale.
 
-    Args:
-        first_passed: {method: {head: epochs above 0, one a seed, None where it never passed}}.
-
-    Returns:
-        The figure: dots are means, thin marks seeds, epochs on a log scale. A column at the right
-        has a mark for each seed that never passed; the mean of the others is then a hollow dot.
+    `first_passed` is {method: {head: epochs above 0, one a seed, None where it never passed}}. Dots
+    are means, thin marks seeds. A column at the right has a mark for each seed that never passed;
+    the mean of the others is then a hollow dot.
     """
     size = 8, 0.62 * len(first_passed) + 1.4
     figure, (axis, never) = plt.subplots(1, 2, figsize=size, width_ratios=(9, 1), sharey=True)
@@ -128,19 +117,12 @@ def _draw_speed(axis, never, height, seeds, color):
 
 
 def training_size(errors, sizes):
-    """Draw the error rate of each head against the number of training images.
+    """Draw the error rate of each head against the number of training images, both on log scales.
 
-    Args:
-        errors: {"together" or "alone": {head: shares 0..1, (sizes, seeds)}}: heads trained in one
-            network, or each in a network of its own; some may be missing.
-        sizes: numbers of training images, one for each row of the shares, ascending.
-
-    Returns:
-        The figure: a panel for each head, both axes logarithmic and shared. Lines join the means,
-        dots are seeds, bars 95 % intervals; 0 is a line of its own below a break in the axis.
-
-    Raises:
-        ValueError: a wrong shape, or a share outside 0..1.
+    `errors` is {"together" or "alone": {head: shares 0..1, (sizes, seeds)}}: heads trained in one
+    network, or each in its own; some may be missing. `sizes` are ascending. Lines join the means,
+    dots are seeds, bars 95 % intervals; 0 is a line of its own below a break in the axis. Raises
+    ValueError for a wrong shape or share.
     """
     sizes = np.asarray(sizes, float)
     percents = {k: 100 * v for k, v in _by_head(errors, (len(sizes), "seeds")).items()}
@@ -180,16 +162,9 @@ def training_size(errors, sizes):
 def accuracy_by_recolored_fraction(fractions, accuracies):
     """Draw the accuracy on lines of an unseen color against the fraction of recolored images.
 
-    Args:
-        fractions: of training images that were recolored, 0..1, ascending; may start at 0.
-        accuracies: {head: accuracies 0..1, (fractions, seeds)} of the heads for shape.
-
-    Returns:
-        The figure: lines join the means, dots are seeds, dashes show chance. Fractions are on a log
-        scale, 0 at the left of a break.
-
-    Raises:
-        ValueError: a wrong shape, or an accuracy outside 0..1.
+    `fractions`, of training images, are 0..1, ascending, on a log scale, 0 at the left of a break;
+    `accuracies` is {head: accuracies 0..1, (fractions, seeds)} of the heads for shape. Lines join
+    the means, dots are seeds, dashes show chance. Raises ValueError for a wrong shape or accuracy.
     """
     fractions = np.asarray(fractions, float)
     shape = len(fractions), "seeds"

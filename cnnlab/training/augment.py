@@ -30,14 +30,10 @@ class _TrainingOnly(keras.layers.Layer):
 class RandomWarp(_TrainingOnly):
     """Rotate, scale, shear, shift and bend each image a little, in one bilinear interpolation.
 
-    Args:
-        rotation: largest angle, degrees.
-        scale: largest change of size along each axis, as a share (0.1 is ±10 %, logarithmic).
-        shear: largest shift of a row by its height, as a share.
-        shift: largest displacement along each axis, pixels.
-        bend: standard deviation, pixels, of the random displacements at the knots of a cubic
-            B-spline that bends the image (elastic distortion).
-        knots: number of those knots along each side; fewer bend more smoothly.
+    Largest changes: `rotation` in degrees; `scale` along each axis, a share (0.1 is ±10 %,
+    logarithmic); `shear`, of a row by its height, a share; `shift` along each axis, pixels. `bend`
+    is the standard deviation, pixels, of displacements at `knots` x `knots` knots of a cubic
+    B-spline (elastic distortion); fewer knots bend more smoothly.
 
     Images are (n, size, size, channels) of any numeric type; the result is float32 of the same
     range. What comes in from outside the image is 0.
@@ -117,14 +113,10 @@ def _sample(images, x, y, size, channels):
 class RandomAppearance(_TrainingOnly):
     """Harden, blur and dim each image at random: the same shape as another program may draw it.
 
-    Each of the three happens, independently, to a share `probability` of the images.
-
-    Args:
-        probability: share of images that each change is applied to, 0..1.
-        blur: largest standard deviation of the Gaussian blur, pixels.
-        threshold: (low, high), share of the image's own brightest value above which a pixel
-            becomes fully bright and below which it becomes 0.
-        dimmest: smallest factor of brightness, 0..1.
+    Each of the three happens, independently, to a share `probability` of the images. A pixel
+    becomes fully bright above a share of the image's brightest value from `threshold`, (low, high),
+    else 0; the Gaussian blur's standard deviation is at most `blur` pixels; the brightness is
+    multiplied by `dimmest` (0..1) to 1.
 
     Images are (n, h, w, channels) of any numeric type; the result is float32 of the same range.
     """

@@ -32,19 +32,10 @@ LARGE_PAGES = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 def side_by_side(jobs: Mapping[str, tuple[Callable, ...]]) -> dict[str, object]:
     """Call functions in other processes, as many at a time as there are cores.
 
-    They begin in their order, so short ones should come last: all cores are busy to the end. What a
-    job prints comes under its name when all are done. Large arrays cannot be written there.
-
-    ```
-    trained = side_by_side({"small": (train, images, 16), "large": (train, images, 64)})
-    ```
-
-    Args:
-        jobs: {name: (function, *arguments)}. A function can be defined in a notebook; what it
-            returns must be something that can be pickled, such as a Keras model.
-
-    Returns:
-        The results by name, in the order of the jobs.
+    Jobs are {name: (function, *arguments)}. A function can be defined in a notebook; its result
+    must be something that can be pickled, such as a Keras model. They begin in their order, so
+    short ones should come last: all cores are busy to the end. What a job prints comes under its
+    name when all are done. Large arrays cannot be written there. Returns {name: result}.
 
     Raises RuntimeError when a job fails, which is named; the others are given up.
     """
