@@ -54,11 +54,11 @@ def pool():
 
 
 def _read(path):
-    if path is not None:
-        return archives.read(path, ARRAYS)
     try:
-        return archives.read(DEFAULT_PATH, ARRAYS)
+        return archives.read(path or DEFAULT_PATH, ARRAYS)
     except FileNotFoundError:
+        if path is not None:
+            raise
         return _download()
 
 

@@ -65,11 +65,10 @@ def can_be_made(folder: Path) -> bool:
 def model_files(committed: Iterable[Path]) -> list[Path]:
     """Return the files of models that other notebooks have trained, and print their folders.
 
-    These are the committed ones (paths such as `Task-1/models/final-mnist.keras` in the
-    repository). Only where the variable CNNLAB_MODELS_OF_RUN names their task are they those in
-    `run/`; `make run` sets it to the tasks that it has just executed, so nothing that an earlier
-    run has left is opened. A model of the run with the same bytes as the committed
-    one counts as the committed one: on one machine, `make run` prints what `make notebooks` prints.
+    These are the `committed` paths. Only where CNNLAB_MODELS_OF_RUN names their task are they those
+    in `run/`; `make run` sets it to the tasks that it has just executed, so nothing that an earlier
+    run has left is opened. A model of the run with the same bytes as the committed one counts as
+    that: on one machine, `make run` prints what `make notebooks` prints.
     """
     root, tasks = repository_root(), os.environ.get(OF_RUN, "").split()
     files = []
@@ -84,16 +83,13 @@ def model_files(committed: Iterable[Path]) -> list[Path]:
 
 
 def show_saved(figure, path) -> None:
-    """Show the PNG that a figure was saved as, in the figure's own size, if this is a notebook.
-
-    The figure is closed: Jupyter would draw it a second time at the end of the cell.
-    """
+    """Show the PNG that a figure was saved as, in the figure's own size, if this is a notebook."""
     import matplotlib.pyplot as plt
     import PIL.Image
     from IPython import get_ipython
     from IPython.display import Image, display
 
-    plt.close(figure)
+    plt.close(figure)  # Jupyter would draw it a second time at the end of the cell
     if get_ipython() is None:
         return
     with PIL.Image.open(path) as picture:
@@ -102,11 +98,7 @@ def show_saved(figure, path) -> None:
 
 
 def table(rows):
-    """Turn dicts into rows of a table that Jupyter draws, to end a cell on; values are `str`.
-
-    Raises:
-        ValueError: no rows, or rows with different keys.
-    """
+    """Return a table for Jupyter of one or more dicts, or ValueError if their keys differ."""
     from IPython.display import Markdown
 
     if not rows or any(list(row) != list(rows[0]) for row in rows):
@@ -126,35 +118,25 @@ def percent_range(low, high, decimals=2):
     return f"{100 * low:.{decimals}f}–{100 * high:.{decimals}f} %"
 
 
-def epoch_lines(every: int = 1, names: tuple[str, ...] | None = None):
+def epoch_lines(names: tuple[str, ...] | None = None):
     """Return a Keras callback that prints one line for an epoch, to be used with `verbose=0`.
 
-    It prints each so many epochs and the last one, the named losses and metrics or all; no times,
-    so that two runs of a notebook print the same text:
+    It prints the named numbers, or all; no times, so that two runs of a notebook print the same:
     `epoch  3/12  loss 0.0312  accuracy 0.9904  val_loss 0.0290  val_accuracy 0.9911`
     """
     import keras
 
+    def training_and_loss_first(name):
+        return name.startswith("val_"), name.removeprefix("val_") != "loss", name
+
     class EpochLines(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             total = self.params["epochs"]
-            shown = names or sorted(logs, key=_training_first)
+            shown = names or sorted(logs, key=training_and_loss_first)
             numbers = [f"{name} {logs[name]:.4f}" for name in shown if name in logs]
-            self.last = "  ".join([f"epoch {epoch + 1:{len(str(total))}}/{total}", *numbers])
-            if (epoch + 1) % every == 0:
-                self.on_train_end()
-
-        def on_train_end(self, logs=None):
-            if self.last:
-                print(self.last)
-            self.last = None
+            print("  ".join([f"epoch {epoch + 1:{len(str(total))}}/{total}", *numbers]))
 
     return EpochLines()
-
-
-def _training_first(name: str) -> tuple[bool, bool, str]:
-    """Sort training before validation, and the loss before the metrics."""
-    return name.startswith("val_"), name.removeprefix("val_") != "loss", name
 
 
 class Stopwatch:

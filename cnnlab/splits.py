@@ -50,11 +50,8 @@ class LeakError(ValueError):
 
 
 def duplicates(test_images, training_images):
-    """Return the indices (k,) int64 of test images that occur, byte for byte, in training.
-
-    Raises:
-        ValueError: dtypes or image shapes differ, so that equal images could not be seen.
-    """
+    """Return indices (k,) int64 of test images that are in training; ValueError for other kinds."""
+    # Of other dtypes or shapes, images equal byte for byte could not be seen.
     kinds = [f"{part.dtype} {part.shape[1:]}" for part in (test_images, training_images)]
     if kinds[0] != kinds[1]:
         raise ValueError(f"test and training images differ: {kinds[0]}, {kinds[1]}")
@@ -63,11 +60,7 @@ def duplicates(test_images, training_images):
 
 
 def assert_no_leak(test_images, *training_parts):
-    """Raise if any test image (n, ...) occurs, byte for byte, in any of the training parts.
-
-    Raises:
-        LeakError: with the number of such images and the first index.
-    """
+    """Raise LeakError if a test image (n, ...) occurs, byte for byte, in any training part."""
     for part in training_parts:
         leaked = duplicates(test_images, part)
         if len(leaked):
@@ -93,12 +86,7 @@ class Dataset(NamedTuple):
 
 
 def partition(images, labels, split) -> Dataset:
-    """Take images (n, ...) and labels (n,) apart by a `Split`, and make sure that nothing leaks.
-
-    Raises:
-        LeakError: a test image occurs, byte for byte, in training or validation.
-        ValueError: the numbers of images and labels differ.
-    """
+    """Divide images (n, ...) by a `Split`; LeakError, or ValueError if not each has a label."""
     if len(images) != len(labels):
         raise ValueError(f"there are {len(images)} images but {len(labels)} labels")
     labels = np.asarray(labels, np.int64)

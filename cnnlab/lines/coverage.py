@@ -55,8 +55,7 @@ def coverage(rectangles, size):
     """Return (area, top, left): what the rectangles (n, 5) cover of each pixel, in windows.
 
     The area is (n, side, side) float64; top and left (n,) are each window's first row and column.
-    All windows are as large as the largest rectangle needs, and inside the image of size x size
-    pixels; outside its window a rectangle covers nothing.
+    Windows are inside the image, of size x size pixels, and as large as the largest rectangle.
     """
     length, width, angle, x, y = rectangles.T
     cos, sin = direction(angle)

@@ -40,13 +40,13 @@ def generate(per_class=PER_CLASS, seed=0):
 def load(path=None):
     """Return Lines: the 96,000 images of seed 0, or those of an .npz or a folder at `path`.
 
-    The former come from data/lines.npz, made on first use, and again when broken or out of date.
-    Where it cannot be stored, as outside of the repository, they are made in memory. For folders,
-    which hold no centers, see `files.read_folder`. Raises ValueError or FileNotFoundError that
-    names the file and what is wrong with it.
+    The former come from data/lines.npz, made on first use, and again when broken or out of date;
+    where it cannot be stored, they are made in memory. A folder, see `files.read_folder`, holds no
+    centers. ValueError or FileNotFoundError name the file and what is wrong with it.
     """
     if path is not None:
-        return line_files.read(Path(path))
+        read = line_files.read_folder if os.path.isdir(path) else line_files.read_npz
+        return read(Path(path))
     standard = recipe(PER_CLASS, seed=0)
     with contextlib.suppress(ValueError, OSError):
         stored = line_files.read_npz(_cache_file(), standard)

@@ -1,7 +1,6 @@
 """The line dataset on disk: .npz files and folders of images."""
 
 import io
-import os
 import re
 from collections import Counter
 
@@ -18,17 +17,8 @@ _NUMBER = "(0|[1-9][0-9]*)"
 _NAME = re.compile("_".join([_NUMBER] * 5) + r"\.(?:png|jpg)")  # length_width_angle_color_number
 
 
-def read(path):
-    """Read Lines from an .npz file or a folder of images, whichever `path` is."""
-    return read_folder(path) if os.path.isdir(path) else read_npz(path)
-
-
 def read_npz(path, recipe=None):
-    """Read Lines from a file by `write_npz`; with `recipe`, only if it has that one.
-
-    Raises:
-        ValueError: what is wrong with the file; FileNotFoundError if there is none.
-    """
+    """Read Lines from an .npz file; ValueError if it is broken, or its recipe is not `recipe`."""
     arrays = archives.read(path, (*line_data.Lines._fields, "recipe"))
     stored_recipe = arrays.pop("recipe")
     if recipe is not None and str(stored_recipe) != recipe:
@@ -124,9 +114,8 @@ def _read_image(path):
 def write_folder(folder, lines, file_format, recipe):
     """Write Lines into a new or empty folder, as png or jpg images or as one lines.npz.
 
-    Images are numbered from 0 in their class. png keeps every pixel; jpg (quality 95, color at full
-    resolution) changes them a little. When writing fails, what was written is removed again; when
-    it is killed, a file UNFINISHED makes the folder unreadable.
+    png keeps every pixel; jpg (quality 95, color at full resolution) changes them a little. When
+    writing fails, what was written is removed; killed, a file UNFINISHED makes it unreadable.
 
     Raises:
         FileExistsError: the folder holds anything but hidden files; nothing is overwritten.

@@ -127,12 +127,9 @@ def measured_angle(images):
 def draw(program, labels, centers, matched=True):
     """Draw lines of our classes with a program of TEST or DEVELOPMENT: (n, 28, 28, 3) uint8, RGB.
 
-    Args:
-        program: its name.
-        labels: (n, 4) integers, columns as in `lines.HEADS`.
-        centers: (n, 2) float, x and y in pixels from the top-left corner; what is outside is cut.
-        matched: call the program so that what it draws measures the class's length and width;
-            False passes it the class's numbers as they are, whatever it makes of them.
+    Labels are (n, 4), centers (n, 2) in pixels; what is outside the image is cut. `matched` calls
+    the program so that what it draws measures the class's length and width; without, it gets the
+    class's numbers as they are, whatever it makes of them.
 
     Raises:
         ValueError: no such program (the message lists them), or labels out of range.

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from cnnlab.lines import labels as line_data
-from cnnlab.saving import atomic_path
+from cnnlab.saving import UNDATED, atomic_path
 
 SHEET_SUFFIXES = (".png", ".pdf")
 FILM_CODECS = {".mp4": "mp4v", ".avi": "MJPG"}  # by suffix
@@ -22,8 +22,7 @@ def draw_sheet(path, lines):
     tiles = lines.images[first].reshape(4, 12, 2, *shape).swapaxes(1, 2).reshape(96, *shape)
     with matplotlib.style.context("default"), atomic_path(path) as temporary:
         figure = _sheet_figure(_mosaic(tiles, rows=8, columns=12, gap=2))
-        undated = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}[path.suffix]
-        figure.savefig(temporary, metadata=undated)
+        figure.savefig(temporary, metadata=UNDATED[path.suffix])
 
 
 def _sheet_figure(picture):
@@ -34,8 +33,9 @@ def _sheet_figure(picture):
     left, right, top, bottom, dots_per_inch = 250, 50, 150, 50, 150
     whole = np.array([left + width + right, top + height + bottom])
     figure = Figure(figsize=whole / dots_per_inch, dpi=dots_per_inch)
-    box = left / whole[0], bottom / whole[1], width / whole[0], height / whole[1]
-    axis = figure.add_axes(box)
+    axis = figure.add_axes(
+        (left / whole[0], bottom / whole[1], width / whole[0], height / whole[1])
+    )
     axis.imshow(picture, interpolation="none")
     names = line_data.CLASS_NAMES
     rows = map(" ".join, itertools.product(names["length"], names["width"], names["color"]))
@@ -66,25 +66,19 @@ def write_film(path, lines):
     import cv2
 
     frames = list(_film_frames(lines))
+    codec, size = cv2.VideoWriter_fourcc(*FILM_CODECS[path.suffix]), frames[0].shape[1::-1]
+    log = cv2.utils.logging
     with atomic_path(path) as temporary:
         temporary.touch()  # a folder that cannot be written to is reported here, in Python's words
-        _encode_film(temporary, FILM_CODECS[path.suffix], frames)
+        level = log.setLogLevel(log.LOG_LEVEL_SILENT)  # a full disk would print a line a frame
+        film = cv2.VideoWriter(str(temporary), codec, FRAMES_PER_SECOND, size)
+        for frame in frames:
+            film.write(frame[:, :, ::-1])  # OpenCV's order is blue, green, red
+        film.release()
+        log.setLogLevel(level)
         written = int(cv2.VideoCapture(str(temporary)).get(cv2.CAP_PROP_FRAME_COUNT))
         if written != len(frames):  # OpenCV raises no error, not even for a full disk
             raise OSError(f"{path}: the film could not be written, the disk may be full")
-
-
-def _encode_film(path, codec, frames):
-    import cv2
-
-    log = cv2.utils.logging
-    level = log.setLogLevel(log.LOG_LEVEL_SILENT)  # a full disk would print a line for each frame
-    size = frames[0].shape[1::-1]
-    film = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), FRAMES_PER_SECOND, size)
-    for frame in frames:
-        film.write(frame[:, :, ::-1])  # OpenCV's order is blue, green, red
-    film.release()
-    log.setLogLevel(level)
 
 
 def _film_frames(lines):

@@ -111,11 +111,10 @@ def class_scores(reports, names):
     return figure
 
 
-def image_grid(images, titles=None, columns=8, tile=1.15, vmin=0, vmax=255):
+def image_grid(images, titles=None, columns=8, tile=1.15):
     """Draw images (n, h, w), (n, h, w, 1) or (n, h, w, 3) in rows of `columns`, without ticks.
 
-    Gray ones are black on white, from `vmin` to `vmax`. `titles` are n strings, or None; a `tile`
-    is so many inches wide.
+    Gray ones are black (255) on white (0). `titles` are n strings; a `tile` is in inches.
     """
     columns = min(columns, max(1, len(images)))
     rows = max(1, math.ceil(len(images) / columns))
@@ -126,7 +125,7 @@ def image_grid(images, titles=None, columns=8, tile=1.15, vmin=0, vmax=255):
     for axis in axes.flat:
         axis.set_axis_off()
     for index, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
-        axis.imshow(image, cmap="gray_r", vmin=vmin, vmax=vmax)
+        axis.imshow(image, cmap="gray_r", vmin=0, vmax=255)
         if titles:
             axis.set_title(titles[index], fontsize=7.5, loc="center", pad=3)
     return figure

@@ -14,11 +14,7 @@ THRESHOLD = 0.99  # the accuracy whose first passing is marked
 
 
 def head_confusions(true, predicted):
-    """Draw the confusion matrices of the four heads on one log scale, that of the angles large.
-
-    Both labels are (n, 4) integers, columns in the order of `lines.HEADS`. Raises ValueError when
-    shapes differ or a label is out of its head's range.
-    """
+    """Draw the heads' confusion matrices for true and predicted labels (n, 4), or ValueError."""
     columns = zip(lines.NUM_CLASSES, np.transpose(true), np.transpose(predicted), strict=True)
     counts = {h: metrics.confusion(t, p, lines.NUM_CLASSES[h]) for h, t, p in columns}
     figure = plt.figure(figsize=(8, 5.3))
@@ -65,8 +61,12 @@ def learning_progress(epochs, accuracies):
     for row, (head, error) in zip(np.geomspace(top, bottom, 6)[1:], errors.items(), strict=False):
         first = np.flatnonzero(error <= goal)[:1]
         told = f"{percent} at epoch {epochs[first[0]]:.3g}" if len(first) else f"never {percent}"
-        style = {"color": HEAD_COLORS[head], "label": f"{head}: {told}"}
-        _draw_progress(axis, epochs, error, row, first, style)
+        heights, color = np.where(error > 0, error, row), HEAD_COLORS[head]
+        axis.plot(epochs, heights, ".", color=color)
+        joined = np.where(error > 0, error, np.nan)
+        axis.plot(epochs, joined, lw=1.3, color=color, label=f"{head}: {told}")
+        large = {"markersize": 8, "mec": "white", "zorder": 3}
+        axis.plot(epochs[first], heights[first], "o", color=color, **large)
     axis.axhline(goal, color="0.4", linestyle="--", linewidth=1, zorder=1)
     label_height(axis, goal, percent)
     label_height(axis, np.sqrt(bottom * top), "no error")
@@ -74,14 +74,6 @@ def learning_progress(epochs, accuracies):
     tick_log(axis.yaxis, 10.0 ** np.arange(np.ceil(np.log10(top)), 3))
     figure.legend(loc="outside upper center", ncols=2)
     return figure
-
-
-def _draw_progress(axis, epochs, error, row, first, style):
-    """Draw the error (m,) of one head, in `row` where it is 0; a large dot at the index `first`."""
-    heights, color = np.where(error > 0, error, row), style["color"]
-    axis.plot(epochs, heights, ".", color=color)
-    axis.plot(epochs, np.where(error > 0, error, np.nan), lw=1.3, **style)
-    axis.plot(epochs[first], heights[first], "o", color=color, markersize=8, mec="white", zorder=3)
 
 
 def channel_weights(kernels, before):

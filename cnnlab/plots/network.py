@@ -40,8 +40,8 @@ def network_diagram(model, title=""):
     """Draw a network as boxes with words, shapes and numbers of weights, input at the top.
 
     A box of the trunk is a convolution or dense layer with the normalization and activation after
-    it, or any other layer. Each head is one box, with the name of its last layer. A title is
-    followed by the number of all parameters. Raises ValueError as `read` does.
+    it, or any other layer. Each head is one box, named after its last layer. A title is followed by
+    the number of all parameters. Raises ValueError as `read` does.
     """
     trunk, heads = read(model)
     rows = [(" + ".join(map(_describe, box)), _shape(box), _counted(box)) for box in trunk]
@@ -75,12 +75,10 @@ def network_diagram(model, title=""):
 def read(model):
     """Return the trunk, a list of calls of layers for each box, and such a list for each head.
 
-    A call is a `Node` of Keras. The heads are in the order of the model's outputs; of a model with
-    one output the last layer is the head.
+    A call is a `Node` of Keras. Heads are in the outputs' order; of a single one, the last layer.
 
     Raises:
-        ValueError: no graph of layers (a model that is subclassed or not built), or not a trunk
-            with heads.
+        ValueError: a model that is subclassed or not built, or other than a trunk with heads.
     """
     if not getattr(model, "outputs", None):
         raise ValueError(f"{model!r} is not a functional or built Sequential Keras model")

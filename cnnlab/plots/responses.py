@@ -104,9 +104,8 @@ def _draw_sizes(axis, head, pixels, curves, trained):
         axis.axvline(value, color="0.4", linestyle=":", linewidth=1, zorder=1)
         axis.text(value, 1.02, name, transform=axis.get_xaxis_transform(), ha="center")
     axis.axhline(0.5, color="0.4", linestyle="--", linewidth=1, zorder=1)
-    axis.set(
-        xlim=(pixels[0], pixels[-1]), ylim=(-0.02, 1.02), ylabel=f"P({lines.CLASS_NAMES[head][1]})"
-    )
+    axis.set(xlim=(pixels[0], pixels[-1]), ylim=(-0.02, 1.02))
+    axis.set_ylabel(f"P({lines.CLASS_NAMES[head][1]})")
     axis.set_xlabel(f"drawn {head}, pixels (dotted: as trained)")
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))

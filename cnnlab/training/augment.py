@@ -36,10 +36,8 @@ class RandomWarp(_TrainingOnly):
     B-spline (elastic distortion); fewer knots bend more smoothly.
 
     Images are (n, size, size, channels) of any numeric type; the result is float32 of the same
-    range. What comes in from outside the image is 0.
-
-    Source: Simard, Steinkraus, Platt, "Best practices for convolutional neural networks applied to
-    visual document analysis" (2003).
+    range. What comes in from outside the image is 0. Source: Simard, Steinkraus, Platt, "Best
+    practices for convolutional neural networks applied to visual document analysis" (2003).
     """
 
     def __init__(
@@ -70,13 +68,10 @@ class RandomWarp(_TrainingOnly):
         sine, cosine = ops.sin(angle), ops.cos(angle)
         new_x = ops.exp(x_scale) * (cosine * x + (row_shear - sine) * y) + x_shift
         new_y = ops.exp(y_scale) * (sine * x + cosine * y) + y_shift
-        bends = self._bends(ops.shape(images)[0])
-        return new_x + bends[:, 0], new_y + bends[:, 1]
-
-    def _bends(self, count):
-        shape = (count, 2, self.knots, self.knots)
+        shape = (ops.shape(images)[0], 2, self.knots, self.knots)
         knots = keras.random.normal(shape, stddev=self.bend, seed=self.random)
-        return ops.einsum("ia,ncab,jb->ncij", self.spline, knots, self.spline)
+        bends = ops.einsum("ia,ncab,jb->ncij", self.spline, knots, self.spline)
+        return new_x + bends[:, 0], new_y + bends[:, 1]
 
 
 def _cubic_spline(size, knots):
@@ -123,8 +118,8 @@ class RandomAppearance(_TrainingOnly):
 
     def __init__(self, probability=0.5, blur=0.7, threshold=(0.3, 0.6), dimmest=0.4, **options):
         super().__init__(**options)
-        self.probability, self.blur, self.dimmest = probability, blur, dimmest
-        self.threshold = threshold
+        self.probability, self.blur = probability, blur
+        self.threshold, self.dimmest = threshold, dimmest
 
     def change(self, images):
         """Return the images, float32 (n, h, w, channels), each with or without each change."""

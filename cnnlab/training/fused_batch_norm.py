@@ -1,7 +1,6 @@
 """Batch normalization of training batches by TensorFlow's one kernel for it, several times faster.
 
-Keras 3 puts it together from a dozen operations, each of which goes through all activations. In the
-networks of this repository it then takes as long as the convolutions do.
+Keras 3's dozen operations, each through all activations, take as long as our convolutions do.
 """
 
 import functools

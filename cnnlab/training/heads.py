@@ -27,10 +27,7 @@ def check_names(names):
 
 
 def check_labels(labels):
-    """Return integer labels as (n >= 1, 4) uint8, columns as in `lines.HEADS`, or ValueError.
-
-    Each must be a class of its head or UNKNOWN.
-    """
+    """Return (n >= 1, 4) uint8 labels, each a class of its head or UNKNOWN, or ValueError."""
     labels = require_integers("labels", labels)
     require_shape(f"array of labels {HEADS}", labels, ("n", len(HEADS)))
     for column, (head, count) in zip(labels.T, NUM_CLASSES.items(), strict=True):
@@ -41,11 +38,7 @@ def check_labels(labels):
 
 
 def check_weights(weights, names=HEADS):
-    """Return the weight of each head's loss as {head: float}, in the order of `names`.
-
-    Raises:
-        ValueError: not one finite number >= 0 for each of `names`, or all are 0.
-    """
+    """Return {name: float} in the order of names: finite, >= 0 and not all 0, or ValueError."""
     names = check_names(names)
     if set(weights) != set(names):
         raise ValueError(f"weights for {', '.join(weights)}; each of {', '.join(names)} needs one")
@@ -83,13 +76,9 @@ def _target(labels, classes):
     return tf.cast(labels[:, None] == 1, "float32")
 
 
-def probabilities(network, images, batch_size=1000):
-    """Return what a network predicts for images (n, h, w, 3): {head: (n, 1) or (n, 12) float32}.
-
-    Raises:
-        ValueError: the network's outputs are not a dict by head.
-    """
-    predicted = network.predict(image_batches.batches(images, batch_size=batch_size), verbose=0)
+def probabilities(network, images):
+    """Predict images (n, h, w, 3): {head: (n, 1) or (n, 12) float32}; ValueError without heads."""
+    predicted = network.predict(image_batches.batches(images, batch_size=1000), verbose=0)
     if not isinstance(predicted, dict):
         given = f"the outputs of {network.name!r} are a {type(predicted).__name__}"
         raise ValueError(f"{given}; they must be a dict by head: {', '.join(HEADS)}")
@@ -104,10 +93,7 @@ def _check_probabilities(probabilities, count="n"):
 
 
 def to_labels(probabilities):
-    """Turn probabilities by head into labels by head: {head: (n,) uint8}.
-
-    A sigmoid head says 1 above one half. ValueError for an unknown head or another shape than its.
-    """
+    """Turn probabilities by head into {head: labels (n,) uint8}; ValueError for other shapes."""
     _check_probabilities(probabilities)
     return {
         name: (p[:, 0] > 0.5 if NUM_CLASSES[name] == 2 else p.argmax(axis=-1)).astype(np.uint8)
@@ -116,11 +102,7 @@ def to_labels(probabilities):
 
 
 def label_columns(probabilities):
-    """Turn the probabilities of all four heads into labels (n, 4) uint8, columns as `lines.HEADS`.
-
-    Raises:
-        ValueError: a head is missing, or what `to_labels` refuses.
-    """
+    """Turn probabilities of all four heads, or ValueError, into labels (n, 4) uint8."""
     if missing := [name for name in HEADS if name not in probabilities]:
         raise ValueError(f"there are no probabilities of the head {', '.join(missing)}")
     labels = to_labels(probabilities)
@@ -133,11 +115,7 @@ def predict(network, images):
 
 
 def cross_entropy(probabilities, labels):
-    """Return the mean cross-entropy, in nats, of each head: {head: float}; labels are (n, 4).
-
-    Raises:
-        ValueError: an unknown head or label, or probabilities of another shape than a head's.
-    """
+    """Return {head: mean cross-entropy in nats}; ValueError unless labels (n, 4) are known."""
     labels = check_labels(labels)
     _check_probabilities(probabilities, len(labels))
     losses = {}
