@@ -29,7 +29,7 @@ def joint_accuracy(true, predicted):
 
 
 def confusion(true, predicted, classes):
-    """Count integers (n,), 0..classes-1 or ValueError; rows are true, columns predicted; int64."""
+    """Count labels (n,) of 0..classes-1, else ValueError: (true class, predicted class) int64."""
     true, predicted = _same_shape(true, predicted, "n")
     for name, labels in (("true", true), ("predicted", predicted)):
         require_integers(f"{name} label", labels, classes - 1)
@@ -77,7 +77,7 @@ def wilson_interval(correct, n):
 
 
 def mean_interval(values):
-    """Return (mean, low, high), 95 % by Student's t; ValueError unless 2 or more finite values."""
+    """Return (mean, low, high) of n >= 2 finite values, or ValueError; 95 % by Student's t."""
     values = np.asarray(values, float)
     if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
         raise ValueError(f"need at least two finite values, not {values.tolist()}")

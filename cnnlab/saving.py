@@ -39,7 +39,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def save_json(data, path: str | os.PathLike) -> Path:
-    """Write `data`, NumPy's too, as JSON with sorted keys and 8 digits, more than float32 has.
+    """Write `data`, also NumPy's, as JSON with sorted keys and 8 significant digits of a float.
 
     Returns the path. Raises ValueError for NaN and infinity, TypeError for a value that JSON has no
     word for and a key that is no string; the message says where.

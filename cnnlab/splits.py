@@ -50,8 +50,11 @@ class LeakError(ValueError):
 
 
 def duplicates(test_images, training_images):
-    """Return indices (k,) int64 of test images that are in training; ValueError for other kinds."""
-    # Of other dtypes or shapes, images equal byte for byte could not be seen.
+    """Return indices (k,) int64 of test images that are, byte for byte, in training.
+
+    Raises:
+        ValueError: dtypes or image shapes differ, so that equal images could not be seen.
+    """
     kinds = [f"{part.dtype} {part.shape[1:]}" for part in (test_images, training_images)]
     if kinds[0] != kinds[1]:
         raise ValueError(f"test and training images differ: {kinds[0]}, {kinds[1]}")

@@ -128,7 +128,7 @@ def draw(program, labels, centers, matched=True):
     """Draw lines of our classes with a program of TEST or DEVELOPMENT: (n, 28, 28, 3) uint8, RGB.
 
     Labels are (n, 4), centers (n, 2) in pixels; what is outside the image is cut. `matched` calls
-    the program so that what it draws measures the class's length and width; without, it gets the
+    the program so that what it draws measures the class's length and width; otherwise it gets the
     class's numbers as they are, whatever it makes of them.
 
     Raises:

@@ -33,9 +33,8 @@ def _sheet_figure(picture):
     left, right, top, bottom, dots_per_inch = 250, 50, 150, 50, 150
     whole = np.array([left + width + right, top + height + bottom])
     figure = Figure(figsize=whole / dots_per_inch, dpi=dots_per_inch)
-    axis = figure.add_axes(
-        (left / whole[0], bottom / whole[1], width / whole[0], height / whole[1])
-    )
+    box = left / whole[0], bottom / whole[1], width / whole[0], height / whole[1]
+    axis = figure.add_axes(box)
     axis.imshow(picture, interpolation="none")
     names = line_data.CLASS_NAMES
     rows = map(" ".join, itertools.product(names["length"], names["width"], names["color"]))
