@@ -6,12 +6,7 @@ import numpy as np
 
 
 def read(path, names) -> dict[str, np.ndarray]:
-    """Return the arrays of these names; nothing that is pickled is opened.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: what is wrong with the file; the message begins with the path.
-    """
+    """Return arrays by name, none pickled; ValueError or FileNotFoundError begin with the path."""
     if os.path.exists(path) and not os.path.isfile(path):  # a pipe would wait for ever
         raise ValueError(f"{path} is not a file")
     try:

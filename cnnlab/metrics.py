@@ -29,15 +29,7 @@ def joint_accuracy(true, predicted):
 
 
 def confusion(true, predicted, classes):
-    """Count how often each true class was predicted as each class.
-
-    Args:
-        true, predicted: (n,) integers 0..classes-1; ValueError for others.
-        classes: the number of classes.
-
-    Returns:
-        (classes, classes) int64; row = true class, column = predicted class.
-    """
+    """Count labels (n,) of 0..classes-1, else ValueError: (true class, predicted class) int64."""
     true, predicted = _same_shape(true, predicted, "n")
     for name, labels in (("true", true), ("predicted", predicted)):
         require_integers(f"{name} label", labels, classes - 1)
@@ -47,13 +39,9 @@ def confusion(true, predicted, classes):
 def class_report(true, predicted, classes):
     """Precision, recall and F-score of each class and their averages (scikit-learn).
 
-    Args:
-        true, predicted, classes: as in `confusion`.
-
-    Returns:
-        dict of `precision`, `recall`, `f_score` (each (classes,) float64, 0..1; 0 for a class that
-        was never predicted), `support` (images of each class), `accuracy`, and `macro` (mean over
-        classes) and `weighted` (mean over images), each a dict of the three figures.
+    Takes what `confusion` takes. Returns a dict of `precision`, `recall`, `f_score` ((classes,)
+    float64, 0..1; 0 for a class never predicted), `support` (images of each class), `accuracy`,
+    and `macro` (mean over classes) and `weighted` (mean over images), each a dict of the three.
     """
     confusion(true, predicted, classes)  # validates both
     names = ("precision", "recall", "f_score")
@@ -66,23 +54,19 @@ def class_report(true, predicted, classes):
     return report | {"accuracy": accuracy(true, predicted)}
 
 
-def wilson_interval(correct, n, confidence=0.95):
-    """Interval for a true share, given `correct` successes in `n` trials, as (low, high) in 0..1.
+def wilson_interval(correct, n):
+    """95 % interval for a true share, given `correct` successes in `n` trials: low, high in 0..1.
 
     Unlike the normal approximation it holds near 0 and 1: 0 errors in 9,600 means "at least
-    99.96 %", not "100 %".
+    99.96 %", not "100 %". Source: E. B. Wilson, "Probable inference, the law of succession, and
+    statistical inference" (1927).
 
     Raises:
-        ValueError: n < 1, correct outside 0..n, or the confidence outside (0, 1).
-
-    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference"
-    (1927).
+        ValueError: n < 1, or correct outside 0..n.
     """
     if n < 1 or not 0 <= correct <= n:
         raise ValueError(f"need 0 <= correct <= n and n >= 1, not correct={correct}, n={n}")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be between 0 and 1, not {confidence}")
-    z = stats.norm.ppf((1 + confidence) / 2)
+    z = stats.norm.ppf(0.975)
     share, scale = correct / n, 1 + z * z / n
     middle = (share + z * z / (2 * n)) / scale
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / scale
@@ -92,30 +76,21 @@ def wilson_interval(correct, n, confidence=0.95):
     return float(low), float(high)
 
 
-def mean_interval(values, confidence=0.95):
-    """Return (mean, low, high) of n >= 2 independent figures (n,), by Student's t.
-
-    Raises:
-        ValueError: fewer than two values, or one that is not finite.
-    """
+def mean_interval(values):
+    """Return (mean, low, high) of n >= 2 finite values, or ValueError; 95 % by Student's t."""
     values = np.asarray(values, float)
     if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
         raise ValueError(f"need at least two finite values, not {values.tolist()}")
-    half = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * stats.sem(values)
+    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
     return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
 
 
 def mcnemar(right_a, right_b):
-    """Exact McNemar test of two classifiers on the same images.
+    """Exact McNemar test of two classifiers on the same images, right or not, (n,) booleans each.
 
-    Args:
-        right_a, right_b: (n,) booleans, whether each classifier was right on each image.
-
-    Returns:
-        p-value in 0..1 of "both err equally often"; 1.0 when they never disagree.
-
-    Source: Q. McNemar, "Note on the sampling error of the difference between correlated
-    proportions or percentages" (1947), in its exact binomial form.
+    Returns the p-value of "both err equally often", 0..1; 1.0 when they never disagree. Source:
+    Q. McNemar, "Note on the sampling error of the difference between correlated proportions or
+    percentages" (1947), in its exact binomial form.
     """
     right_a, right_b = _same_shape(right_a, right_b, "n")
     only_a = int(np.sum(right_a & ~right_b))
@@ -128,16 +103,12 @@ def mcnemar(right_a, right_b):
 def expected_calibration_error(confidence, right, bins=15):
     """Mean gap, 0..1, between stated confidence and accuracy, over bins of equal width, by images.
 
-    Args:
-        confidence: (n,) probabilities 0..1 of the predictions.
-        right: (n,) booleans, whether each prediction was right.
-        bins: how many, at least 1; bin k holds those above (k - 1) / bins and up to k / bins.
-
-    Source: M. P. Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning"
-    (2015); C. Guo et al., "On calibration of modern neural networks" (2017).
+    Takes (n,) probabilities 0..1 and (n,) booleans; of at least one bin, bin k holds those above
+    (k - 1) / bins and up to k / bins. Sources: M. P. Naeini et al., "Obtaining well calibrated
+    probabilities using Bayesian binning" (2015); C. Guo et al., "On calibration of modern neural
+    networks" (2017).
     """
     confidence, right = check_confidence("predictions", confidence, right)
-    require(bins >= 1, bins, "bins", "at least 1")
     # Rounded, since the upper edge of a bin must not fall into the next one.
     index = np.maximum(np.ceil(np.round(confidence * bins, 9)).astype(int) - 1, 0)
     gaps = np.bincount(index, weights=confidence - right, minlength=bins)

@@ -29,15 +29,10 @@ class DataError(ValueError):
 
 
 def load(path=None):
-    """Load MNIST as `keras.datasets.mnist.load_data` does.
+    """Load MNIST as `keras.datasets.mnist.load_data` does, from `data/mnist.npz` or another path.
 
-    Args:
-        path: the `.npz` file; left out, `data/mnist.npz` of this repository, and if that is
-            missing, Keras's downloader.
-
-    Returns:
-        `(x_train, y_train), (x_test, y_test)`, all uint8: images (60000, 28, 28) and
-        (10000, 28, 28) with values 0..255 (0 is paper, 255 is ink), labels 0..9.
+    If `data/mnist.npz` is missing, Keras downloads it. Returns `(x_train, y_train), (x_test,
+    y_test)`, uint8: images (60000, 28, 28) and (10000, 28, 28), 0 paper to 255 ink, labels 0..9.
 
     Raises:
         DataError: the file is missing and cannot be downloaded, or it is broken or altered.
@@ -59,11 +54,11 @@ def pool():
 
 
 def _read(path):
-    if path is not None:
-        return archives.read(path, ARRAYS)
     try:
-        return archives.read(DEFAULT_PATH, ARRAYS)
+        return archives.read(path or DEFAULT_PATH, ARRAYS)
     except FileNotFoundError:
+        if path is not None:
+            raise
         return _download()
 
 

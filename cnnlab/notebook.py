@@ -41,9 +41,8 @@ class Outputs:
 def outputs(task: str) -> Outputs:
     """Return where the results of `task` (say, "Task-1") go: `run/Task-1` in the repository.
 
-    The committed results stay as they are; `make notebooks` replaces them by those of its run.
-
-    A smoke run writes into a temporary folder that goes away with the process. So do results of a
+    The committed results stay as they are; `make notebooks` replaces them by those of its run. A
+    smoke run writes into a temporary folder that goes away with the process. So do results of a
     checkout that cannot be written, except that their folder stays and its name is printed.
     """
     if in_smoke():
@@ -66,13 +65,10 @@ def can_be_made(folder: Path) -> bool:
 def model_files(committed: Iterable[Path]) -> list[Path]:
     """Return the files of models that other notebooks have trained, and print their folders.
 
-    Args:
-        committed: their paths in the repository, such as `Task-1/models/final-mnist.keras`.
-
-    These are the committed models. Only where the variable CNNLAB_MODELS_OF_RUN names their task
-    are they those in `run/`; `make run` sets it to the tasks that it has just executed, so nothing
-    that an earlier run has left is opened. A model of the run with the same bytes as the committed
-    one counts as the committed one: on one machine, `make run` prints what `make notebooks` prints.
+    These are the `committed` paths. Only where CNNLAB_MODELS_OF_RUN names their task are they those
+    in `run/`; `make run` sets it to the tasks that it has just executed, so nothing that an earlier
+    run has left is opened. A model of the run with the same bytes as the committed one counts as
+    that: on one machine, `make run` prints what `make notebooks` prints.
     """
     root, tasks = repository_root(), os.environ.get(OF_RUN, "").split()
     files = []
@@ -87,16 +83,13 @@ def model_files(committed: Iterable[Path]) -> list[Path]:
 
 
 def show_saved(figure, path) -> None:
-    """Show the PNG that a figure was saved as, in the figure's own size, if this is a notebook.
-
-    The figure is closed: Jupyter would draw it a second time at the end of the cell.
-    """
+    """Show the PNG that a figure was saved as, in the figure's own size, if this is a notebook."""
     import matplotlib.pyplot as plt
     import PIL.Image
     from IPython import get_ipython
     from IPython.display import Image, display
 
-    plt.close(figure)
+    plt.close(figure)  # Jupyter would draw it a second time at the end of the cell
     if get_ipython() is None:
         return
     with PIL.Image.open(path) as picture:
@@ -105,15 +98,7 @@ def show_saved(figure, path) -> None:
 
 
 def table(rows):
-    """Turn rows into a table that Jupyter draws, an `IPython.display.Markdown` to end a cell on.
-
-    Args:
-        rows: non-empty list of dicts with the same keys, in the order of the columns; values are
-            shown with `str`.
-
-    Raises:
-        ValueError: no rows, or rows with different keys.
-    """
+    """Return a table for Jupyter of one or more dicts, or ValueError if their keys differ."""
     from IPython.display import Markdown
 
     if not rows or any(list(row) != list(rows[0]) for row in rows):
@@ -133,50 +118,29 @@ def percent_range(low, high, decimals=2):
     return f"{100 * low:.{decimals}f}–{100 * high:.{decimals}f} %"
 
 
-def epoch_lines(every: int = 1, names: tuple[str, ...] | None = None):
+def epoch_lines(names: tuple[str, ...] | None = None):
     """Return a Keras callback that prints one line for an epoch, to be used with `verbose=0`.
 
-    It prints no times, so that two runs of a notebook print the same text:
+    It prints the named numbers, or all; no times, so that two runs of a notebook print the same:
     `epoch  3/12  loss 0.0312  accuracy 0.9904  val_loss 0.0290  val_accuracy 0.9911`
-
-    Args:
-        every: print each so many epochs, and the last one.
-        names: the numbers to print, in this order; left out, every loss and metric.
     """
     import keras
+
+    def training_and_loss_first(name):
+        return name.startswith("val_"), name.removeprefix("val_") != "loss", name
 
     class EpochLines(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             total = self.params["epochs"]
-            shown = names or sorted(logs, key=_training_first)
+            shown = names or sorted(logs, key=training_and_loss_first)
             numbers = [f"{name} {logs[name]:.4f}" for name in shown if name in logs]
-            self.last = "  ".join([f"epoch {epoch + 1:{len(str(total))}}/{total}", *numbers])
-            if (epoch + 1) % every == 0:
-                self.on_train_end()
-
-        def on_train_end(self, logs=None):
-            if self.last:
-                print(self.last)
-            self.last = None
+            print("  ".join([f"epoch {epoch + 1:{len(str(total))}}/{total}", *numbers]))
 
     return EpochLines()
 
 
-def _training_first(name: str) -> tuple[bool, bool, str]:
-    """Sort training before validation, and the loss before the metrics."""
-    return name.startswith("val_"), name.removeprefix("val_") != "loss", name
-
-
 class Stopwatch:
-    """Collect seconds by name, for the one table of times at the end of a notebook.
-
-    ```
-    stopwatch = Stopwatch()
-    with stopwatch.measure("final network, training"):
-        model.fit(...)
-    stopwatch.seconds  # {"final network, training": 41.3}
-    ```
-    """
+    """Collect seconds by name, {"final network": 41.3}, for the table at the end of a notebook."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}

@@ -35,13 +35,7 @@ PACKAGES = (
 
 
 def repository_root() -> Path:
-    """Return the folder that holds `pyproject.toml` and `cnnlab`, wherever the caller runs.
-
-    Looked for upwards from this file, then (for an installed package) from the current folder.
-
-    Raises:
-        FileNotFoundError: neither lies inside a copy of the repository.
-    """
+    """Return the root, from this file or the current folder upwards; or FileNotFoundError."""
     for start_folder in (Path(__file__).resolve().parent, Path.cwd()):
         for folder in (start_folder, *start_folder.parents):
             if (folder / "pyproject.toml").is_file() and (folder / "cnnlab").is_dir():
@@ -86,12 +80,10 @@ def start(seed: int) -> None:
 
     Python, NumPy and Keras get the seed, and TensorFlow only uses operations that give the same
     bits in each run on one machine. Another processor or number of cores may still round
-    differently. Can be called again, to start over from the seed.
-
-    Raises ValueError or MemoryError where TensorFlow could not be imported.
+    differently. Called again, it starts over from the seed. Raises ValueError or MemoryError where
+    TensorFlow could not be imported.
     """
-    _require_readable_path()
-    _require_address_space()
+    _require_fit_surroundings()
     with _silent_file_descriptor(2):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import tensorflow as tf
@@ -106,8 +98,8 @@ def start(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def _require_readable_path() -> None:
-    """Refuse a folder with which TensorFlow would only say that a string cannot be cast."""
+def _require_fit_surroundings() -> None:
+    """Refuse a folder or limit of memory with which TensorFlow would end without a clear word."""
     try:
         __file__.encode()
     except UnicodeEncodeError:
@@ -115,10 +107,6 @@ def _require_readable_path() -> None:
             "TensorFlow cannot work in a folder whose name has letters that the locale does not "
             f"know ({sys.getfilesystemencoding()}): set PYTHONUTF8=1"
         ) from None
-
-
-def _require_address_space() -> None:
-    """Refuse a limit of memory under which TensorFlow would end Python without a word."""
     if resource is None:
         return
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)

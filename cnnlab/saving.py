@@ -13,11 +13,8 @@ from pathlib import Path
 
 # A zip archive cannot hold an earlier date. Keras never reads the dates of its archives.
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
-UNDATED = {  # what Matplotlib must leave out of a figure's file
-    ".png": {"Software": None},
-    ".pdf": {"CreationDate": None},
-    ".svg": {"Date": None},
-}
+# What Matplotlib must leave out of a figure's file.
+UNDATED = {".png": {"Software": None}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 MARGIN = 0.1  # inches around a figure, as Matplotlib's own for "tight"
 
 
@@ -25,12 +22,9 @@ MARGIN = 0.1  # inches around a figure, as Matplotlib's own for "tight"
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Give a temporary path next to `path`; what was written there becomes `path` at the end.
 
-    The temporary name is hidden, unique and keeps the suffix, because Keras and NumPy look at it.
-    When the block fails, the temporary file is removed and an existing `path` stays as it was.
-    Missing folders are made.
-
-    Raises:
-        FileNotFoundError: the block ended without writing the temporary file.
+    Its name is hidden, unique and keeps the suffix, at which Keras and NumPy look. When the block
+    fails, or nothing was written (FileNotFoundError), an existing `path` stays as it was. Missing
+    folders are made.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,14 +39,10 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def save_json(data, path: str | os.PathLike) -> Path:
-    """Write `data` as JSON with sorted keys; returns the path.
+    """Write `data`, also NumPy's, as JSON with sorted keys and 8 significant digits of a float.
 
-    NumPy scalars and arrays are accepted. Floats are rounded to 8 significant digits, more than a
-    float32 carries.
-
-    Raises:
-        ValueError: a number is NaN or infinite; the message says where.
-        TypeError: a value that JSON has no word for, or a key that is no string.
+    Returns the path. Raises ValueError for NaN and infinity, TypeError for a value that JSON has no
+    word for and a key that is no string; the message says where.
     """
     text = json.dumps(_plain(data), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     with atomic_path(path) as temporary:
@@ -81,20 +71,13 @@ def _plain(value, where: str = "data"):
 
 
 def save_figure(figure, path: str | os.PathLike, small: bool = False) -> Path:
-    """Save a Matplotlib figure, without a date or a version inside; returns the path.
+    """Save a Matplotlib figure in the style's resolution and margins; returns the path.
 
-    Resolution and margins are those of the style, see `cnnlab/plots/style.mplstyle`. Equal figures
-    make equal files: what an SVG calls its parts is drawn from the style's `svg.hashsalt`, or else
-    from the file's name.
-
-    Args:
-        figure: a `matplotlib.figure.Figure`.
-        path: ends in .png, .pdf or .svg.
-        small: a PNG with a palette of 256 colors, a third of the size.
+    Equal figures make equal files: no date or version is inside, and an SVG's names come from the
+    style's `svg.hashsalt` or else the file's name. A `small` PNG has 256 colors, a third as large.
 
     Raises:
-        ValueError: another suffix.
-        OSError: the file cannot be written.
+        ValueError: the path does not end in .png, .pdf or .svg; OSError if it cannot be written.
     """
     import matplotlib
 
@@ -111,51 +94,41 @@ def save_figure(figure, path: str | os.PathLike, small: bool = False) -> Path:
 
 
 def _with_palette(figure):
-    """Return a figure as an image of 256 colors.
-
-    The palette covers all colors that there are, so that none moves by more than a few of 255
-    steps; a palette by frequency gives up rare bright ones.
-    """
+    """Return a figure as an image of 256 colors."""
     from PIL import Image  # here, because the datasets need no Pillow
 
     drawn = io.BytesIO()
     # For "tight", Matplotlib draws everything twice, which only a layout engine needs.
     edges = "tight" if figure.get_layout_engine() else figure.get_tightbbox().padded(MARGIN)
     figure.savefig(drawn, format="png", dpi=110, bbox_inches=edges, metadata=UNDATED[".png"])
+    # So that no color moves by more than a few of 255 steps: by frequency, rare bright ones would.
     method = Image.Quantize.MAXCOVERAGE
     with Image.open(drawn) as image:
         return image.convert("RGB").quantize(256, method, kmeans=2, dither=Image.Dither.NONE)
 
 
 def uncompiled(model):
-    """Return a copy of a built `keras.Model` with its weights, without optimizer, loss or metrics.
-
-    Adam's two moments are twice as large as the weights themselves.
-    """
+    """Copy a built `keras.Model` with its weights, without optimizer (twice as large) or loss."""
     network = type(model).from_config(model.get_config())  # `clone_model` would copy the optimizer
     network.set_weights(model.get_weights())
     return network
 
 
 def save_model(model, path: str | os.PathLike) -> Path:
-    """Save the network of a Keras model for use: no optimizer, loss or metrics; returns the path.
+    """Save the network of a built `keras.Model` as a `.keras` file for use; returns the path.
 
-    What is saved is an uncompiled copy, because Keras 3 ignores `include_optimizer=False` for
-    `.keras` files.
-
+    What is saved is an uncompiled copy, because Keras 3 ignores `include_optimizer=False` for them.
     Equal models make equal files. Keras alone would write dates (one in `metadata.json`, one for
     each entry of the archive) and, in `config.json`, memory addresses that tell which objects are
     shared. The dates are set to the first day that an archive can hold, the objects numbered.
-
-    Args:
-        model: a built `keras.Model`; it stays as it was.
-        path: ends in `.keras`.
     """
     with atomic_path(path) as temporary:
         uncompiled(model).save(temporary)
         with zipfile.ZipFile(temporary) as archive:
             entries = {name: archive.read(name) for name in archive.namelist()}
-        entries["metadata.json"] = _undated(entries["metadata.json"])
+        metadata = json.loads(entries["metadata.json"])
+        metadata["date_saved"] = "{}-{:02}-{:02}@00:00:00".format(*ZIP_EPOCH)
+        entries["metadata.json"] = json.dumps(metadata).encode()
         entries["config.json"] = _numbered(entries["config.json"])
         with zipfile.ZipFile(temporary, "w") as archive:
             for name, content in entries.items():
@@ -163,12 +136,6 @@ def save_model(model, path: str | os.PathLike) -> Path:
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
     return Path(path)
-
-
-def _undated(metadata: bytes) -> bytes:
-    content = json.loads(metadata)
-    content["date_saved"] = "{}-{:02}-{:02}@00:00:00".format(*ZIP_EPOCH)
-    return json.dumps(content).encode()
 
 
 def _numbered(config: bytes) -> bytes:

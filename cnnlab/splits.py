@@ -17,27 +17,16 @@ class Split(NamedTuple):
 
 
 def held_out(classes) -> Split:
-    """Return the split that all notebooks share: 54 % training, 6 % validation, 40 % test.
-
-    Args:
-        classes: (n,) integers, the class of each image of the whole dataset, in its own order.
-    """
+    """Split a whole dataset's classes (n,) into 54 % training, 6 % validation and 40 % test."""
     return stratified(classes, test=0.4, validation=0.1, seed=0)
 
 
 def stratified(labels, test=0.4, validation=0.1, seed=0):
-    """Split a dataset so that every class has the same share in every part.
+    """Return a `Split` in which every class, of labels (n,), has the same share in every part.
 
-    Args:
-        labels: (n,) integers, the class of each image.
-        test: share of all images that is held out for testing, 0 <= test < 1.
-        validation: share of the *remaining* images that is held out for validation, likewise.
-        seed: of the shuffling.
-
-    Returns:
-        A `Split`; its test part is the same for any `validation`.
-
-    Raises ValueError for another share, or a class that has too few images to be in every part.
+    `test` is a share of all images, `validation` of the *remaining* ones, both in [0, 1); the test
+    part is the same for any `validation`. Raises ValueError for another share, or a class that has
+    too few images to be in every part.
     """
     labels = np.asarray(labels)
     for name, share in (("test", test), ("validation", validation)):
@@ -61,10 +50,7 @@ class LeakError(ValueError):
 
 
 def duplicates(test_images, training_images):
-    """Return the indices (k,) int64 of test images that occur, byte for byte, in training.
-
-    Args:
-        test_images, training_images: (n, ...) arrays of one dtype and one image shape.
+    """Return indices (k,) int64 of test images that are, byte for byte, in training.
 
     Raises:
         ValueError: dtypes or image shapes differ, so that equal images could not be seen.
@@ -77,11 +63,7 @@ def duplicates(test_images, training_images):
 
 
 def assert_no_leak(test_images, *training_parts):
-    """Raise if any test image (n, ...) occurs, byte for byte, in any of the training parts.
-
-    Raises:
-        LeakError: with the number of such images and the first index.
-    """
+    """Raise LeakError if a test image (n, ...) occurs, byte for byte, in any training part."""
     for part in training_parts:
         leaked = duplicates(test_images, part)
         if len(leaked):
@@ -107,12 +89,7 @@ class Dataset(NamedTuple):
 
 
 def partition(images, labels, split) -> Dataset:
-    """Take images (n, ...) and labels (n,) apart by a `Split`, and make sure that nothing leaks.
-
-    Raises:
-        LeakError: a test image occurs, byte for byte, in training or validation.
-        ValueError: the numbers of images and labels differ.
-    """
+    """Divide images (n, ...) by a `Split`; LeakError, or ValueError if not each has a label."""
     if len(images) != len(labels):
         raise ValueError(f"there are {len(images)} images but {len(labels)} labels")
     labels = np.asarray(labels, np.int64)

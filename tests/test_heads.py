@@ -199,7 +199,7 @@ def test_predict_orders_columns_as_labels_are():
 
 def test_probabilities_are_what_the_network_says():
     network = build_network(lines.HEADS)
-    predicted = heads.probabilities(network, IMAGES, batch_size=2)
+    predicted = heads.probabilities(network, IMAGES)
     for name, expected in network(IMAGES.astype("float32")).items():
         assert np.allclose(predicted[name], expected, atol=1e-6), name
 

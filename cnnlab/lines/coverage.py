@@ -52,12 +52,10 @@ def half_extent(length, width, cos, sin):
 
 
 def coverage(rectangles, size):
-    """Return the area of each pixel that the rectangles (n, 5) cover, in a window around each.
+    """Return (area, top, left): what the rectangles (n, 5) cover of each pixel, in windows.
 
-    Returns:
-        (area, top, left): (n, side, side) float64, and the row and column (n,) of the first pixel
-        of each window. All windows are as large as the largest rectangle needs, and inside the
-        image of size x size pixels; outside its window a rectangle covers nothing.
+    The area is (n, side, side) float64; top and left (n,) are each window's first row and column.
+    Windows are inside the image, of size x size pixels, and as large as the largest rectangle.
     """
     length, width, angle, x, y = rectangles.T
     cos, sin = direction(angle)
@@ -78,7 +76,7 @@ def coverage(rectangles, size):
 
 
 def _overlap(middle, half, borders):
-    """Return how much (n, side) of each pixel's side lies in middle - half .. middle + half."""
+    """How much, (n, side), of each pixel's side lies in middle - half .. middle + half."""
     low = np.maximum((middle - half)[:, None], borders[:, :-1])
     return np.maximum(np.minimum((middle + half)[:, None], borders[:, 1:]) - low, 0)
 

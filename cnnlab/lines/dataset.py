@@ -17,13 +17,10 @@ _VERSION = 1  # to be raised whenever one byte of generate() changes
 
 
 def generate(per_class=PER_CLASS, seed=0):
-    """Make the dataset: `per_class` different images of each class, class after class.
+    """Make Lines: `per_class` >= 1 different images of each of the 96 classes, class after class.
 
-    Returns Lines with 96 * per_class images. The same seed gives the same bytes on every machine,
-    and the first k images of a class are the same whatever `per_class` is.
-
-    Raises:
-        ValueError: per_class is not a positive or seed not a non-negative integer.
+    The same seed, an integer >= 0, gives the same bytes on every machine, and the first k images of
+    a class are the same whatever `per_class` is. Raises ValueError for other integers.
     """
     require_whole("per_class", per_class, 1)
     require_whole("seed", seed, 0)
@@ -41,24 +38,20 @@ def generate(per_class=PER_CLASS, seed=0):
 
 
 def load(path=None):
-    """Return the line dataset as Lines.
+    """Return Lines: the 96,000 images of seed 0, or those of an .npz or a folder at `path`.
 
-    Without a path: the 96,000 images of seed 0 from data/lines.npz, which is made on first use, and
-    made again when broken or out of date. Where it cannot be stored, as outside of the repository,
-    they are made in memory.
-    With a path: an .npz written by us, or a folder of length_width_angle_color_number.png or .jpg
-    images, sorted by class and number; a folder holds no centers, so `centers` is None.
-    Raises ValueError or FileNotFoundError that names the file and what is wrong with it.
+    The former come from data/lines.npz, made on first use, and again when broken or out of date;
+    where it cannot be stored, they are made in memory. A folder, see `files.read_folder`, holds no
+    centers. ValueError or FileNotFoundError name the file and what is wrong with it.
     """
     if path is not None:
-        return line_files.read(Path(path))
+        read = line_files.read_folder if os.path.isdir(path) else line_files.read_npz
+        return read(Path(path))
     standard = recipe(PER_CLASS, seed=0)
-    try:
+    with contextlib.suppress(ValueError, OSError):
         stored = line_files.read_npz(_cache_file(), standard)
         if np.array_equal(stored.labels, _labels(PER_CLASS)):
             return stored
-    except (ValueError, OSError):
-        pass
     lines = generate(PER_CLASS, seed=0)
     # A read-only copy or a full disk costs seconds, not the work.
     with contextlib.suppress(OSError):

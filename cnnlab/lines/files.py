@@ -1,7 +1,6 @@
 """The line dataset on disk: .npz files and folders of images."""
 
 import io
-import os
 import re
 from collections import Counter
 
@@ -18,18 +17,8 @@ _NUMBER = "(0|[1-9][0-9]*)"
 _NAME = re.compile("_".join([_NUMBER] * 5) + r"\.(?:png|jpg)")  # length_width_angle_color_number
 
 
-def read(path):
-    """Read an .npz file or a folder of images, whichever `path` is; see `lines.load`."""
-    return read_folder(path) if os.path.isdir(path) else read_npz(path)
-
-
 def read_npz(path, recipe=None):
-    """Read Lines from an .npz file written by `write_npz`; with `recipe`, only if it has that one.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: what is wrong with the file.
-    """
+    """Read Lines from an .npz file; ValueError if it is broken, or its recipe is not `recipe`."""
     arrays = archives.read(path, (*line_data.Lines._fields, "recipe"))
     stored_recipe = arrays.pop("recipe")
     if recipe is not None and str(stored_recipe) != recipe:
@@ -53,24 +42,19 @@ def read_npz(path, recipe=None):
 
 
 def write_npz(path, lines, recipe):
-    """Write Lines to a compressed .npz file, whole or not at all.
-
-    The images are mostly black: compressed, 226 MB become 5, and zip keeps a checksum of each
-    array, which is verified on reading.
-    """
+    """Write Lines to an .npz file, whole or not at all; zip makes 5 MB of 226 and has checksums."""
     with atomic_path(path) as temporary:
         np.savez_compressed(temporary, **lines._asdict(), recipe=np.array(recipe))
 
 
 def read_folder(folder):
-    """Read Lines, without centers, from a folder of images sorted by class and number.
+    """Read Lines, without centers, from length_width_angle_color_number.png or .jpg images.
 
-    Hidden files are skipped. A png has checksums, so none of its pixels can have changed; a jpg has
-    none.
+    They are sorted by class and number; hidden files are skipped. Only a png has checksums.
 
     Raises:
-        ValueError: the writing of the folder was killed, or a file, which is named, is misnamed,
-            broken, or not an RGB image of 28 x 28 pixels.
+        ValueError: the folder's writing was killed, or a file, which is named, is misnamed, broken,
+            or not an RGB image of 28 x 28 pixels.
     """
     try:
         paths = _shown(folder)
@@ -130,10 +114,8 @@ def _read_image(path):
 def write_folder(folder, lines, file_format, recipe):
     """Write Lines into a new or empty folder, as png or jpg images or as one lines.npz.
 
-    An image is named length_width_angle_color_number, numbered from 0 in its class. png keeps every
-    pixel; jpg (quality 95, color at full resolution) changes them a little. When writing fails,
-    what was written is removed again; when it is killed, a file UNFINISHED makes the folder
-    unreadable.
+    png keeps every pixel; jpg (quality 95, color at full resolution) changes them a little. When
+    writing fails, what was written is removed; killed, a file UNFINISHED makes it unreadable.
 
     Raises:
         FileExistsError: the folder holds anything but hidden files; nothing is overwritten.

@@ -32,13 +32,7 @@ class Lines(NamedTuple):
 
 
 def encode(labels):
-    """Turn labels (..., 4), columns as in HEADS, into classes (...) int64 of 0..95.
-
-    The class is ((length * 2 + width) * 12 + angle) * 2 + color, so classes sort like labels.
-
-    Raises:
-        ValueError: anything but integers in range.
-    """
+    """Turn labels (..., 4) into classes (...) int64, 0..95, in the same order; or ValueError."""
     labels = require_integers("labels", labels)
     if labels.shape[-1:] != (4,):
         raise ValueError(f"labels have shape {labels.shape}, but (n, 4) is needed: {HEADS}")

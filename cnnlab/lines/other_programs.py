@@ -111,13 +111,9 @@ DEVELOPMENT = {
 
 
 def measured_angle(images):
-    """Measure the angle of drawn lines back from their pixels, by second moments.
+    """Measure angles (n,), float64 degrees in [0, 180), of lines by the second moments of pixels.
 
-    Args:
-        images: (n, h, w, 3), one bright line on black each; an image without a line gives 0.
-
-    Returns:
-        (n,) float64, degrees in [0, 180), anticlockwise as seen.
+    Images are (n, h, w, 3), one bright line on black each; one without a line gives 0.
     """
     light = np.sum(images, axis=-1, dtype=float)
     y, x = np.mgrid[: light.shape[1], : light.shape[2]].reshape(2, -1)
@@ -129,17 +125,11 @@ def measured_angle(images):
 
 
 def draw(program, labels, centers, matched=True):
-    """Draw lines of our classes with another program.
+    """Draw lines of our classes with a program of TEST or DEVELOPMENT: (n, 28, 28, 3) uint8, RGB.
 
-    Args:
-        program: a name in TEST or DEVELOPMENT.
-        labels: (n, 4) integers, columns as in `lines.HEADS`.
-        centers: (n, 2) float, x and y in pixels from the top-left corner.
-        matched: True calls the program so that what it draws measures the class's length and
-            width; False passes it the class's numbers as they are, whatever it makes of them.
-
-    Returns:
-        (n, 28, 28, 3) uint8, RGB. Parts outside the image are cut, as the program does it.
+    Labels are (n, 4), centers (n, 2) in pixels; what is outside the image is cut. `matched` calls
+    the program so that what it draws measures the class's length and width; otherwise it gets the
+    class's numbers as they are, whatever it makes of them.
 
     Raises:
         ValueError: no such program (the message lists them), or labels out of range.
@@ -159,7 +149,6 @@ def draw(program, labels, centers, matched=True):
 
 
 def _centered_stroke(program, class_index, matched):
-    """The stroke of a class, with its middle at (0, 0)."""
     label = lines.decode(class_index)
     length, width, angle, color = lines.geometry(label)
     if matched:

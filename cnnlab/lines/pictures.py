@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 
 from cnnlab.lines import labels as line_data
-from cnnlab.saving import atomic_path
+from cnnlab.saving import UNDATED, atomic_path
 
 SHEET_SUFFIXES = (".png", ".pdf")
-FILM_CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
+FILM_CODECS = {".mp4": "mp4v", ".avi": "MJPG"}  # by suffix
 FRAMES_PER_SECOND = 2
 FRAMES_PER_CLASS = 10  # of 3 x 3 images each
 
@@ -22,12 +22,11 @@ def draw_sheet(path, lines):
     tiles = lines.images[first].reshape(4, 12, 2, *shape).swapaxes(1, 2).reshape(96, *shape)
     with matplotlib.style.context("default"), atomic_path(path) as temporary:
         figure = _sheet_figure(_mosaic(tiles, rows=8, columns=12, gap=2))
-        undated = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}[path.suffix]
-        figure.savefig(temporary, metadata=undated)
+        figure.savefig(temporary, metadata=UNDATED[path.suffix])
 
 
 def _sheet_figure(picture):
-    """Return the figure with the picture in it, one pixel of the file for each of its pixels."""
+    """Draw the picture in a figure, one pixel of the file for each of its pixels."""
     from matplotlib.figure import Figure
 
     height, width = picture.shape[:2]
@@ -58,10 +57,7 @@ def _mosaic(images, rows, columns, gap, scale=4):
 
 
 def write_film(path, lines):
-    """Film all classes, one after another: 3 x 3 images a frame, 2 frames a second.
-
-    Each class has ten frames, its first 90 images, or fewer when it has fewer images; its name
-    stands below. The suffix of the path is in FILM_CODECS.
+    """Film the first 90 images of each class, its name below: 3 x 3 a frame, 2 frames a second.
 
     Raises:
         OSError: the film cannot be written.
@@ -69,25 +65,19 @@ def write_film(path, lines):
     import cv2
 
     frames = list(_film_frames(lines))
+    codec, size = cv2.VideoWriter_fourcc(*FILM_CODECS[path.suffix]), frames[0].shape[1::-1]
+    log = cv2.utils.logging
     with atomic_path(path) as temporary:
         temporary.touch()  # a folder that cannot be written to is reported here, in Python's words
-        _encode_film(temporary, FILM_CODECS[path.suffix], frames)
+        level = log.setLogLevel(log.LOG_LEVEL_SILENT)  # a full disk would print a line a frame
+        film = cv2.VideoWriter(str(temporary), codec, FRAMES_PER_SECOND, size)
+        for frame in frames:
+            film.write(frame[:, :, ::-1])  # OpenCV's order is blue, green, red
+        film.release()
+        log.setLogLevel(level)
         written = int(cv2.VideoCapture(str(temporary)).get(cv2.CAP_PROP_FRAME_COUNT))
         if written != len(frames):  # OpenCV raises no error, not even for a full disk
             raise OSError(f"{path}: the film could not be written, the disk may be full")
-
-
-def _encode_film(path, codec, frames):
-    import cv2
-
-    log = cv2.utils.logging
-    level = log.setLogLevel(log.LOG_LEVEL_SILENT)  # a full disk would print a line for each frame
-    size = frames[0].shape[1::-1]
-    film = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), FRAMES_PER_SECOND, size)
-    for frame in frames:
-        film.write(frame[:, :, ::-1])  # OpenCV's order is blue, green, red
-    film.release()
-    log.setLogLevel(level)
 
 
 def _film_frames(lines):

@@ -10,10 +10,7 @@ _CHUNK = 100_000  # pixels rendered at a time, so that the work stays in the pro
 
 
 def center_limits(length, width, angle, size=SIZE):
-    """Return the smallest and the largest center, each (2,) float64 x and y in pixels, of a line.
-
-    The whole line is inside an image of size x size pixels exactly for the centers between them.
-    """
+    """Return the least and the largest center, (2,) float64 x and y, of a line that is not cut."""
     half = np.stack(coverage.half_extent(length, width, *coverage.direction(angle)))
     return half, size - half
 
@@ -24,10 +21,10 @@ def render(length, width, angle, center, color=(255, 0, 0), size=SIZE):
     length, width: pixels, any positive numbers that fit. angle: degrees in [0, 180), with the
     positive x axis, anticlockwise as seen. center: (x, y) in pixels from the top-left corner of
     the image, y downwards. color: integers 0..255, (red, green, blue). Each may be one value or n
-    values (center (n, 2), color (n, 3)), which broadcast.
+    values (center (n, 2), color (n, 3)), which broadcast. Returns uint8 (n, size, size, 3).
 
-    Returns uint8 (n, size, size, 3). A line is a rectangle, and the area of a polygon inside a
-    pixel is a sum over its edges, in closed form (anti-aliasing by exact area: Catmull 1978).
+    A line is a rectangle, and the area of a polygon inside a pixel is a sum over its edges, in
+    closed form (anti-aliasing by exact area: Catmull 1978).
 
     Raises:
         ValueError: a value out of range, or a line that is cut; the message says what is allowed.

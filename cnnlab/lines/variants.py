@@ -9,16 +9,10 @@ from cnnlab.validation import require, require_integers, require_shape
 
 
 def recolored(images, colors):
-    """Give each line another color; its shape stays as it is.
+    """Give each line, of one pure color on black in (n, h, w, 3) uint8, another color.
 
-    Args:
-        images: (n, h, w, 3) uint8, a line of one pure color on black each.
-        colors: (3,) or (n, 3) integers 0..255, (red, green, blue).
-
-    Returns:
-        (n, h, w, 3) uint8: the share of each pixel that the line covers, times the color, rounded.
-
-    Raises ValueError for other types or shapes, and for a color out of range.
+    Returns uint8: the share of each pixel that the line covers, times the color (3,) or (n, 3),
+    integers 0..255 (red, green, blue), rounded. ValueError for other types, shapes or colors.
     """
     _check_images(images)
     colors = require_integers("color", colors, 255)
@@ -54,17 +48,13 @@ def snapped(labels, centers):
 
     Programs that know only whole coordinates do this. The line's angle, length and position change
     by what the rounding makes of them; a line that would then be cut by the border stays exact.
-
-    Args:
-        labels: (n, 4) integers, columns as in `lines.HEADS`.
-        centers: (n, 2) float, x and y in pixels from the top-left corner; no line may be cut.
-
-    Returns:
-        (n, 28, 28, 3) uint8.
-
-    Raises ValueError for labels out of range, and without one center for each.
+    Takes labels (n, 4) and centers (n, 2), in pixels, of lines that are not cut, else ValueError.
+    Returns (n, 28, 28, 3) uint8.
     """
-    length, width, angle, color = _geometries(labels)
+    lines.encode(labels)  # validates them
+    tables = lines.LENGTHS, lines.WIDTHS, lines.ANGLES, list(lines.COLORS.values())
+    columns = zip(tables, np.atleast_2d(labels).T, strict=True)
+    length, width, angle, color = (np.array(table)[column] for table, column in columns)
     centers = np.asarray(centers, float)
     require_shape("array of centers", centers, (len(length), 2))
     coverage.check(np.column_stack([length, width, angle, centers]), lines.SIZE)
@@ -79,11 +69,3 @@ def snapped(labels, centers):
     fits = np.all((middle >= low.T) & (middle <= high.T), axis=1)
     length, angle = np.where(fits, new_length, length), np.where(fits, new_angle, angle)
     return render(length, width, angle, np.where(fits[:, None], middle, centers), color)
-
-
-def _geometries(labels):
-    """Return the lengths and widths in pixels, angles in degrees, and colors of all labels."""
-    lines.encode(labels)  # validates them
-    tables = lines.LENGTHS, lines.WIDTHS, lines.ANGLES, list(lines.COLORS.values())
-    columns = np.atleast_2d(labels).T
-    return (np.array(table)[column] for table, column in zip(tables, columns, strict=True))

@@ -14,15 +14,10 @@ NUMBERS_UP_TO = 20  # a confusion matrix with more classes than this is drawn wi
 
 
 def learning_curves(histories, title=""):
-    """Draw accuracy and loss of training and validation against the epoch.
+    """Draw error rates (1 - accuracy, percent) and losses against the epoch, both on log scales.
 
-    Args:
-        histories: {name: dict of lists} with `accuracy`, `val_accuracy`, `loss`, `val_loss`, one
-            value an epoch, as in Keras's `History.history`.
-        title: written over the figure.
-
-    Returns:
-        The figure: error rate (1 - accuracy, log scale, percent) on the left, loss on the right.
+    `histories` is {name: dict of lists, one value an epoch} as of Keras's `History.history`, with
+    `accuracy`, `loss` and, if there was validation, `val_accuracy`, `val_loss`.
     """
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
     for color, (name, history) in zip(CYCLE, histories.items(), strict=False):
@@ -32,8 +27,7 @@ def learning_curves(histories, title=""):
                 continue
             label = f"{name}, {'validation' if part else 'training'}"
             error = 100 * (1 - np.array(history[part + "accuracy"]))
-            # A log scale has no 0: break the line there.
-            error = np.where(error > 0, error, np.nan)
+            error = np.where(error > 0, error, np.nan)  # a log scale has no 0: break the line
             axes[0].plot(epochs, error, style, marker="o", color=color, label=label)
             axes[1].plot(epochs, history[part + "loss"], style, marker="o", color=color)
     axes[0].set(yscale="log", xlabel="epoch", title="error (100 % − accuracy), %")
@@ -49,17 +43,11 @@ def learning_curves(histories, title=""):
 
 
 def confusion(matrix, names, axis=None, group=None):
-    """Draw a confusion matrix: rows are true classes, columns predicted ones.
+    """Draw a confusion matrix, (classes, classes) counts; rows are true classes, columns predicted.
 
-    Args:
-        matrix: (classes, classes) counts.
-        names: the classes' names; with many classes, those of the groups (see `group`).
-        axis: where to draw; left out, a new figure.
-        group: with many classes, how many classes stand between two grid lines.
-
-    Returns:
-        The image drawn. Up to 20 classes carry their counts; more are colors on a log scale,
-        where an empty cell is white and even a single error is visible.
+    Up to 20 classes are named by `names` and carry their counts. More are colors on a log scale,
+    where an empty cell is white; grid lines divide them into groups of `group` classes, which
+    `names` names. Returns the image, drawn on `axis` or, without one, in a new figure.
     """
     matrix = np.asarray(matrix)
     small = len(matrix) <= NUMBERS_UP_TO
@@ -74,7 +62,9 @@ def confusion(matrix, names, axis=None, group=None):
         _write_counts(axis, matrix)
     else:
         _mark_groups(axis, len(matrix), names, group)
-        _ring_errors(axis, matrix)
+        # Circle errors: their cells are a pixel or two wide and easily overlooked.
+        rows, columns = np.nonzero(matrix * (1 - np.eye(len(matrix), dtype=int)))
+        axis.scatter(columns, rows, s=40, facecolors="none", edgecolors=VERMILION, linewidths=1)
     axis.figure.colorbar(image, ax=axis, label="images (log scale)", shrink=0.8)
     return image
 
@@ -82,8 +72,7 @@ def confusion(matrix, names, axis=None, group=None):
 def _write_counts(axis, matrix):
     for (row, column), count in np.ndenumerate(matrix):
         if count:
-            dark = count > math.sqrt(matrix.max())
-            color = "white" if dark else "black"
+            color = "white" if count > math.sqrt(matrix.max()) else "black"
             axis.text(column, row, str(count), ha="center", va="center", color=color, fontsize=7.5)
 
 
@@ -98,21 +87,11 @@ def _mark_groups(axis, classes, names, group):
     axis.tick_params(length=0)
 
 
-def _ring_errors(axis, matrix):
-    """Circle the off-diagonal cells, which are a pixel or two wide and easily overlooked."""
-    rows, columns = np.nonzero(matrix * (1 - np.eye(len(matrix), dtype=int)))
-    axis.scatter(columns, rows, s=40, facecolors="none", edgecolors=VERMILION, linewidths=1)
-
-
 def class_scores(reports, names):
-    """Draw precision, recall and F-score of every class as dots.
+    """Draw precision, recall and F-score of every class as dots, a row of axes for each report.
 
-    Args:
-        reports: {title: report of `metrics.class_report`}, one row of axes each.
-        names: the classes' names, or None to number them.
-
-    Returns:
-        The figure; the vertical scale of each row starts just below its worst figure.
+    `reports` is {title: report of `metrics.class_report`}; `names` are the classes', or None to
+    number them. The vertical scale of each row starts just below its worst figure.
     """
     figure, axes = plt.subplots(len(reports), 1, figsize=(9, 2.3 * len(reports)), squeeze=False)
     for axis, (title, report) in zip(axes[:, 0], reports.items(), strict=True):
@@ -132,18 +111,10 @@ def class_scores(reports, names):
     return figure
 
 
-def image_grid(images, titles=None, columns=8, tile=1.15, vmin=0, vmax=255):
-    """Draw images side by side, square pixels, no ticks, one value scale for all.
+def image_grid(images, titles=None, columns=8, tile=1.15):
+    """Draw images (n, h, w), (n, h, w, 1) or (n, h, w, 3) in rows of `columns`, without ticks.
 
-    Args:
-        images: (n, h, w), (n, h, w, 1) or (n, h, w, 3); gray ones are drawn black on white.
-        titles: n strings, or None.
-        columns: images in a row.
-        tile: inches a tile is wide.
-        vmin, vmax: the values drawn as the two ends of the gray scale.
-
-    Returns:
-        The figure.
+    Gray ones are black (255) on white (0). `titles` are n strings; a `tile` is in inches.
     """
     columns = min(columns, max(1, len(images)))
     rows = max(1, math.ceil(len(images) / columns))
@@ -154,7 +125,7 @@ def image_grid(images, titles=None, columns=8, tile=1.15, vmin=0, vmax=255):
     for axis in axes.flat:
         axis.set_axis_off()
     for index, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
-        axis.imshow(image, cmap="gray_r", vmin=vmin, vmax=vmax)
+        axis.imshow(image, cmap="gray_r", vmin=0, vmax=255)
         if titles:
             axis.set_title(titles[index], fontsize=7.5, loc="center", pad=3)
     return figure
@@ -163,13 +134,8 @@ def image_grid(images, titles=None, columns=8, tile=1.15, vmin=0, vmax=255):
 def factor_effects(rows, title=""):
     """Draw what each variation of a base network did, grouped by factor.
 
-    Args:
-        rows: dicts with `factor`, `variant`, `values` (a share 0..1 for each seed) and `base`
-            (True for the setting that the base itself has).
-        title: written over the figure.
-
-    Returns:
-        The figure: small dots are seeds, the large one their mean, the band the range of the base.
+    `rows` are dicts of `factor`, `variant`, `values` (a share 0..1 for each seed) and `base` (True
+    for the base's own setting). Small dots are seeds, the large one their mean, the band the base.
     """
     figure, axis = plt.subplots(figsize=(8.2, 0.24 * len(rows) + 1.2))
     base = 100 * np.array(next(row["values"] for row in rows if row["base"]))

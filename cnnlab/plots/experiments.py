@@ -28,20 +28,11 @@ def _interval(seeds, top):
 
 
 def method_errors(errors, n, title=""):
-    """Draw how many test images each method got wrong: jointly, and by each head.
+    """Draw how many of `n` test images each method got wrong: jointly, and by each head.
 
-    Args:
-        errors: {method: {"joint" or a head: counts, one a seed}}; some heads may be missing.
-        n: test images, the same for all.
-        title: written over the figure.
-
-    Returns:
-        The figure: a panel for joint errors and for each head, all on one scale, linear below 1.
-        Small dots are seeds, each always at the same height; the large one is their mean, the bar
-        its 95 % interval in 0..n.
-
-    Raises:
-        ValueError: no seeds, or a count outside 0..n.
+    `errors` is {method: {"joint" or a head: counts 0..n, one a seed}}, or ValueError; some heads
+    may be missing. The scale is linear below 1. Small dots are seeds, each always at the same
+    height; the large one is their mean, the bar its 95 % interval.
     """
     counts = _by_head(errors, ("seeds",), n)
     panels = [h for h in ("joint", *lines.HEADS) if any(h in row for row in errors.values())]
@@ -56,22 +47,18 @@ def method_errors(errors, n, title=""):
         axis.plot(seeds, heights, ".", color=color, alpha=0.5, clip_on=False)
         axis.plot(mean, height, "o", color=color, markersize=7, clip_on=False)
         axis.set_title(panel, loc="center")
-    _scale_counts(axis, max(1, *(seeds.max() for seeds in counts.values())))
+    largest = max(1, *(seeds.max() for seeds in counts.values()))
+    decades = [decade for decade in DECADES if decade <= largest]
+    named = decades if largest < 1000 else decades[:0:-2]  # from 1,000 on every other one
+    axis.set_xscale("symlog", linthresh=1, linscale=0.6)
+    axis.set_xticks([0, *decades], ["0", *(DECADES[d] if d in named else "" for d in decades)])
+    axis.set_xticks(np.outer(decades, np.arange(2, 10)).ravel(), minor=True)
+    axis.set_xlim(-0.25, 1.6 * largest)
     _stripe_rows(axes, list(errors))
     explained = "dots: seeds and their mean; bar: its 95 % interval"
     figure.supxlabel(f"errors in {n:,} test images ({explained})", fontsize=10)
     figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
-
-
-def _scale_counts(axis, largest):
-    """Scale and tick the counts' axis, linear below 1; from 1,000 on, name every other decade."""
-    decades = [decade for decade in DECADES if decade <= largest]
-    named = decades if largest < 1000 else decades[:0:-2]
-    axis.set_xscale("symlog", linthresh=1, linscale=0.6)
-    axis.set_xticks([0, *decades], ["0", *(DECADES[d] if d in named else "" for d in decades)])
-    axis.set_xticks(np.outer(decades, np.arange(2, 10)).ravel(), minor=True)
-    axis.set_xlim(-0.25, 1.6 * largest)
 
 
 def _stripe_rows(axes, names):
@@ -86,21 +73,25 @@ def _stripe_rows(axes, names):
 
 
 def learning_speed(first_passed):
-    """Draw how soon each head first passed 99 % of the validation images.
+    """Draw how soon each head first passed 99 % of the validation images, epochs on a log scale.
 
-    Args:
-        first_passed: {method: {head: epochs above 0, one a seed, None where it never passed}}.
-
-    Returns:
-        The figure: dots are means, thin marks seeds, epochs on a log scale. A column at the right
-        has a mark for each seed that never passed; the mean of the others is then a hollow dot.
+    `first_passed` is {method: {head: epochs above 0, one a seed, None where it never passed}}. Dots
+    are means, thin marks seeds. A column at the right has a mark for each seed that never passed;
+    the mean of the others is then a hollow dot.
     """
     size = 8, 0.62 * len(first_passed) + 1.4
     figure, (axis, never) = plt.subplots(1, 2, figsize=size, width_ratios=(9, 1), sharey=True)
     for row, of_method in enumerate(first_passed.values()):
         for head, seeds in of_method.items():
-            height = row + spread(4, 0.8)[lines.HEADS.index(head)]
-            _draw_speed(axis, never, height, seeds, HEAD_COLORS[head])
+            height, color = row + spread(4, 0.8)[lines.HEADS.index(head)], HEAD_COLORS[head]
+            passed = np.array([epoch for epoch in seeds if epoch is not None], float)
+            failed = len(seeds) - len(passed)
+            for panel, positions in ((axis, passed), (never, 0.5 + spread(failed, 0.9))):
+                heights = np.full(len(positions), height)
+                panel.plot(positions, heights, "|", color=color, markersize=10, mew=1.1)
+            if len(passed):
+                fill = "white" if failed else color
+                axis.plot(passed.mean(), height, "o", color=color, markersize=6.5, mfc=fill)
     explained = "marks: seeds; dot: their mean, hollow if some never got there"
     axis.set(xscale="log", xlabel=f"epochs to 99 % on the validation images\n({explained})")
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -115,32 +106,12 @@ def learning_speed(first_passed):
     return figure
 
 
-def _draw_speed(axis, never, height, seeds, color):
-    """Draw the seeds of one head and their mean, those that are None in the panel `never`."""
-    passed = np.array([epoch for epoch in seeds if epoch is not None], float)
-    failed = len(seeds) - len(passed)
-    for panel, positions in ((axis, passed), (never, 0.5 + spread(failed, 0.9))):
-        heights = np.full(len(positions), height)
-        panel.plot(positions, heights, "|", color=color, markersize=10, markeredgewidth=1.1)
-    if len(passed):
-        fill = "white" if failed else color
-        axis.plot(passed.mean(), height, "o", color=color, markersize=6.5, mfc=fill)
-
-
 def training_size(errors, sizes):
-    """Draw the error rate of each head against the number of training images.
+    """Draw the error rate of each head against the number of training images, both on log scales.
 
-    Args:
-        errors: {"together" or "alone": {head: shares 0..1, (sizes, seeds)}}: heads trained in one
-            network, or each in a network of its own; some may be missing.
-        sizes: numbers of training images, one for each row of the shares, ascending.
-
-    Returns:
-        The figure: a panel for each head, both axes logarithmic and shared. Lines join the means,
-        dots are seeds, bars 95 % intervals; 0 is a line of its own below a break in the axis.
-
-    Raises:
-        ValueError: a wrong shape, or a share outside 0..1.
+    `errors` is {"together" or "alone": {head: shares 0..1, (sizes, seeds)}}: heads trained in one
+    network, or each in its own, or ValueError; some may be missing. `sizes` are ascending. Lines
+    join means, dots are seeds, bars 95 % intervals; 0 is a line below a break in the axis.
     """
     sizes = np.asarray(sizes, float)
     percents = {k: 100 * v for k, v in _by_head(errors, (len(sizes), "seeds")).items()}
@@ -180,16 +151,9 @@ def training_size(errors, sizes):
 def accuracy_by_recolored_fraction(fractions, accuracies):
     """Draw the accuracy on lines of an unseen color against the fraction of recolored images.
 
-    Args:
-        fractions: of training images that were recolored, 0..1, ascending; may start at 0.
-        accuracies: {head: accuracies 0..1, (fractions, seeds)} of the heads for shape.
-
-    Returns:
-        The figure: lines join the means, dots are seeds, dashes show chance. Fractions are on a log
-        scale, 0 at the left of a break.
-
-    Raises:
-        ValueError: a wrong shape, or an accuracy outside 0..1.
+    `fractions`, of training images, are 0..1, ascending, on a log scale, 0 at the left of a break;
+    `accuracies` is {head: accuracies 0..1, (fractions, seeds)} of the heads for shape. Lines join
+    the means, dots are seeds, dashes show chance. Raises ValueError for a wrong shape or accuracy.
     """
     fractions = np.asarray(fractions, float)
     shape = len(fractions), "seeds"

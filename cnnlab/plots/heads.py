@@ -14,22 +14,9 @@ THRESHOLD = 0.99  # the accuracy whose first passing is marked
 
 
 def head_confusions(true, predicted):
-    """Draw the confusion matrices of the four heads, the one of the angles large.
-
-    Args:
-        true, predicted: (n, 4) integer labels, columns in the order of `lines.HEADS`.
-
-    Returns:
-        The figure: counts on one log scale, empty cells white.
-
-    Raises:
-        ValueError: shapes differ, or a label is out of its head's range.
-    """
-    columns = zip(np.transpose(true), np.transpose(predicted), strict=True)
-    counts = {
-        head: metrics.confusion(*labels, lines.NUM_CLASSES[head])
-        for head, labels in zip(lines.HEADS, columns, strict=True)
-    }
+    """Draw the heads' confusion matrices for true and predicted labels (n, 4), or ValueError."""
+    columns = zip(lines.NUM_CLASSES, np.transpose(true), np.transpose(predicted), strict=True)
+    counts = {h: metrics.confusion(t, p, lines.NUM_CLASSES[h]) for h, t, p in columns}
     figure = plt.figure(figsize=(8, 5.3))
     layout = [["angle", "length"], ["angle", "width"], ["angle", "color"]]
     axes = figure.subplot_mosaic(layout, width_ratios=(4, 1))
@@ -58,19 +45,11 @@ def _label_matrix(axis, head, errors, scale):
 
 
 def learning_progress(epochs, accuracies):
-    """Draw the validation error of each head while the network learned.
+    """Draw the validation error of each head while the network learned, percent on a log scale.
 
-    Args:
-        epochs: (m,) when validation images were looked at, in fractions of an epoch, ascending.
-        accuracies: {head: (m,) accuracies 0..1}.
-
-    Returns:
-        The figure: errors in percent on a log scale. Where there is no error the line breaks, and
-        a small dot is in a gray band below the scale. A large dot is where a head first reaches
-        99 %; the legend tells the epoch.
-
-    Raises:
-        ValueError: accuracies of another shape than the epochs, or outside 0..1.
+    `epochs` (m,) are ascending and may be fractions; `accuracies` is {head: (m,) 0..1}, or
+    ValueError. Where there is no error the line breaks, and a small dot is in a gray band below the
+    scale. A large dot is where a head first reaches 99 %; the legend tells the epoch.
     """
     epochs = np.asarray(epochs, float)
     errors = {h: 100 * (1 - numbers(h, a, epochs.shape)) for h, a in accuracies.items()}
@@ -82,8 +61,12 @@ def learning_progress(epochs, accuracies):
     for row, (head, error) in zip(np.geomspace(top, bottom, 6)[1:], errors.items(), strict=False):
         first = np.flatnonzero(error <= goal)[:1]
         told = f"{percent} at epoch {epochs[first[0]]:.3g}" if len(first) else f"never {percent}"
-        style = {"color": HEAD_COLORS[head], "label": f"{head}: {told}"}
-        _draw_progress(axis, epochs, error, row, first, style)
+        heights, color = np.where(error > 0, error, row), HEAD_COLORS[head]
+        axis.plot(epochs, heights, ".", color=color)
+        joined = np.where(error > 0, error, np.nan)
+        axis.plot(epochs, joined, lw=1.3, color=color, label=f"{head}: {told}")
+        large = {"markersize": 8, "mec": "white", "zorder": 3}
+        axis.plot(epochs[first], heights[first], "o", color=color, **large)
     axis.axhline(goal, color="0.4", linestyle="--", linewidth=1, zorder=1)
     label_height(axis, goal, percent)
     label_height(axis, np.sqrt(bottom * top), "no error")
@@ -93,27 +76,14 @@ def learning_progress(epochs, accuracies):
     return figure
 
 
-def _draw_progress(axis, epochs, error, row, first, style):
-    """Draw the error (m,) of one head, in `row` where it is 0; a large dot at the index `first`."""
-    heights, color = np.where(error > 0, error, row), style["color"]
-    axis.plot(epochs, heights, ".", color=color)
-    axis.plot(epochs, np.where(error > 0, error, np.nan), lw=1.3, **style)
-    axis.plot(epochs[first], heights[first], "o", color=color, markersize=8, mec="white", zorder=3)
-
-
 def channel_weights(kernels, before):
     """Draw the first convolution's weights, a row for each channel of the image.
 
-    Args:
-        kernels: (h, w, 3, filters) weights, channels red, green and blue.
-        before: the same weights before training.
-
-    Returns:
-        The figure: at the left the first 12 filters, on one symmetric scale; at the right the root
-        mean square of how much training changed every filter's weights in each channel.
+    At the left are the first 12 filters, on one symmetric scale; at the right the root mean square
+    of how much training changed every filter's weights in each channel.
 
     Raises:
-        ValueError: a shape that does not fit.
+        ValueError: the kernels and those before training are not the same (h, w, 3, filters).
     """
     kernels, shape = np.asarray(kernels, float), np.shape(before)
     if kernels.ndim != 4 or kernels.shape[2] != 3 or shape != kernels.shape:

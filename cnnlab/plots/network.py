@@ -39,17 +39,9 @@ WAY = {"color": "0.25", "linewidth": 0.9}  # the look of arrows
 def network_diagram(model, title=""):
     """Draw a network as boxes with words, shapes and numbers of weights, input at the top.
 
-    Args:
-        model: a functional `keras.Model` or a built `keras.Sequential`; it stays as it was.
-        title: written over the figure, with the number of parameters of the whole model.
-
-    Returns:
-        The figure, as large as its text of 8 points makes it. A box of the trunk is a convolution
-        or dense layer with the normalization and activation after it, or any other layer. Each
-        head is one box, with the name of its last layer.
-
-    Raises:
-        ValueError: as `read`.
+    A box of the trunk is a convolution or dense layer with the normalization and activation after
+    it, or any other layer. Each head is one box, named after its last layer. A title is followed by
+    the number of all parameters. Raises ValueError as `read` does.
     """
     trunk, heads = read(model)
     rows = [(" + ".join(map(_describe, box)), _shape(box), _counted(box)) for box in trunk]
@@ -83,12 +75,10 @@ def network_diagram(model, title=""):
 def read(model):
     """Return the trunk, a list of calls of layers for each box, and such a list for each head.
 
-    A call is a `Node` of Keras. The heads are in the order of the model's outputs; of a model with
-    one output the last layer is the head.
+    A call is a `Node` of Keras. Heads are in the outputs' order; of a single one, the last layer.
 
     Raises:
-        ValueError: the model has no graph of layers (not a Keras model, a subclassed one, or a
-            Sequential not built yet), or its layers are not a trunk with heads.
+        ValueError: a model that is subclassed or not built, or other than a trunk with heads.
     """
     if not getattr(model, "outputs", None):
         raise ValueError(f"{model!r} is not a functional or built Sequential Keras model")
@@ -120,7 +110,7 @@ def _path(tensor):
 
 
 def _fold(calls):
-    """Return a list of calls for each box: normalization and activation join the one before."""
+    """Divide calls into boxes: normalization and activation join the one before."""
     boxes = []
     for call in calls:
         follows = boxes and _kind(boxes[-1][0]) in ("convolution", "dense")
@@ -189,7 +179,6 @@ def _head_lines(calls):
 
 
 def _text_width(text, weight="normal"):
-    """Return how wide a line of text is drawn."""
     font = FontProperties(size=FONT, weight=weight)
     return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
 

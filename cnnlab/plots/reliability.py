@@ -16,14 +16,8 @@ def error_bins(confidence, right):
     """Group predictions by their stated error, 1 - confidence, in steps of half a decade.
 
     A bin of fewer than 20 images is joined to the next one of larger stated error, and the last,
-    if it is still too small, to the one before.
-
-    Args:
-        confidence: (n,) probabilities 0..1; stated errors below 1e-7 count as 1e-7.
-        right: (n,) booleans, whether each prediction is right.
-
-    Returns:
-        [(mean stated error, errors, images)], ascending.
+    if it is still too small, to the one before. Takes (n,) probabilities and (n,) booleans; stated
+    errors below 1e-7 count as 1e-7. Returns [(mean stated error, errors, images)], ascending.
     """
     stated = np.clip(1 - np.asarray(confidence, float), LEAST_STATED, 1)
     # Rounded, since a stated error of exactly a decade must not fall to either side by chance.
@@ -40,18 +34,11 @@ def error_bins(confidence, right):
 
 
 def reliability(curves):
-    """Draw how often predictions are wrong against their stated error, 1 - confidence.
+    """Draw how often predictions are wrong against their stated error, both on log scales.
 
-    Args:
-        curves: {name: (confidence (n,) 0..1, right (n,) booleans)}; the name of a head, or "joint",
-            gives its color.
-
-    Returns:
-        The figure: both axes logarithmic, bars are Wilson's 95 % intervals. A bin without an error
-        is a triangle that points down from the upper end of its interval.
-
-    Raises:
-        ValueError: shapes differ, or a confidence is outside 0..1.
+    `curves` is {name: (confidence (n,) 0..1, right (n,) booleans)}, or ValueError; the name of a
+    head, or "joint", gives its color. Bars are Wilson's 95 % intervals. A bin without an error is a
+    triangle that points down from the upper end of its interval.
     """
     curves = {name: metrics.check_confidence(name, *curve) for name, curve in curves.items()}
     figure, axis = plt.subplots(figsize=(8, 4.6))
@@ -78,9 +65,7 @@ def reliability(curves):
 def _draw_bins(axis, bins, color, marker, label):
     """Draw the bins of one curve; return the lowest point drawn."""
     stated, errors, counts = np.transpose(bins)
-    lows, highs = np.transpose(
-        [metrics.wilson_interval(e, n) for e, n in zip(errors, counts, strict=True)]
-    )
+    lows, highs = np.transpose([metrics.wilson_interval(e, n) for _, e, n in bins])
     some = errors > 0
     axis.vlines(stated[some], lows[some], highs[some], color=color, linewidth=1.2)
     axis.plot(stated[some], (errors / counts)[some], marker, color=color, markersize=6, label=label)

@@ -16,17 +16,9 @@ STYLES = ("-", "--", "-.", (0, (1, 1)))  # of curves in one panel
 def angle_responses(angles, probabilities, title=""):
     """Draw what the angle head predicts at angles between the twelve it was trained on.
 
-    Args:
-        angles: (m,) true angles, 0..180 degrees, ascending.
-        probabilities: (m, 12) mean softmax of each class at each angle, 0..1.
-        title: written over the figure.
-
-    Returns:
-        The figure: at the left all directions, a line at θ being the same as at θ + 180°; at the
-        right 0..45°, with dots where two neighboring classes are equally probable.
-
-    Raises:
-        ValueError: a wrong shape, or a probability outside 0..1.
+    Takes true angles (m,), 0..180 degrees, ascending, and (m, 12) mean softmax of each class, 0..1,
+    or ValueError. At the left are all directions, a line at θ being the same as at θ + 180°; at the
+    right 0..45°, with dots where two neighboring classes are equally probable.
     """
     angles = np.asarray(angles, float)
     probabilities = numbers("probabilities", probabilities, (len(angles), 12))
@@ -90,16 +82,9 @@ def crossings_of(x, heights):
 def size_responses(lengths, length_curves, widths, width_curves):
     """Draw the probability of "long" against the drawn length, and of "thick" against the width.
 
-    Args:
-        lengths, widths: (m,) pixels, ascending; they may differ in number.
-        length_curves, width_curves: {name: (m,) mean probabilities 0..1}.
-
-    Returns:
-        The figure: dots where a curve crosses 0.5, which the legend gives in pixels; dotted
-        verticals at the two trained values.
-
-    Raises:
-        ValueError: a wrong shape, or a probability outside 0..1.
+    Lengths and widths are (m,) pixels, ascending; curves {name: (m,) mean probabilities 0..1}, or
+    ValueError. Dots are where a curve crosses 0.5, which the legend gives in pixels; dotted
+    verticals are at the two trained values.
     """
     figure, axes = plt.subplots(1, 2, figsize=(8, 4.2), sharey=True)
     _draw_sizes(axes[0], "length", lengths, length_curves, lines.LENGTHS)
@@ -119,16 +104,14 @@ def _draw_sizes(axis, head, pixels, curves, trained):
         axis.axvline(value, color="0.4", linestyle=":", linewidth=1, zorder=1)
         axis.text(value, 1.02, name, transform=axis.get_xaxis_transform(), ha="center")
     axis.axhline(0.5, color="0.4", linestyle="--", linewidth=1, zorder=1)
-    axis.set(
-        xlim=(pixels[0], pixels[-1]), ylim=(-0.02, 1.02), ylabel=f"P({lines.CLASS_NAMES[head][1]})"
-    )
+    axis.set(xlim=(pixels[0], pixels[-1]), ylim=(-0.02, 1.02))
+    axis.set_ylabel(f"P({lines.CLASS_NAMES[head][1]})")
     axis.set_xlabel(f"drawn {head}, pixels (dotted: as trained)")
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))
 
 
 def _half(crossings):
-    """Say where a curve crosses one half."""
     if len(crossings) > 2:
         return f"half {len(crossings)} times, at {crossings[0]:.2f} … {crossings[-1]:.2f} pixels"
     where = " and ".join(f"{x:.2f}" for x in crossings)

@@ -30,20 +30,14 @@ class _TrainingOnly(keras.layers.Layer):
 class RandomWarp(_TrainingOnly):
     """Rotate, scale, shear, shift and bend each image a little, in one bilinear interpolation.
 
-    Args:
-        rotation: largest angle, degrees.
-        scale: largest change of size along each axis, as a share (0.1 is ±10 %, logarithmic).
-        shear: largest shift of a row by its height, as a share.
-        shift: largest displacement along each axis, pixels.
-        bend: standard deviation, pixels, of the random displacements at the knots of a cubic
-            B-spline that bends the image (elastic distortion).
-        knots: number of those knots along each side; fewer bend more smoothly.
+    Largest changes: `rotation` in degrees; `scale` along each axis, a share (0.1 is ±10 %,
+    logarithmic); `shear`, of a row by its height, a share; `shift` along each axis, pixels. `bend`
+    is the standard deviation, pixels, of displacements at `knots` x `knots` knots of a cubic
+    B-spline (elastic distortion); fewer knots bend more smoothly.
 
     Images are (n, size, size, channels) of any numeric type; the result is float32 of the same
-    range. What comes in from outside the image is 0.
-
-    Source: Simard, Steinkraus, Platt, "Best practices for convolutional neural networks applied to
-    visual document analysis" (2003).
+    range. What comes in from outside the image is 0. Source: Simard, Steinkraus, Platt, "Best
+    practices for convolutional neural networks applied to visual document analysis" (2003).
     """
 
     def __init__(
@@ -74,13 +68,10 @@ class RandomWarp(_TrainingOnly):
         sine, cosine = ops.sin(angle), ops.cos(angle)
         new_x = ops.exp(x_scale) * (cosine * x + (row_shear - sine) * y) + x_shift
         new_y = ops.exp(y_scale) * (sine * x + cosine * y) + y_shift
-        bends = self._bends(ops.shape(images)[0])
-        return new_x + bends[:, 0], new_y + bends[:, 1]
-
-    def _bends(self, count):
-        shape = (count, 2, self.knots, self.knots)
+        shape = (ops.shape(images)[0], 2, self.knots, self.knots)
         knots = keras.random.normal(shape, stddev=self.bend, seed=self.random)
-        return ops.einsum("ia,ncab,jb->ncij", self.spline, knots, self.spline)
+        bends = ops.einsum("ia,ncab,jb->ncij", self.spline, knots, self.spline)
+        return new_x + bends[:, 0], new_y + bends[:, 1]
 
 
 def _cubic_spline(size, knots):
@@ -117,22 +108,18 @@ def _sample(images, x, y, size, channels):
 class RandomAppearance(_TrainingOnly):
     """Harden, blur and dim each image at random: the same shape as another program may draw it.
 
-    Each of the three happens, independently, to a share `probability` of the images.
-
-    Args:
-        probability: share of images that each change is applied to, 0..1.
-        blur: largest standard deviation of the Gaussian blur, pixels.
-        threshold: (low, high), share of the image's own brightest value above which a pixel
-            becomes fully bright and below which it becomes 0.
-        dimmest: smallest factor of brightness, 0..1.
+    Each of the three happens, independently, to a share `probability` of the images. A pixel
+    becomes fully bright above a share of the image's brightest value from `threshold`, (low, high),
+    else 0; the Gaussian blur's standard deviation is at most `blur` pixels; the brightness is
+    multiplied by `dimmest` (0..1) to 1.
 
     Images are (n, h, w, channels) of any numeric type; the result is float32 of the same range.
     """
 
     def __init__(self, probability=0.5, blur=0.7, threshold=(0.3, 0.6), dimmest=0.4, **options):
         super().__init__(**options)
-        self.probability, self.blur, self.dimmest = probability, blur, dimmest
-        self.threshold = threshold
+        self.probability, self.blur = probability, blur
+        self.threshold, self.dimmest = threshold, dimmest
 
     def change(self, images):
         """Return the images, float32 (n, h, w, channels), each with or without each change."""

@@ -4,21 +4,14 @@ import tensorflow as tf
 
 
 def batches(images, targets=None, batch_size=128, shuffle_seed=None):
-    """Serve arrays in batches.
+    """Serve images (n, ...), alone or with targets (n, ...), as batches of a `tf.data.Dataset`.
 
     `fit` and `predict` take arrays as well, but then tf.data tunes itself while it runs, and at the
     end of every epoch waits for that tuning to wake up: TensorFlow 2.21 sleeps 10, 20, 40 ... ms,
     so an epoch of 3.3 s took 5.1 s. Here the tuning is off; there is nothing to tune.
 
-    Args:
-        images: (n, ...) array, served as it is.
-        targets: (n, ...) array that goes with it, or None.
-        batch_size: images in a batch; the last one may be smaller.
-        shuffle_seed: an integer shuffles all images again before every epoch, repeatably; None
-            keeps their order.
-
-    Returns:
-        A `tf.data.Dataset` of image batches, or of pairs of them with the targets' batches.
+    The last batch may be smaller. With a `shuffle_seed`, an integer, all images are shuffled again
+    before every epoch, repeatably.
 
     Raises:
         ValueError: there are no images, or not as many targets as images.

@@ -24,21 +24,12 @@ def train_in_one_loop(network, images, targets, loss, schedule) -> int:
     """Train a network by stochastic gradient descent with Nesterov momentum; changes it in place.
 
     The learning rate rises for a quarter of the steps and then falls along a cosine to a fiftieth.
-
-    Args:
-        network: a built `keras.Model`.
-        images, targets: (n, ...) arrays.
-        loss: called with a batch of targets and of the network's outputs; returns a scalar.
-        schedule: a `Schedule`.
-
-    Returns:
-        The number of steps.
+    Takes a built `keras.Model` and (n, ...) arrays; `loss` is called with a batch of targets and
+    of outputs. Returns the number of steps. Source: the schedule is the "1cycle" of Smith and
+    Topin, "Super-convergence" (2019), with a cosine for its falling part.
 
     Raises:
         ValueError: fewer examples or images than a batch, or not one target for each image.
-
-    Source: the schedule is the "1cycle" of Smith and Topin, "Super-convergence" (2019), with a
-    cosine for its falling part.
     """
     examples, batch_size, learning_rate, seed = schedule
     count, steps = len(images), examples // batch_size

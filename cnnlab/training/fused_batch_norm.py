@@ -1,7 +1,6 @@
 """Batch normalization of training batches by TensorFlow's one kernel for it, several times faster.
 
-Keras 3 puts it together from a dozen operations, each of which goes through all activations. In the
-networks of this repository it then takes as long as the convolutions do.
+Keras 3's dozen operations, each through all activations, take as long as our convolutions do.
 """
 
 import functools
@@ -15,9 +14,8 @@ def switch_on(quiet: bool = False) -> None:
 
     A printed line says so, since this replaces a method of Keras; `quiet` leaves it out. Layers,
     weights and saved models stay what they are, and results are equal up to rounding. Keras's own
-    code is used outside training, and for whatever the kernel cannot do: inputs that are not
-    (n, h, w, channels) float32, masks, renormalization, missing scale or center, other axes than
-    the last. The second call changes nothing.
+    code is used outside training and for what the kernel cannot do: inputs that are not
+    (n, h, w, channels) float32, masks, renormalization, no scale or center, axes but the last.
     """
     if not quiet:
         print("Batch normalization trains with one kernel of TensorFlow: equal up to rounding.")

@@ -17,11 +17,7 @@ UNKNOWN = 255  # a label that is not known: the head learns nothing from that im
 
 
 def check_names(names):
-    """Return the names of heads as a tuple.
-
-    Raises:
-        ValueError: a name that is not a head (all are listed), the same name twice, or none.
-    """
+    """Return names of heads as a tuple; ValueError for none, for others and for one twice."""
     names = (names,) if isinstance(names, str) else tuple(names)
     if unknown := [name for name in names if name not in HEADS]:
         raise ValueError(f"no head {unknown[0]!r}; the heads are {', '.join(HEADS)}")
@@ -31,11 +27,7 @@ def check_names(names):
 
 
 def check_labels(labels):
-    """Return labels as a (n, 4) uint8 array, columns as in `lines.HEADS`, n at least 1.
-
-    Raises ValueError for another shape, no integers, and a value that is neither a class of its
-    head nor UNKNOWN.
-    """
+    """Return (n >= 1, 4) uint8 labels, each a class of its head or UNKNOWN, or ValueError."""
     labels = require_integers("labels", labels)
     require_shape(f"array of labels {HEADS}", labels, ("n", len(HEADS)))
     for column, (head, count) in zip(labels.T, NUM_CLASSES.items(), strict=True):
@@ -46,15 +38,7 @@ def check_labels(labels):
 
 
 def check_weights(weights, names=HEADS):
-    """Return the weight of each head's loss as {head: float}, in the order of `names`.
-
-    Args:
-        weights: {head: finite number >= 0}, one for each head and not all of them 0.
-        names: the heads of the network.
-
-    Raises:
-        ValueError: other heads than `names`, or a weight that is not allowed, which is named.
-    """
+    """Return {name: float} in the order of names: finite, >= 0 and not all 0, or ValueError."""
     names = check_names(names)
     if set(weights) != set(names):
         raise ValueError(f"weights for {', '.join(weights)}; each of {', '.join(names)} needs one")
@@ -67,20 +51,12 @@ def check_weights(weights, names=HEADS):
 
 
 def batches(images, labels, names=HEADS, batch_size=128, shuffle_seed=None):
-    """Serve images with a target for each head, for `fit` and `evaluate`.
+    """Serve images (n, h, w, 3) with a target for each head, as `cnnlab.training.batches` does.
 
-    Args:
-        images: (n, h, w, 3) array.
-        labels: (n, 4) integers, columns as in `lines.HEADS`; UNKNOWN where there is none.
-        names: the heads that the network has.
-        batch_size, shuffle_seed: as in `cnnlab.training.batches`.
-
-    Returns:
-        A `tf.data.Dataset` of (images, targets, weights), the latter two dicts by head: targets
-        float32, (batch, 1) of 0 and 1, or (batch, 12) one-hot; weights (batch,) float32, 0 for an
-        unknown label, else 1.
-
-    Raises ValueError for labels or names that are not allowed, or not one label for each image.
+    Labels are (n, 4) integers, UNKNOWN where there is none; names are the network's heads; other
+    ones are a ValueError. Returns a `tf.data.Dataset` of (images, targets, weights), the latter two
+    float32 by head: targets (batch, 1) of 0 and 1, or (batch, 12) one-hot; weights (batch,), 0 for
+    an unknown label, else 1.
     """
     labels, names = check_labels(labels), check_names(names)
     served = image_batches.batches(images, labels, batch_size, shuffle_seed)
@@ -100,18 +76,9 @@ def _target(labels, classes):
     return tf.cast(labels[:, None] == 1, "float32")
 
 
-def probabilities(network, images, batch_size=1000):
-    """Return what a network predicts: {head: (n, 1) or (n, 12) float32, 0..1}.
-
-    Args:
-        network: a Keras model whose outputs are a dict by head.
-        images: (n, h, w, 3) array, 0..255.
-        batch_size: images at a time.
-
-    Raises:
-        ValueError: the network's outputs are not a dict by head.
-    """
-    predicted = network.predict(image_batches.batches(images, batch_size=batch_size), verbose=0)
+def probabilities(network, images):
+    """Predict images (n, h, w, 3): {head: (n, 1) or (n, 12) float32}; ValueError without heads."""
+    predicted = network.predict(image_batches.batches(images, batch_size=1000), verbose=0)
     if not isinstance(predicted, dict):
         given = f"the outputs of {network.name!r} are a {type(predicted).__name__}"
         raise ValueError(f"{given}; they must be a dict by head: {', '.join(HEADS)}")
@@ -126,11 +93,7 @@ def _check_probabilities(probabilities, count="n"):
 
 
 def to_labels(probabilities):
-    """Turn probabilities by head into labels by head: {head: (n,) uint8}.
-
-    A sigmoid head says 1 when its probability is above one half. Raises ValueError for an unknown
-    head, and for probabilities of another shape than a head's.
-    """
+    """Turn probabilities by head into {head: labels (n,) uint8}; ValueError for other shapes."""
     _check_probabilities(probabilities)
     return {
         name: (p[:, 0] > 0.5 if NUM_CLASSES[name] == 2 else p.argmax(axis=-1)).astype(np.uint8)
@@ -139,11 +102,7 @@ def to_labels(probabilities):
 
 
 def label_columns(probabilities):
-    """Turn the probabilities of all four heads into labels (n, 4) uint8, columns as `lines.HEADS`.
-
-    Raises:
-        ValueError: a head is missing, or what `to_labels` refuses.
-    """
+    """Turn probabilities of all four heads, or ValueError, into labels (n, 4) uint8."""
     if missing := [name for name in HEADS if name not in probabilities]:
         raise ValueError(f"there are no probabilities of the head {', '.join(missing)}")
     labels = to_labels(probabilities)
@@ -156,15 +115,7 @@ def predict(network, images):
 
 
 def cross_entropy(probabilities, labels):
-    """Return the mean cross-entropy, in nats, of each head: {head: float}.
-
-    Args:
-        probabilities: {head: (n, 1) or (n, 12)}, as from `probabilities`.
-        labels: (n, 4) integers, those of these heads all known.
-
-    Raises:
-        ValueError: an unknown head or label, or probabilities of another shape than a head's.
-    """
+    """Return {head: mean cross-entropy in nats}; ValueError unless labels (n, 4) are known."""
     labels = check_labels(labels)
     _check_probabilities(probabilities, len(labels))
     losses = {}

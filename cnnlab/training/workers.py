@@ -1,8 +1,7 @@
 """Several trainings at a time, each in a process of its own where TensorFlow uses one core.
 
-Small networks do not fully use a second core: their operations are too short to be shared out. And
-as the cores of each are fixed, their number on a computer decides how long the work takes, not what
-comes out.
+Small networks hardly use a second core. And as the cores of each are fixed, their number on a
+computer decides how long the work takes, not what comes out.
 """
 
 import contextlib
@@ -32,21 +31,11 @@ LARGE_PAGES = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 def side_by_side(jobs: Mapping[str, tuple[Callable, ...]]) -> dict[str, object]:
     """Call functions in other processes, as many at a time as there are cores.
 
-    They begin in their order, so short ones should come last: all cores are busy to the end. What a
-    job prints comes under its name when all are done. Large arrays cannot be written there.
-
-    ```
-    trained = side_by_side({"small": (train, images, 16), "large": (train, images, 64)})
-    ```
-
-    Args:
-        jobs: {name: (function, *arguments)}. A function can be defined in a notebook; what it
-            returns must be something that can be pickled, such as a Keras model.
-
-    Returns:
-        The results by name, in the order of the jobs.
-
-    Raises RuntimeError when a job fails, which is named; the others are given up.
+    Jobs are {name: (function, *arguments)}. A function can be defined in a notebook; its result
+    must be something that can be pickled, such as a Keras model. They begin in their order, so
+    short ones should come last: all cores are busy to the end. What a job prints comes under its
+    name when all are done. Large arrays cannot be written there. Returns {name: result}. When a job
+    fails, RuntimeError names it, and the others are given up.
     """
     # With a single process, joblib would do the jobs in this one, where TensorFlow has its cores.
     processes = max(2, min(joblib.cpu_count(), len(jobs), MOST_PROCESSES))
