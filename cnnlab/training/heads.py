@@ -27,7 +27,7 @@ def check_names(names):
 
 
 def check_labels(labels):
-    """Return (n >= 1, 4) uint8 labels, each a class of its head or UNKNOWN, or ValueError."""
+    """Return labels (n, 4) uint8, n >= 1, each a class of its head or UNKNOWN; else ValueError."""
     labels = require_integers("labels", labels)
     require_shape(f"array of labels {HEADS}", labels, ("n", len(HEADS)))
     for column, (head, count) in zip(labels.T, NUM_CLASSES.items(), strict=True):
