@@ -59,8 +59,8 @@ def do(name, seed):
     begin = time.perf_counter()
     network, _ = train(parts, seed)
     seconds = time.perf_counter() - begin
-    answered = recipe["predict"](network, parts.test.images)
-    correct, n = int((answered == parts.test.labels).sum()), len(answered)
+    predicted = recipe["predict"](network, parts.test.images)
+    correct, n = int((predicted == parts.test.labels).sum()), len(predicted)
     return {
         "accuracy": correct / n,
         "errors": n - correct,

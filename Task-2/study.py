@@ -138,8 +138,8 @@ def tested(network):
     }
     if len(network.output) == 1:  # so that four networks can be judged together
         heads = recipe()["heads"]
-        ((head, answered),) = heads.to_labels(heads.probabilities(network, test.images)).items()
-        wrong = answered != test.labels[:, lines.HEADS.index(head)]
+        ((head, predicted),) = heads.to_labels(heads.probabilities(network, test.images)).items()
+        wrong = predicted != test.labels[:, lines.HEADS.index(head)]
         result["wrong"] = wrong.nonzero()[0]
     return result
 
