@@ -32,13 +32,11 @@ SEED = 1  # of the lines: other centers than those of the dataset, which has see
 def find(name_or_path) -> Path:
     """Return the path of a model's file, which exists, can be read, and is not empty.
 
-    Args:
-        name_or_path: a key of MODELS, or the path of a file with a known suffix.
+    Takes a key of MODELS, or the path of a file with a known suffix.
 
     Raises:
         TypeError: neither a string nor a path.
-        FileNotFoundError: no such file, or the notebook was not run that makes it, or this is not
-            inside the repository.
+        FileNotFoundError: no such file, its notebook was not run, or no repository around.
         ValueError: no such name, a folder, an empty or unreadable file, or another suffix.
     """
     if not isinstance(name_or_path, (str, Path)):

@@ -1,7 +1,4 @@
-"""Gradient ascent on the pixels of an image: its settings, its first image and its steps.
-
-Compiled once for a layer of a model; filters, settings and the first image are tensors.
-"""
+"""Gradient ascent on the pixels of an image: its settings, its first image and its steps."""
 
 from dataclasses import asdict, dataclass
 
@@ -85,11 +82,11 @@ class Ascent:
 
 
 def compile_ascent(view, read: Response):
-    """Return the function that ascends, for all wanted filters at once.
+    """Return the function that ascends, compiled once for all filters of a layer.
 
     (first image (1, height, width, channels) 0..1, (count,) numbers of filters, SETTINGS) ->
-    {"images", "start", "end"} as in `filters.FilterImages`, "top": (count,) the highest response of
-    a position in that picture, "reached": (count,) whether a gradient has arrived.
+    {"images", "start", "end"} as in `FilterImages`, "top": (count,) the highest response of a
+    position in that picture, "reached": (count,) whether a gradient has arrived.
     """
 
     def respond(images, filters, settings):
@@ -146,11 +143,8 @@ def _shift(step, left, settings):
 
 
 def _direction(gradient, smoothness):
-    """Return the gradient, partly shared with the neighbors, with the quadratic mean 1.
-
-    Sharing multiplies it with a symmetric matrix without negative eigenvalues, so that the result
-    never points downwards.
-    """
+    """Return the gradient, partly shared with the neighbors, with the quadratic mean 1."""
+    # Sharing is a symmetric matrix without negative eigenvalues: the result never points downwards.
     wide = tf.pad(gradient, ((0, 0), (1, 1), (1, 1), (0, 0)), "SYMMETRIC")
     rows = wide[:, :-2] + 2 * wide[:, 1:-1] + wide[:, 2:]
     shared = (rows[:, :, :-2] + 2 * rows[:, :, 1:-1] + rows[:, :, 2:]) / 16

@@ -34,22 +34,15 @@ class Explanation(NamedTuple):
 def explain(model, image=None, layer=None, head=None, target=None, **options) -> Explanation:
     """Draw what there is to see: an image's activations and heatmaps, or a layer's filters.
 
-    An image alone gives the activations of every layer and a heatmap for each head; a layer alone
-    gives its filters; both give that image's activations and heatmaps at that layer.
+    An image alone gives the activations of every layer and a heatmap for each head; a layer's name
+    alone gives its filters; both give that image's activations and heatmaps at that layer. The
+    image is the path of a file, an array, or what `image_files.read` gives; `model.images.prepare`
+    converts it, and the figure says how. `head` is the one to explain, or all; `target` its class,
+    0/1 for a single sigmoid unit, or the predicted one; the options are those of `request.Options`.
 
-    Args:
-        model: a Keras model, which stays as it was.
-        image: the path of an image file, an array, or what `image_files.read` gives; converted to
-            the model's size, color mode and range by `model.images.prepare`; the figure says how.
-        layer: the name of a layer.
-        head: the name of the one head to explain; left out, all of them.
-        target: the class to explain (0/1 for a single sigmoid unit); left out, the predicted one.
-        **options: method, real_images, value_range, names, progress; see `request.Options`.
-
-    Raises:
-        TypeError: `model` is not a Keras model, or there is no such option.
-        ValueError: neither image nor layer, a target for several heads at once, or a value that is
-            not usable; the error's attribute `argument` names the argument, where it is one.
+    TypeError: `model` is not a Keras model, or there is no such option. ValueError: neither image
+    nor layer, a target for several heads, or a value that is not usable; the error's attribute
+    `argument` names the argument, where it is one.
     """
     options = Options(**options)
     with announcer(options.progress) as say:

@@ -33,10 +33,8 @@ def stretched(cells: int, pixels: int) -> Grid:
 
 
 def grids(view: ModelView, call) -> tuple[Grid, Grid] | None:
-    """Return the (vertical, horizontal) grids of a layer's feature map.
-
-    None where a size is open, a layer on the way has an unknown geometry, or two ways differ in it.
-    """
+    """Return the (vertical, horizontal) grids of a layer's feature map, or None if not known."""
+    # A size is open, a layer on the way has an unknown geometry, or two ways differ in it.
     height, width, _ = view.graph.input_shape
     if height is None or width is None:
         return None
@@ -96,10 +94,8 @@ def _refined(grid, factor):
 
 
 def interpolation(grid: Grid, cells: int, pixels: int) -> np.ndarray:
-    """Return the (pixels, cells) float32 matrix of linear interpolation between the cells' middles.
-
-    Beyond the first and the last middle their values go on. Each row adds up to 1.
-    """
+    """Return the (pixels, cells) float32 matrix of linear interpolation between cells' middles."""
+    # Beyond the first and the last middle their values go on. Each row adds up to 1.
     position = (np.arange(pixels) + 0.5 - grid.first) / grid.spacing
     position = np.clip(position, 0, cells - 1)
     distance = np.abs(position[:, None] - np.arange(cells))
@@ -107,12 +103,9 @@ def interpolation(grid: Grid, cells: int, pixels: int) -> np.ndarray:
 
 
 def enlarger(view: ModelView, call):
-    """Return the function that enlarges maps (n, h, w) of a layer: (maps, (height, width)).
-
-    Where the middles of its cells cannot be told, the maps are stretched over the image.
-    """
+    """Return the function that enlarges maps (n, h, w) of a layer: (maps, (height, width))."""
     axes = grids(view, call)
-    if axes is None:
+    if axes is None:  # then the maps are stretched over the image
         return lambda maps, size: tf.image.resize(maps[..., None], size, "bilinear")[..., 0]
     sizes = zip(axes, call.shape[:2], view.graph.input_shape[:2], strict=True)
     down, across = (interpolation(*of_axis) for of_axis in sizes)

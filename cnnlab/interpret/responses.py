@@ -88,11 +88,8 @@ def at_once(numbers_each):
 
 
 def _responder(view, read):
-    """Return the function (images, (count,) numbers of filters, weight below 0) -> best images.
-
-    Three (count,) tensors: the highest response, the image that has it, and the highest response of
-    any position of any image.
-    """
+    """Return the function (images, filters, weight below 0) -> three (count,) tensors."""
+    # The highest response, the image that has it, the highest of any position of any image.
     number = tf.TensorSpec((), "float32")
 
     @tf.function(input_signature=[view.signature(), tf.TensorSpec((None,), "int32"), number])

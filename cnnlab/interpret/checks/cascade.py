@@ -88,10 +88,8 @@ def rank_sums(sums):
 
 
 def standard_ranks(values):
-    """Return (n, positions) float64 ranks of each row, centered, of length 1: products sum to rho.
-
-    Equal positions share their mean rank; a row that is the same everywhere is NaN.
-    """
+    """Return (n, positions) float64 ranks of each row, centered and of length 1, for products."""
+    # Equal positions share their mean rank; a row that is the same everywhere is NaN.
     ranks = stats.rankdata(values, axis=1)
     ranks -= ranks.mean(axis=1, keepdims=True)
     lengths = np.linalg.norm(ranks, axis=1, keepdims=True)

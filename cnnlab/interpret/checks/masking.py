@@ -57,12 +57,10 @@ def explained(view, images, heatmaps, head, target):
 
 
 def measure(view, head, pair, ranks, counts, targets):
-    """Return (n, counts) probabilities of the targets, with the first pixels exchanged.
+    """Return (n, counts) probabilities of the targets, with the first `counts` pixels exchanged.
 
-    Args:
-        pair: images before and after the exchange of all pixels, (n, h, w, channels) each.
-        ranks: (n, h, w), when each pixel's turn is.
-        counts: (steps + 1,) how many pixels are exchanged.
+    The pair holds the images before and after the exchange of all pixels; ranks (n, h, w) say when
+    each pixel's turn is.
     """
     compute = view.function(("exchange", head.name), lambda: _compile(view, head))
     rows = max(1, ROWS // len(counts))
@@ -87,10 +85,8 @@ def _compile(view, head):
 
 
 def pixel_ranks(heat, order):
-    """Return (n, h, w) int32, the rank 0.. of each pixel of (n, h, w) heat, the hottest first.
-
-    `order` is the permutation (h * w,) in which pixels of the same heat follow each other.
-    """
+    """Return (n, h, w) int32, the rank 0.. of each pixel of (n, h, w) heat, the hottest first."""
+    # Pixels of the same heat follow each other as in `order`, a permutation (h * w,).
     flat = heat.reshape(len(heat), order.size)[:, order]
     hottest = order[np.argsort(-flat, axis=1, kind="stable")]
     ranks = np.empty(hottest.shape, np.int32)
@@ -101,14 +97,9 @@ def pixel_ranks(heat, order):
 def displaced_maps(view, heatmaps, heat, nonempty, repeats, generator):
     """Yield up to `repeats` arrays (m, height, width): the nonempty maps, displaced alike.
 
-    The cells of the layer are mirrored and shifted around in circles, then enlarged as the map was;
-    an array's pixels are displaced themselves. A map of a single cell stays as it is.
-
-    Args:
-        view, heatmaps: of the model, and `Heatmaps` or an array.
-        heat, nonempty: as `statistics.heat_of` returns them.
-        repeats: how many displacements to draw, all different.
-        generator: a numpy random generator.
+    The cells of the layer are mirrored and shifted around in circles, each time otherwise, then
+    enlarged as the map was; an array's pixels are displaced themselves. A map of a single cell
+    stays as it is. Heat and nonempty are as `statistics.heat_of` returns them.
     """
     is_array = not isinstance(heatmaps, Heatmaps)
     cells = heat[nonempty] if is_array else np.maximum(heatmaps.raw[nonempty], 0)

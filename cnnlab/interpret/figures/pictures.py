@@ -25,11 +25,7 @@ def shown_scale(values):
 
 
 def add_activations(sheet: Sheet, name: str, maps):
-    """Add the channels of one layer for one image, all on one color scale.
-
-    `maps` are (h, w, channels), or (units,) of a dense layer; channels that are 0 everywhere are
-    marked as off.
-    """
+    """Add the channels (h, w, channels) or (units,) of one layer for one image, on one scale."""
     maps = np.asarray(maps, np.float32)
     flat = maps.ndim == 1
     maps = maps[None, None] if flat else maps
@@ -62,12 +58,9 @@ def _strips(colors):
 
 
 def add_activation_rows(sheet: Sheet, name: str, images, maps, channels, dead):
-    """Add chosen channels of one layer for several images: a row for an image, one color scale.
+    """Add channels of one layer, chosen by number, for several images, a row each, one color scale.
 
-    Args:
-        maps: (n, h, w, channels) activations of all channels.
-        channels: numbers of those to show.
-        dead: (channels,) bool, those known to be dead.
+    Maps are (n, h, w, channels), of all channels; dead (channels,) bool.
     """
     maps = np.asarray(maps, np.float32)
     size = f"{maps.shape[3]} channels of {maps.shape[1]} × {maps.shape[2]}"
@@ -86,11 +79,8 @@ def add_activation_rows(sheet: Sheet, name: str, images, maps, channels, dead):
 def add_filters(sheet: Sheet, filters, images=None, weights=None, most=None):
     """Add the pictures that filters respond to most, with a word where there is little to see.
 
-    Args:
-        sheet, filters: the sheet to add to, and `FilterImages`.
-        images: those that `filters.best` counts in: each filter's best is drawn below its picture.
-        weights: (count, h, w, 1 or 3) of a first layer, drawn above.
-        most: draw so many filters at most, the first ones; left out, all.
+    Below each is the best of `images`, those that `filters.best` counts in; above, the `weights`
+    (count, h, w, 1 or 3) of a first layer. Only the first `most` are drawn.
     """
     shown = range(len(filters.images))[:most]
     heading = f"{filters.layer}: {len(filters.images)} filters"
@@ -143,13 +133,9 @@ def _short(number):
 def add_heatmaps(sheet: Sheet, images, heatmaps, titles=None, names=None):
     """Add, for each image, the image and for each head its heatmap and the overlay of both.
 
-    The maps of several heads share one color scale in logits, so that they can be compared; those
-    of a single head go up to their own peaks.
-
-    Args:
-        heatmaps: {head: Heatmaps} of these images.
-        titles: n strings over the images, or None.
-        names: {head: names of its classes}, or None to number them.
+    Heatmaps are {head: Heatmaps}; several heads share one color scale in logits, so that they can
+    be compared, a single one goes up to its own peaks. Titles are n strings, names {head: names of
+    its classes}; None numbers them.
     """
     several = len(heatmaps) > 1
     most = max(float(np.max(maps.peak, initial=0)) for maps in heatmaps.values())
@@ -191,10 +177,7 @@ def _heat_tiles(colors, maps, index, scale, label):
 
 
 def overlay(image, heat):
-    """Return a heatmap (h, w), 0..1, laid over an image: (h, w, 3), 0..1.
-
-    The image is turned gray, so that only the heat has color; the hotter, the less of it is seen.
-    """
+    """Return a heatmap (h, w), 0..1, laid over an image turned gray: (h, w, 3), 0..1."""
     gray = np.repeat(image.max(axis=2, keepdims=True), 3, axis=2)
     opacity = 0.7 * heat[..., None]
     return (1 - opacity) * gray + opacity * through_colormap(heat, 0, 1, HEAT)

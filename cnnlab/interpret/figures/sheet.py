@@ -52,14 +52,10 @@ class Sheet:
         self.height += 0.04
 
     def tiles(self, tiles, columns: int | None = None, stacked: int = 1, side=None) -> None:
-        """Add tiles in rows.
+        """Add a list of Tile in rows, `columns` side by side, `side` inches wide or full width.
 
-        Args:
-            tiles: a list of Tile.
-            columns: how many stand side by side; they fill the width, unless `side` is given.
-            stacked: so many tiles that follow each other stand in one column, below each other
-                with no space, under the label of the first.
-            side: inches a tile is wide; left out, as wide as `columns` allows.
+        So many as `stacked` that follow each other stand below each other with no space, under the
+        label of the first.
         """
         groups = [tiles[start : start + stacked] for start in range(0, len(tiles), stacked)]
         if columns is None:

@@ -25,13 +25,8 @@ class Prepared(NamedTuple):
 def picture_of(image) -> Picture:
     """Return the pixels of an image, before anything is known of the model.
 
-    Args:
-        image: the path of an image file, an array (h, w), (h, w, 1), (h, w, 3), (h, w, 4) or with
-            a batch axis of 1, or a `Picture`, which is returned.
-
-    Raises:
-        OSError: the file is not there or cannot be read.
-        ValueError: not an image, damaged, too large, no numbers, NaN, or not an image's shape.
+    It is the path of an image file, a `Picture`, or an array (h, w), (h, w, 1), (h, w, 3) or
+    (h, w, 4), maybe in a batch of 1. ValueError, or OSError for a file, says what is wrong.
     """
     if isinstance(image, Picture):
         return image
@@ -39,17 +34,12 @@ def picture_of(image) -> Picture:
 
 
 def prepare(view: ModelView, image, value_range) -> Prepared:
-    """Convert one image to the size, color mode and range that a model needs.
+    """Convert one image, see `picture_of`, to the size, color mode and range that a model needs.
 
-    Args:
-        view: of the model. If it takes any size, the image keeps its own, up to OPEN_MOST a side.
-        image: as in `picture_of`. Integers are interpreted as 0..255 (16-bit ones as 0..65535),
-            floats as in the model's own range already.
-        value_range: (low, high), what black and white are for the model.
-
-    Raises:
-        OSError, ValueError: as `picture_of`; a model that takes neither 1 nor 3 channels, or floats
-            far outside of its range.
+    A model that takes any size gets the image's own, up to OPEN_MOST a side. Integers are
+    interpreted as 0..255 (16-bit ones as 0..65535), floats as in the model's own range already;
+    `value_range` is (low, high), what black and white are for it. ValueError for a model that takes
+    neither 1 nor 3 channels, or floats far outside of its range.
     """
     picture = picture_of(image)
     pixels, steps = picture.pixels, list(picture.steps)
@@ -147,11 +137,9 @@ def _size(wanted, own):
 
 
 def _resized(pixels, convert, height, width, steps):
-    """Return pixels (h, w, channels) resized as a whole, black at the sides; note it in `steps`.
-
-    Rows are converted and resized in bands, then the columns, which is the order that Pillow has
-    itself, so that a large image is never held as numbers of 32 bits.
-    """
+    """Return pixels (h, w, channels) resized as a whole, black at the sides; note it in `steps`."""
+    # Rows are converted and resized in bands, then the columns, the order that Pillow has itself,
+    # so that a large image is never held as numbers of 32 bits.
     own_height, own_width = pixels.shape[:2]
     scale = min(height / own_height, width / own_width)
     columns, rows = (max(1, round(side * scale)) for side in (own_width, own_height))

@@ -22,17 +22,14 @@ LONGEST = 100_000_000  # bytes of a description; a thousand layers need about on
 
 
 def load(name_or_path) -> keras.Model:
-    """Return a model, not compiled.
+    """Return a model, not compiled: a key of `pretrained.MODELS`, or a .keras, .h5 or .hdf5 file.
 
-    Args:
-        name_or_path: a key of `pretrained.MODELS`, or the path of a `.keras` file, or of an
-            `.h5` or `.hdf5` file with the architecture, also of Keras 2.
+    Files of Keras 2 will do. Damaged weights are always noticed in a `.keras` file; an `.h5` file
+    has no checksums.
 
     Raises:
-        TypeError, FileNotFoundError: as `pretrained.find`.
-        ValueError: as there; a file without a whole model, weights that are NaN or infinite, or a
-            model that needs code to run: a Lambda layer or a class that is not registered. Damaged
-            weights are always noticed in a `.keras` file; an `.h5` file has no checksums.
+        ValueError: as `pretrained.find`; a file without a whole model, weights that are NaN or
+            infinite, or code to run: a Lambda layer or a class that is not registered.
     """
     path = find(name_or_path)
     description = _description(path)

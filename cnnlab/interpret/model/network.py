@@ -62,18 +62,11 @@ class ModelView:
         return list(filter(has_convolution, self.feature_maps(head)))
 
     def feature_map(self, name: str | None, head) -> Call:
-        """Return the call of a layer with feature maps on the way to a `scores.Head`.
-
-        Without a name it is the last convolution on the way, or else the last layer with feature
-        maps; one with a single cell, which can tell nothing about where, only if there is no other.
-
-        Raises:
-            ValueError: there is none such; the message lists the usable layers.
-        """
+        """Return a layer with feature maps on the way to a head; ValueError lists those usable."""
         usable = self.feature_maps(head)
         if not usable:
             raise ValueError(f"no layer on the way to {head.name!r} has feature maps")
-        if name is None:
+        if name is None:  # the last convolution, or else the last layer with more than one cell
             wide = [name for name in usable if self.layers[name].shape[:2] != (1, 1)] or usable
             convolutions = [name for name in self.convolutions(head) if name in wide]
             return self.layers[(convolutions or wide)[-1]]
@@ -88,8 +81,7 @@ class ModelView:
     def function(self, key, make):
         """Return the `tf.function` kept under a key; `make()` returns it the first time.
 
-        It needs an `input_signature` and is traced here: TensorFlow warns of functions that are
-        often traced by being called, even if each is another one.
+        It is traced here, by its `input_signature`: TensorFlow warns of many that calls trace.
         """
         if key not in self.compiled:
             self.compiled[key] = make()
@@ -122,10 +114,7 @@ def inspect_model(model, images=None) -> ModelView:
     """Return the view of a model, made again if layers or activations were exchanged since.
 
     A Sequential that was never called has no weights yet; it is built for the shape of `images`, as
-    its first call would do. Nothing else of the model is changed.
-
-    Raises:
-        TypeError, ValueError: as `reading.read`.
+    its first call would do. Nothing else of the model is changed. Errors are as in `reading.read`.
     """
     is_open = isinstance(model, keras.Sequential) and not model.built
     if is_open and (shape := _image_shape(np.shape(images))):
@@ -147,10 +136,8 @@ def _image_shape(shape):
 
 
 def _state(model):
-    """Return what tells a changed model: its layers and their activations, also nested ones.
-
-    The objects, not their ids: Python gives the id of a function that is gone to the next one.
-    """
+    """Return what tells a changed model: its layers and their activations, also nested ones."""
+    # The objects, not their ids: Python gives the id of a function that is gone to the next one.
     layers = getattr(model, "_flatten_layers", lambda **_: ())(include_self=False)
     return tuple((layer, getattr(layer, "activation", None)) for layer in layers)
 
@@ -158,14 +145,11 @@ def _state(model):
 def as_batch(view: ModelView, images) -> np.ndarray:
     """Return images as (n, height, width, channels) in the model's input dtype.
 
-    Args:
-        view: of the model, which says the size.
-        images: one or many, gray ones with or without the channel axis, with the values that the
-            model's own input needs; they are not scaled.
+    They are one or many, gray ones with or without the channel axis, and are not scaled.
 
     Raises:
-        ValueError: numbers of another kind, NaN or infinity, no image at all, another size, one too
-            small for a layer, or values that the input dtype cannot hold, such as 0.5 in uint8.
+        ValueError: no numbers, NaN or infinity, no image at all, another size or one too small for
+            a layer, or values that the input dtype cannot hold, such as 0.5 in uint8.
     """
     try:
         array = np.asarray(images)
