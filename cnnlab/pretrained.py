@@ -1,7 +1,4 @@
-"""The models of this repository by name, and others by the path of their file.
-
-Nothing here needs TensorFlow, so that a wrong name is noticed before it is started.
-"""
+"""This repository's models by name, and others by their file, found without TensorFlow."""
 
 import difflib
 import os

@@ -34,10 +34,7 @@ def _compile(view, calls):
 
 
 def dead_channels(model, images, layers=None) -> dict[str, np.ndarray]:
-    """Return which channels of each layer give 0 for every image: {name: (channels,) bool}.
-
-    Arguments and errors are as in `activations`; only one batch is in memory at a time.
-    """
+    """Return {name: (channels,) bool}, those that give 0 for every image; as `activations`."""
     images = as_batch(inspect_model(model, images), images)
     alive = {}
     for start in range(0, len(images), BATCH):

@@ -18,10 +18,7 @@ from cnnlab.interpret.model.network import ModelView
 
 
 class Grid(NamedTuple):
-    """The middles of a feature map's cells along one axis: `first + spacing * index`, in pixels.
-
-    Pixel i of the image reaches from i to i + 1, its middle is i + 0.5.
-    """
+    """Middles of a feature map's cells along an axis, in pixels; that of pixel i is i + 0.5."""
 
     first: float
     spacing: float

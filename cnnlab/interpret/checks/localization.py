@@ -1,8 +1,4 @@
-"""Does the heat lie on the object? The pointing game, and the share of the heat inside a mask.
-
-A mask says where the object truly is. For the lines it is known exactly: `line_masks` draws them
-again from their labels and centers.
-"""
+"""Does the heat lie on the object? The pointing game, and the share of the heat inside a mask."""
 
 from typing import NamedTuple
 

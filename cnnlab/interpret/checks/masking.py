@@ -57,11 +57,8 @@ def explained(view, images, heatmaps, head, target):
 
 
 def measure(view, head, pair, ranks, counts, targets):
-    """Return (n, counts) probabilities of the targets, with the first `counts` pixels exchanged.
-
-    The pair holds the images before and after the exchange of all pixels; ranks (n, h, w) say when
-    each pixel's turn is.
-    """
+    """Return (n, counts) probabilities of the targets, with the first `counts` pixels exchanged."""
+    # The pair is the images before and after the exchange of all; ranks (n, h, w) are the turns.
     compute = view.function(("exchange", head.name), lambda: _compile(view, head))
     rows = max(1, ROWS // len(counts))
     return in_batches(lambda *part: compute(*part, counts), rows, *pair, ranks, targets)

@@ -1,8 +1,4 @@
-"""The figures of the visualizer: activations, filters and heatmaps on one `Sheet`.
-
-Each `add_*` adds to a sheet, so that `explain` can put several below each other. Images are
-(n, h, w, 1 or 3), 0..1; names are those of layers.
-"""
+"""Figures of activations, filters and heatmaps on a `Sheet`; images are (n, h, w, 1 or 3), 0..1."""
 
 import numpy as np
 
@@ -58,10 +54,7 @@ def _strips(colors):
 
 
 def add_activation_rows(sheet: Sheet, name: str, images, maps, channels, dead):
-    """Add channels of one layer, chosen by number, for several images, a row each, one color scale.
-
-    Maps are (n, h, w, channels), of all channels; dead (channels,) bool.
-    """
+    """Add some channels of maps (n, h, w, channels), a row for an image; dead (channels,) bool."""
     maps = np.asarray(maps, np.float32)
     size = f"{maps.shape[3]} channels of {maps.shape[1]} × {maps.shape[2]}"
     shown = "" if len(channels) == maps.shape[3] else f", {len(channels)} of them shown"

@@ -1,7 +1,4 @@
-"""A page of small square tiles and text, measured in inches from its top left corner.
-
-Hundreds of Matplotlib axes take minutes; here all tiles are images in one axis.
-"""
+"""A page of small square tiles and text, in inches; one axis for all, as hundreds take minutes."""
 
 import math
 import textwrap

@@ -55,10 +55,8 @@ class Graph(NamedTuple):
         return ancestors[::-1]
 
     def walk(self, value: int, backwards: bool = False) -> Iterator[list[Call]]:
-        """Yield the calls that read a value, then those that read what the first one makes, ...
-
-        Backwards, the call that makes the value, then the one that makes its first input, ...
-        """
+        """Yield the calls that read a value, then those that read what the first one makes, ..."""
+        # Backwards, the call that makes the value, then the one that makes its first input, ...
         near, far = ("outputs", "inputs") if backwards else ("inputs", "outputs")
         while calls := [call for call in self.calls if value in getattr(call, near)]:
             yield calls
@@ -95,11 +93,10 @@ class Graph(NamedTuple):
 
 
 class _Whole(keras.layers.Layer):
-    """Stands for the model as a whole: layers called inside of it are told that nobody trains.
+    """Stands for the model as a whole: layers called inside of it are told that nobody trains."""
 
-    Without it Keras interprets each layer as called alone, and drops the activity losses
-    that the user's last call of the model has left there.
-    """
+    # Without it Keras interprets each layer as called alone, and drops the activity losses that the
+    # user's last call of the model has left there.
 
     def __init__(self):
         super().__init__(name="whole", dtype="float32")

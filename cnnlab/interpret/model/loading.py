@@ -1,7 +1,4 @@
-"""Models by name or from a file, never running code that a file brings along.
-
-What a file says about its model is read as plain JSON first, and only then by Keras.
-"""
+"""Models by name or from a file, read as plain JSON before Keras, so that no code in it is run."""
 
 import json
 import stat

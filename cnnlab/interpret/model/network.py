@@ -1,8 +1,4 @@
-"""What the techniques ask of a model: its layers, its heads, what lies on the way to what.
-
-The view of a model is made once and kept as long as the model lives, with the functions that
-TensorFlow compiled for it, so that a second call costs no more than the computation.
-"""
+"""What the techniques ask of a model: its layers, its heads, what lies on the way to what."""
 
 import difflib
 import weakref
@@ -79,10 +75,8 @@ class ModelView:
         raise ValueError(f"layer {call.name!r} {why}; usable are {', '.join(usable)}")
 
     def function(self, key, make):
-        """Return the `tf.function` kept under a key; `make()` returns it the first time.
-
-        It is traced here, by its `input_signature`: TensorFlow warns of many that calls trace.
-        """
+        """Return the `tf.function` kept under a key; `make()` returns it the first time."""
+        # Traced here, by its `input_signature`: TensorFlow warns of many that calls trace.
         if key not in self.compiled:
             self.compiled[key] = make()
             self.compiled[key].get_concrete_function()
