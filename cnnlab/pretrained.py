@@ -4,8 +4,6 @@ import difflib
 import os
 from pathlib import Path
 
-import numpy as np
-
 from cnnlab import lines, mnist
 from cnnlab.runtime import repository_root
 
@@ -94,11 +92,9 @@ def images_for(name):
     if name in DIGITS:
         from cnnlab import splits  # here, because it imports scikit-learn, which takes seconds
 
-        (train_images, train_classes), (test_images, test_classes) = mnist.load()
-        classes = np.concatenate([train_classes, test_classes])
-        unseen = splits.stratified(classes, test=0.4, seed=0).test
-        unseen = unseen[:: len(unseen) // COUNT][:COUNT]  # they are in the order of the pool
-        return np.concatenate([train_images, test_images])[unseen]
+        images, classes = mnist.pool()
+        unseen = splits.held_out(classes).test
+        return images[unseen[:: len(unseen) // COUNT][:COUNT]]  # they are in the order of the pool
     if name in LINES + HEADS:
         return lines.generate(per_class=COUNT // lines.CLASSES, seed=SEED).images
     return None

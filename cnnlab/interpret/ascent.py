@@ -36,20 +36,12 @@ class Ascent:
     """
 
     steps: int = 64
-    step_size: float = (
-        0.3  # quadratic mean of the first step's change, the range being 1; falls to 1/10
-    )
-    smoothness: float = (
-        0.25  # 0..1, the part of the gradient shared with the 8 neighbors; falls to 0
-    )
+    step_size: float = 0.3  # quadratic mean of the first step, the range being 1; falls to 1/10
+    smoothness: float = 0.25  # 0..1, of the gradient, shared with the 8 neighbors; falls to 0
     jitter: int = 1  # pixels, by how much the image is shifted at most
-    negative_slope: float = (
-        0.01  # what a position counts where the activation cuts it off, 0 < .. <= 1
-    )
+    negative_slope: float = 0.01  # what a position counts that is cut off, 0 < .. <= 1
     seed: int = 0  # of the shifts and the noise, the same for all filters
-    size: tuple[int, int] | None = (
-        None  # (height, width) of the pictures, for a model that takes any
-    )
+    size: tuple[int, int] | None = None  # (height, width), for a model that takes any
 
     def __post_init__(self):
         for name, (least, most) in LIMITS.items():
@@ -107,7 +99,9 @@ def compile_ascent(view, read: Response):
         for step in tf.range(settings["steps"]):
             # The part of the steps that is left, 1 in the first.
             left = 1 - tf.cast(step, "float32") / tf.cast(settings["steps"], "float32")
-            shift = _shift(step, left, settings)
+            jitter, seed = settings["jitter"], (settings["seed"], step)
+            shift = tf.random.stateless_uniform((2,), seed, -jitter, jitter + 1, "int32")
+            shift = tf.where(left > CALM, shift, 0)  # (rows, columns), for all filters
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 shifted = tf.roll(images, shift, axis=(1, 2))
                 tape.watch(shifted)
@@ -133,13 +127,6 @@ def compile_ascent(view, read: Response):
         }
 
     return ascend
-
-
-def _shift(step, left, settings):
-    """Return the shift of a step, (rows, columns); the same for all filters."""
-    jitter, seed = settings["jitter"], (settings["seed"], step)
-    drawn = tf.random.stateless_uniform((2,), seed, -jitter, jitter + 1, "int32")
-    return tf.where(left > CALM, drawn, 0)
 
 
 def _direction(gradient, smoothness):

@@ -45,23 +45,20 @@ def explain(model, image=None, layer=None, head=None, target=None, **options) ->
     `argument` names the argument, where it is one.
     """
     options = Options(**options)
+    draw = _draw_filters if image is None else _draw_image
     with announcer(options.progress) as say:
-        request = resolve(model, image, layer, head, target, options)
-        draw = _draw_filters if image is None else _draw_image
-        return draw(model, request, options, say)
+        return draw(model, resolve(model, image, layer, head, target, options), options, say)
 
 
 def _draw_image(model, request, options, say):
     batch, steps = request.image
     say("heatmaps")
-    of_heads = {"target": request.target, "method": options.method}
     heatmaps = {
-        head: grad_cam(model, batch, head=head, layer=layer, **of_heads)
+        head: grad_cam(model, batch, head, request.target, layer, options.method)
         for head, layer in request.heat_layers.items()
     }
     say("activations")
-    maps = activations(model, batch, request.layers)
-    maps = {layer: of_layer[0] for layer, of_layer in maps.items()}
+    maps = {layer: made[0] for layer, made in activations(model, batch, request.layers).items()}
     say("drawing")
     sheet = Sheet()
     if steps:
@@ -76,10 +73,8 @@ def _draw_image(model, request, options, say):
         pictures.add_activations(sheet, layer, of_layer)
     summary = list(steps)
     for head, heat in heatmaps.items():
-        what = pictures.explained_class(heat, 0, options.names)
-        summary.append(
-            ", ".join([f"{head}: {what}", f"heat at {heat.layer}", *filter(None, heat.note)])
-        )
+        what = f"{head}: {pictures.explained_class(heat, 0, options.names)}"
+        summary.append(", ".join([what, f"heat at {heat.layer}", *filter(None, heat.note)]))
     summary.append(f"activations of {len(maps)} layer{'s' if len(maps) > 1 else ''}")
     return Explanation(sheet.figure(), steps, maps, heatmaps, None, "; ".join(summary))
 
@@ -96,10 +91,9 @@ def _draw_filters(model, request, options, say):
     if None in sides:
         sheet.text(f"The model takes any size; the pictures have {size[0]} × {size[1]}.")
     real = None if real_images is None else _shown(real_images, ends)
-    try:
+    weights = None
+    with contextlib.suppress(ValueError):  # not a first layer
         weights = first_layer_weights(model, layer)
-    except ValueError:  # not a first layer
-        weights = None
     pictures.add_filters(sheet, filters, real, weights)
     summary = f"{len(filters.images)} filters of {filters.layer}, {filters.dead.sum()} dead"
     return Explanation(sheet.figure(), (), {}, {}, filters, summary)

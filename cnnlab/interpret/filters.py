@@ -30,9 +30,7 @@ class FilterImages(NamedTuple):
     images: np.ndarray  # (count, height, width, channels) float32, 0..1 over `value_range`
     start: np.ndarray  # (count,) float32, what is maximized, for the blank image
     end: np.ndarray  # (count,) float32, the same for `images`
-    # (count,) bool: no gradient, or nothing left by a rectifier at any position of any image given;
-    # without images, of its own best picture.
-    dead: np.ndarray
+    dead: np.ndarray  # (count,) bool: no gradient, or rectified to 0 in all images, or its picture
     note: tuple[str, ...]  # `count` strings, "" or why the picture is empty or says little
     layer: str
     filters: np.ndarray  # (count,) int32, their numbers

@@ -26,15 +26,12 @@ TINY = np.finfo(np.float32).tiny  # numbers below it are 0 to TensorFlow
 class Heatmaps(NamedTuple):
     """Heatmaps of n images."""
 
-    maps: (
-        np.ndarray
-    )  # (n, height, width) float32, 0..1, as large as the images, own highest value 1
+    maps: np.ndarray  # (n, height, width) float32, 0..1, as the images; own highest value 1
     layer: str  # at which they were made
     head: str  # that is explained
     targets: np.ndarray  # (n,) int32, the classes explained
     scores: np.ndarray  # (n,) float32, their logits; negated for class 0 of a single sigmoid unit
-    # (n,) float32, 0..1; of a head without an activation, what softmax or sigmoid would make of it.
-    probabilities: np.ndarray
+    probabilities: np.ndarray  # (n,) float32, 0..1; of a linear head, by softmax or sigmoid
     peak: np.ndarray  # (n,) float32, the highest value of `raw`, in logits; of an empty map <= 0
     raw: np.ndarray  # (n, h, w) float32, the weighted sums at the layer's own size, with their sign
     note: tuple[str, ...]  # n strings, "" or why the map is empty, all 0, or says little

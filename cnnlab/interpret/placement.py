@@ -37,8 +37,7 @@ def grids(view: ModelView, call) -> tuple[Grid, Grid] | None:
         return None
     known = {0: ((height, width), (Grid(0.5, 1), Grid(0.5, 1)))}
     for before in view.graph.ancestors(call.outputs[0]):
-        given = [known.get(value) for value in before.inputs]
-        made = _after(before, given)
+        made = _after(before, [known.get(value) for value in before.inputs])
         known.update((value, made) for value in before.outputs)
     geometry = known[call.outputs[0]]
     return geometry and geometry[1]
@@ -56,10 +55,10 @@ def _after(call, given):
     layer = call.operation
     if isinstance(layer, STRIDED):
         return after, tuple(map(_strided, before, sizes, *_windows(layer), [layer.padding] * 2))
-    if isinstance(layer, (keras.layers.ZeroPadding2D, keras.layers.Cropping2D)):
-        sign = -1 if isinstance(layer, keras.layers.ZeroPadding2D) else 1
-        edges = getattr(layer, "padding", None) or layer.cropping
-        return after, tuple(map(_shifted, before, [sign * edge[0] for edge in edges]))
+    if isinstance(layer, keras.layers.ZeroPadding2D):
+        return after, tuple(map(_shifted, before, [-edge[0] for edge in layer.padding]))
+    if isinstance(layer, keras.layers.Cropping2D):
+        return after, tuple(map(_shifted, before, [edge[0] for edge in layer.cropping]))
     if isinstance(layer, keras.layers.UpSampling2D):
         return after, tuple(map(_refined, before, layer.size))
     return (after, before) if after == sizes else None

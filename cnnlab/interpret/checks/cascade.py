@@ -21,11 +21,8 @@ class Cascade(NamedTuple):
     stages: tuple[str, ...]  # the layers in the order in which they became random, the head first
     signed: np.ndarray  # (draws, stages, n), the correlation of the signed sums
     absolute: np.ndarray  # the same of the sums without their signs
-    # (stages,), the share 0..1 of the numbers in that layer that became another; 0 says nothing.
-    changed: np.ndarray
-    # {"signed", "absolute": mean correlation of the trained network's maps of different images},
-    # which maps of this kind have anyway; NaN for one image.
-    reference: dict[str, float]
+    changed: np.ndarray  # (stages,), share 0..1 of the layer's numbers that are others; 0: no test
+    reference: dict[str, float]  # {kind: mean of the trained maps of different images}, or NaN
     targets: np.ndarray  # (n,) int32, the classes explained
     head: str
     layer: str

@@ -93,7 +93,5 @@ def _curves(kind, model, images, heatmaps, asked, masking):
                 measure(view, head, pair, r, counts, targets[nonempty]) for r in ranks[name]
             ]
             probabilities[name][nonempty] = np.mean(repeated, axis=0)
-    empty = int(np.sum(~nonempty))
-    return Curves(
-        kind, counts / pixels, **probabilities, empty=empty, targets=targets, head=head.name
-    )
+    facts = {"empty": int(np.sum(~nonempty)), "targets": targets, "head": head.name}
+    return Curves(kind, counts / pixels, **probabilities, **facts)

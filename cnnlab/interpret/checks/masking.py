@@ -21,11 +21,8 @@ class Masking:
     """How pixels are exchanged, in deletion and insertion; ValueError for another value."""
 
     steps: int = 20  # >= 1, parts into which the pixels are divided
-    # The finite number that stands for a missing pixel; 0 is the ground of MNIST and of the lines.
-    blank: float = 0
-    # >= 1, random orders, and displaced maps, for the controls; the same for all images, so the
-    # intervals speak of other images, not of other orders.
-    repeats: int = 3
+    blank: float = 0  # finite, a missing pixel; 0 is the ground of MNIST and of the lines
+    repeats: int = 3  # >= 1, random orders and displaced maps; the same for all images
     seed: int = 0  # >= 0, of these draws
     controls: str | tuple[str, ...] = CONTROLS  # which to compute, one or several
 

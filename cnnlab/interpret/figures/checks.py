@@ -135,9 +135,8 @@ def gains(compared, bare):
 def probes(networks, colors):
     """Draw the errors of {title: result of `linear_probes`}; colors are {question: color}."""
     # On a log scale 99 % and 99.9 % differ; no error at all is drawn at the lower border.
-    figure, axes = plt.subplots(
-        1, len(networks), figsize=(2.3 * len(networks) + 1, 3.2), sharey=True, squeeze=False
-    )
+    size = (2.3 * len(networks) + 1, 3.2)
+    figure, axes = plt.subplots(1, len(networks), figsize=size, sharey=True, squeeze=False)
     labeled = {}
     for axis, (title, rows) in zip(axes[0], networks.items(), strict=True):
         for question in next(iter(rows.values())):
@@ -156,8 +155,7 @@ def probes(networks, colors):
 
 def _panels(count, width, height):
     """Return a figure and its (count,) axes, at most two in a row."""
-    columns = min(count, 2)
-    rows = -(-count // columns)
+    columns, rows = min(count, 2), -(-count // 2)
     size = (width * columns, height * rows)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     figure.get_layout_engine().set(wspace=0.04)

@@ -31,7 +31,11 @@ def add_activations(sheet: Sheet, name: str, maps):
     scale = _head(sheet, f"{name}: {what}" + (f", {off.sum()} off" if off.any() else ""), maps)
     colors = through_colormap(maps, *scale)  # (h, w, channels, 3)
     if flat:
-        sheet.tiles([Tile(_strips(colors[0, 0]), f"{STRIP} units in a row")], side=sheet.width)
+        rows = -(-channels // STRIP)
+        strips = np.ones((rows * STRIP, 3), np.float32)  # white where there is no unit
+        strips[:channels] = colors[0, 0]
+        strips = Tile(strips.reshape(rows, STRIP, 3), f"{STRIP} units in a row")
+        sheet.tiles([strips], side=sheet.width)
         return
     labels = [f"{k} off" if off[k] else f"{k}" for k in range(channels)]
     sheet.tiles([Tile(colors[:, :, k], label) for k, label in enumerate(labels)], side=SIDE)
@@ -43,14 +47,6 @@ def _head(sheet, heading, maps):
     sheet.heading(heading)
     sheet.color_bar("activation, one scale for the layer", *scale)
     return scale
-
-
-def _strips(colors):
-    """Return (units, 3) colors as (rows, STRIP, 3), white where there is no unit."""
-    rows = -(-len(colors) // STRIP)
-    strips = np.ones((rows * STRIP, 3), np.float32)
-    strips[: len(colors)] = colors
-    return strips.reshape(rows, STRIP, 3)
 
 
 def add_activation_rows(sheet: Sheet, name: str, images, maps, channels, dead):
@@ -148,7 +144,12 @@ def add_heatmaps(sheet: Sheet, images, heatmaps, titles=None, names=None):
             scale = maps.peak[index] / most if shared else 1
             label = (f"{maps.head}: " if several else "") + explained_class(maps, index, names)
             label += f"\npeak {maps.peak[index]:.3g}"
-            tiles += _heat_tiles(colors, maps, index, scale, label)
+            heat, note = maps.maps[index], maps.note[index]
+            if note.startswith("empty"):
+                tiles += [Tile(EMPTY, label, note), Tile(colors)]
+                continue
+            tiles.append(Tile(through_colormap(heat * scale, 0, 1, HEAT), label))
+            tiles.append(Tile(overlay(colors, heat)))
     columns = 9 if not several and len(images) > 2 else 1 + 2 * len(heatmaps)
     sheet.tiles(tiles, columns=columns, side=None if columns > 5 else 1.2)
 
@@ -158,15 +159,6 @@ def explained_class(maps, index, names):
     number = maps.targets[index]
     name = names[maps.head][number] if names and maps.head in names else f"class {number}"
     return f"{name} ({100 * maps.probabilities[index]:.1f} %)"
-
-
-def _heat_tiles(colors, maps, index, scale, label):
-    """Return two tiles: the heatmap, or why it is empty, and the overlay."""
-    if maps.note[index].startswith("empty"):
-        return [Tile(EMPTY, label, maps.note[index]), Tile(colors)]
-    heat = maps.maps[index]
-    heat_tile = Tile(through_colormap(heat * scale, 0, 1, HEAT), label)
-    return [heat_tile, Tile(overlay(colors, heat))]
 
 
 def overlay(image, heat):

@@ -12,7 +12,7 @@ from cnnlab.interpret.model.graph import Call, Graph
 from cnnlab.interpret.model.kinds import CONVOLUTIONS
 from cnnlab.interpret.model.reading import read
 
-_views = weakref.WeakKeyDictionary()  # {model: ModelView}
+_views = weakref.WeakKeyDictionary()  # {model: ModelView}, with the functions compiled for it
 
 
 class ModelView:
@@ -21,11 +21,8 @@ class ModelView:
     def __init__(self, graph: Graph, state):
         self.graph = graph
         self.heads = scores.heads(graph)  # {name: Head}; empty where no output predicts classes
-        self.layers = {  # of nested models as "outer/name"
-            call.name: call
-            for call in graph.calls
-            if isinstance(call.operation, keras.layers.Layer)
-        }
+        layers = [call for call in graph.calls if isinstance(call.operation, keras.layers.Layer)]
+        self.layers = {call.name: call for call in layers}  # of nested models as "outer/name"
         self.compiled = {}  # {key: tf.function}
         self.state = state  # of the model when it was read, see `_state`
         self._sizes = set()  # (height, width) that have passed `require_size`
