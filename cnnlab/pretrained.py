@@ -84,11 +84,8 @@ def class_names(name, heads) -> dict[str, list[str]]:
 
 
 def images_for(name):
-    """Return images that the model of a short name never saw, (960, 28, 28[, 3]) uint8, or None.
-
-    Of MNIST they come from the test part of Task 1's split, in which official test images may be on
-    either side; lines are drawn with other centers.
-    """
+    """Return images that a model of ours never saw, (960, 28, 28[, 3]) uint8; None for others."""
+    # Of MNIST they are of Task 1's test part, official or not; lines are drawn with other centers.
     if name in DIGITS:
         from cnnlab import splits  # here, because it imports scikit-learn, which takes seconds
 

@@ -97,7 +97,6 @@ def compile_ascent(view, read: Response):
         start, top = respond(best, filters, settings)
         end, reached = start, tf.zeros_like(filters, bool)
         for step in tf.range(settings["steps"]):
-            # The part of the steps that is left, 1 in the first.
             left = 1 - tf.cast(step, "float32") / tf.cast(settings["steps"], "float32")
             jitter, seed = settings["jitter"], (settings["seed"], step)
             shift = tf.random.stateless_uniform((2,), seed, -jitter, jitter + 1, "int32")

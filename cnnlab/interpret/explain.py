@@ -109,12 +109,10 @@ def _shown(images, value_range):
 def announcer(progress):
     """Give a function that announces steps: the one given, or else to stderr if a step is slow."""
 
-    def tell(step):
-        print(f"{step} ...", file=sys.stderr, flush=True)
-
     def say(step):
         pending.close()  # the step before is done
-        timer = threading.Timer(PATIENCE, tell, [step])
+        to_stderr = {"file": sys.stderr, "flush": True}
+        timer = threading.Timer(PATIENCE, print, [f"{step} ..."], to_stderr)
         timer.daemon = True
         timer.start()
         pending.callback(timer.cancel)

@@ -60,9 +60,8 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
     if not (head is None and target is None):
         with _naming("head"):
             if head is None and len(heads) > 1:
-                raise ValueError(
-                    f"a target belongs to one head: say which of {', '.join(view.heads)}"
-                )
+                names = ", ".join(view.heads)
+                raise ValueError(f"a target belongs to one head: say which of {names}")
             heads = [scores.find_head(view.heads, head)]
         with _naming("target"):
             scores.check_targets(heads[0], target, 1)

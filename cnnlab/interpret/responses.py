@@ -113,7 +113,5 @@ def response_maps(view, read: Response, images):
     images = tf.cast(images, "float32")
     # A gradient does not pass whole numbers, into which the graph would turn the image.
     given = None if "float" in view.graph.dtype else lambda number, _: None if number else images
-    (maps,) = view.graph.run(
-        images, [read.value], without_activation=read.without_activation, watch=given
-    )
+    (maps,) = view.graph.run(images, [read.value], read.without_activation, given)
     return tf.reshape(tf.cast(maps, "float32"), (tf.shape(maps)[0], -1, maps.shape[-1]))

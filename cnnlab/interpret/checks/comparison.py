@@ -41,11 +41,10 @@ def compare_methods(
         curves = [check(model, images, of_method, masking=masking) for of_method in maps]
         curves.append(check(model, images, contrast, maps[0].head, maps[0].targets, masking))
         for row, of_row in zip(rows, curves, strict=True):
-            ahead = sign * (of_row.areas() - curves[0].areas())
             row |= {
                 "empty": of_row.empty,
                 kind: known_interval(of_row.areas())[0],
                 f"{kind}_gain": of_row.gain(),
-                f"{kind}_ahead": known_interval(ahead),
+                f"{kind}_ahead": known_interval(sign * (of_row.areas() - curves[0].areas())),
             }
     return rows

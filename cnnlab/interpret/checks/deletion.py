@@ -41,11 +41,8 @@ class Curves(NamedTuple):
         return np.trapezoid(getattr(self, of), self.fractions, axis=1)
 
     def gain(self, control="displaced"):
-        """Return how much better the maps are than a control: (mean, low, high) of the areas.
-
-        Above 0 the maps are better, for both kinds. The interval is Student's, 95 %, paired over
-        the images; its bounds are NaN for a single image.
-        """
+        """Return how much better, above 0, the maps are than a control: (mean, low, high)."""
+        # For both kinds; the interval is Student's, 95 %, paired over the images, NaN for one.
         sign = -1 if self.kind == "deletion" else 1
         return known_interval(sign * (self.areas() - self.areas(control)))
 
@@ -79,7 +76,7 @@ def _curves(kind, model, images, heatmaps, asked, masking):
     counts = np.rint(np.linspace(0, pixels, masking.steps + 1)).astype(np.int32)
     generator = np.random.default_rng(masking.seed)
     ties, *orders = (generator.permutation(pixels).astype(np.int32) for _ in range(repeats + 1))
-    shown = heat[nonempty]
+    shown, given = heat[nonempty], (counts, targets[nonempty])
     displaced = displaced_maps(view, heatmaps, heat, nonempty, repeats, generator)
     ranks = {
         "curves": [pixel_ranks(shown, ties)],
@@ -89,9 +86,7 @@ def _curves(kind, model, images, heatmaps, asked, masking):
     probabilities = {name: np.full((len(heat), len(counts)), np.nan) for name in ranks}
     for name in ("curves", *as_list(masking.controls)):
         if nonempty.any():
-            repeated = [
-                measure(view, head, pair, r, counts, targets[nonempty]) for r in ranks[name]
-            ]
+            repeated = [measure(view, head, pair, part, *given) for part in ranks[name]]
             probabilities[name][nonempty] = np.mean(repeated, axis=0)
     facts = {"empty": int(np.sum(~nonempty)), "targets": targets, "head": head.name}
     return Curves(kind, counts / pixels, **probabilities, **facts)

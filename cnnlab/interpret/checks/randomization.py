@@ -54,11 +54,8 @@ def randomization(
     images = as_batch(view, images)
     layers = weighted_layers(view, scores.find_head(view.heads, head))
     # Also the trained weights are given as arguments, so that one compiled function does it all.
-    trained = {
-        id(variable): (variable, np.array(variable))
-        for operation in layers.values()
-        for variable in operation.weights
-    }
+    variables = [variable for operation in layers.values() for variable in operation.weights]
+    trained = {id(variable): (variable, np.array(variable)) for variable in variables}
     how = "grad-cam" if callable(method) else method
     first = heatmaps(model, images, head, target, how, list(trained.values()))
 
@@ -104,11 +101,8 @@ def _cascade(layers, trained, sums, draws, generator):
             changed[draw, stage] = _shuffle(layer.weights, values, generator)
             for kind, part in rank_sums(sums(values)).items():
                 correlations[kind][draw, stage] = np.sum(ranks[kind] * part, axis=1)
-    return {
-        **correlations,
-        "changed": changed.mean(axis=0),
-        "reference": {kind: between_images(part) for kind, part in ranks.items()},
-    }
+    reference = {kind: between_images(part) for kind, part in ranks.items()}
+    return correlations | {"changed": changed.mean(axis=0), "reference": reference}
 
 
 def _shuffle(variables, values, generator):

@@ -6,8 +6,6 @@ import numpy as np
 from cnnlab.interpret.checks.cascade import KINDS, UNRELATED
 from cnnlab.interpret.checks.masking import CONTROLS
 from cnnlab.interpret.checks.statistics import known_interval, mean_known
-
-# The import of their room sets the style of all figures, too.
 from cnnlab.plots.palette import ABSOLUTE, DISPLACED, MAP, METHOD_COLORS, RANDOM, SIGNED, SMALL
 
 CONTROL_NAMES = {"random": "random pixels", "displaced": "the displaced map"}
@@ -79,8 +77,7 @@ def curves(named):
 
 def localization(games, heats):
     """Draw the `pointing_game` and `heat_inside` of the same names, with 95 % intervals."""
-    size = (8.4, 0.28 * len(games) + 1.5)
-    figure, axes = plt.subplots(1, 2, figsize=size, sharey=True)
+    figure, axes = plt.subplots(1, 2, figsize=(8.4, 0.28 * len(games) + 1.5), sharey=True)
     titles = "hottest pixel on the object", "share of the heat on the object"
     for axis, named, title in zip(axes, (games, heats), titles, strict=True):
         rows = np.arange(len(named))

@@ -77,9 +77,8 @@ def add_filters(sheet: Sheet, filters, images=None, weights=None, most=None):
     sheet.heading(heading + (f", {filters.dead.sum()} dead" if filters.dead.any() else ""))
     real = images is not None
     below = "; below it the real image with the highest response, and that response" if real else ""
-    sheet.text(
-        f"Over each picture: {filters.objective}, for the blank image → for the picture{below}."
-    )
+    over = f"{filters.objective}, for the blank image → for the picture"
+    sheet.text(f"Over each picture: {over}{below}.")
     if weights is not None:
         largest = float(np.abs(weights).max())
         if weights.shape[3] == 3:

@@ -51,8 +51,7 @@ class Sheet:
     def tiles(self, tiles, columns: int | None = None, stacked: int = 1, side=None) -> None:
         """Add a list of Tile in rows, `columns` side by side, `side` inches wide or full width.
 
-        So many as `stacked` that follow each other stand below each other with no space, under the
-        label of the first.
+        Each `stacked` of them stand below each other without space, under the label of the first.
         """
         groups = [tiles[start : start + stacked] for start in range(0, len(tiles), stacked)]
         if columns is None:
@@ -62,10 +61,8 @@ class Sheet:
             row = groups[start : start + columns]
             lines = max(group[0].label.count("\n") + bool(group[0].label) for group in row)
             top = self.height + (lines * LINE + 0.03)
-            heights = [
-                self._column(group, index * (side + SPACE), top, side)
-                for index, group in enumerate(row)
-            ]
+            lefts = (index * (side + SPACE) for index in range(len(row)))
+            heights = [self._column(*at, top, side) for at in zip(row, lefts, strict=True)]
             self.height = top + max(heights) + SPACE
 
     def _column(self, group, left, top, side):

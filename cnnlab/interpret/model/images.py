@@ -23,14 +23,35 @@ class Prepared(NamedTuple):
 
 
 def picture_of(image) -> Picture:
-    """Return the pixels of an image, before anything is known of the model.
-
-    It is the path of an image file, a `Picture`, or an array (h, w), (h, w, 1), (h, w, 3) or
-    (h, w, 4), maybe in a batch of 1. ValueError, or OSError for a file, says what is wrong.
-    """
+    """Return the pixels of a path, a `Picture`, or one array (h, w[, 1, 3 or 4]); or ValueError."""
     if isinstance(image, Picture):
         return image
-    return image_files.read(image) if isinstance(image, (str, Path)) else _checked(image)
+    if isinstance(image, (str, Path)):
+        return image_files.read(image)
+    try:
+        pixels = np.asarray(image)
+    except ValueError:
+        raise ValueError("the rows of the image differ in length") from None
+    if pixels.dtype.kind not in "buif":
+        raise ValueError(f"an image must be numbers or the path of a file, not {pixels.dtype}")
+    if pixels.ndim in (3, 4) and len(pixels) == 1 and (pixels.ndim == 4 or pixels.shape[2] > 4):
+        pixels = pixels[0]  # a batch of one
+    is_image = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))
+    if not is_image or pixels.size == 0:
+        raise ValueError(
+            f"one image is needed, (height, width) or (height, width, 1, 3 or 4), "
+            f"not the shape {pixels.shape}"
+        )
+    lowest, highest = pixels.min(), pixels.max()  # NaN if there is one
+    if pixels.dtype.kind == "f":
+        if not np.isfinite([lowest, highest]).all():
+            raise ValueError("the image contains NaN or infinite values")
+        return Picture(pixels, None)
+    if pixels.dtype.kind == "b":
+        return Picture(pixels, 1)
+    if lowest < 0 or highest > 65535:
+        raise ValueError(f"integer pixels must be 0..255 or 0..65535, not {lowest}..{highest}")
+    return Picture(pixels, 65535 if highest > 255 else 255)
 
 
 def prepare(view: ModelView, image, value_range) -> Prepared:
@@ -65,34 +86,6 @@ def prepare(view: ModelView, image, value_range) -> Prepared:
     if view.graph.dtype.startswith(("int", "uint")):
         values = values.round()
     return Prepared(as_batch(view, values[None]), tuple(steps))
-
-
-def _checked(image):
-    """Return an array of finite numbers as a Picture."""
-    try:
-        pixels = np.asarray(image)
-    except ValueError:
-        raise ValueError("the rows of the image differ in length") from None
-    if pixels.dtype.kind not in "buif":
-        raise ValueError(f"an image must be numbers or the path of a file, not {pixels.dtype}")
-    if pixels.ndim in (3, 4) and len(pixels) == 1 and (pixels.ndim == 4 or pixels.shape[2] > 4):
-        pixels = pixels[0]  # a batch of one
-    is_image = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))
-    if not is_image or pixels.size == 0:
-        raise ValueError(
-            f"one image is needed, (height, width) or (height, width, 1, 3 or 4), "
-            f"not the shape {pixels.shape}"
-        )
-    lowest, highest = pixels.min(), pixels.max()  # NaN if there is one
-    if pixels.dtype.kind == "f":
-        if not np.isfinite([lowest, highest]).all():
-            raise ValueError("the image contains NaN or infinite values")
-        return Picture(pixels, None)
-    if pixels.dtype.kind == "b":
-        return Picture(pixels, 1)
-    if lowest < 0 or highest > 65535:
-        raise ValueError(f"integer pixels must be 0..255 or 0..65535, not {lowest}..{highest}")
-    return Picture(pixels, 65535 if highest > 255 else 255)
 
 
 def _say_reach(pixels, low, high, steps):

@@ -45,7 +45,10 @@ def load(name_or_path) -> keras.Model:
         raise ValueError(f"{path} cannot be loaded: {reason}") from error
     if not isinstance(model, keras.Model):
         raise ValueError(f"{path} holds a {type(model).__name__}, not a model")
-    _check_weights(path, model)
+    for weight in model.weights:
+        is_float = keras.backend.is_float_dtype(weight.dtype)
+        if is_float and not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            raise ValueError(f"{path} is not loaded: {weight.path} has NaN or infinite values")
     return model
 
 
@@ -116,10 +119,3 @@ def _check(path, layer, part):
             f"{path} is not loaded: {layer!r} is of the class {name}, which this Keras does not "
             "have; register a class of your own with keras.saving.register_keras_serializable"
         )
-
-
-def _check_weights(path, model):
-    for weight in model.weights:
-        is_float = keras.backend.is_float_dtype(weight.dtype)
-        if is_float and not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
-            raise ValueError(f"{path} is not loaded: {weight.path} has NaN or infinite values")
