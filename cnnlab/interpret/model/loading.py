@@ -25,7 +25,8 @@ def load(name_or_path) -> keras.Model:
     has no checksums.
 
     Raises:
-        ValueError: as `pretrained.find`; a file without a whole model, weights that are NaN or
+        TypeError, FileNotFoundError: as `pretrained.find`.
+        ValueError: as there; a file without a whole model, weights that are NaN or
             infinite, or code to run: a Lambda layer or a class that is not registered.
     """
     path = find(name_or_path)
