@@ -21,10 +21,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments=None):
-    """Run one subcommand; returns the exit code.
-
-    It is 0, 2 after one sentence on stderr that says what is wrong, or 130 after Ctrl-C.
-    """
+    """Run one subcommand; return 0, 2 after one sentence on stderr, or 130 after Ctrl-C."""
     console.use_utf8()
     installed = Path(sys.argv[0]).stem == "cnnlab"  # the command that `pip install .` makes
     parser = _Parser(

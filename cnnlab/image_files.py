@@ -1,7 +1,4 @@
-"""Image files as pixels: read whole, turned upright, and said how.
-
-Nothing here needs TensorFlow, so that a wrong file is noticed before it is started.
-"""
+"""Image files as pixels: read whole, turned upright, and said how, without TensorFlow."""
 
 import warnings
 from pathlib import Path

@@ -1,13 +1,8 @@
-"""The models of this repository by name, and others by the path of their file.
-
-Nothing here needs TensorFlow, so that a wrong name is noticed before it is started.
-"""
+"""This repository's models by name, and others by their file, found without TensorFlow."""
 
 import difflib
 import os
 from pathlib import Path
-
-import numpy as np
 
 from cnnlab import lines, mnist
 from cnnlab.runtime import repository_root
@@ -32,13 +27,11 @@ SEED = 1  # of the lines: other centers than those of the dataset, which has see
 def find(name_or_path) -> Path:
     """Return the path of a model's file, which exists, can be read, and is not empty.
 
-    Args:
-        name_or_path: a key of MODELS, or the path of a file with a known suffix.
+    Takes a key of MODELS, or the path of a file with a known suffix.
 
     Raises:
         TypeError: neither a string nor a path.
-        FileNotFoundError: no such file, or the notebook was not run that makes it, or this is not
-            inside the repository.
+        FileNotFoundError: no such file, its notebook was not run, or no repository around.
         ValueError: no such name, a folder, an empty or unreadable file, or another suffix.
     """
     if not isinstance(name_or_path, (str, Path)):
@@ -91,19 +84,14 @@ def class_names(name, heads) -> dict[str, list[str]]:
 
 
 def images_for(name):
-    """Return images that the model of a short name never saw, (960, 28, 28[, 3]) uint8, or None.
-
-    Of MNIST they come from the test part of Task 1's split, in which official test images may be on
-    either side; lines are drawn with other centers.
-    """
+    """Return images that a model of ours never saw, (960, 28, 28[, 3]) uint8; None for others."""
+    # Of MNIST they are of Task 1's test part, official or not; lines are drawn with other centers.
     if name in DIGITS:
         from cnnlab import splits  # here, because it imports scikit-learn, which takes seconds
 
-        (train_images, train_classes), (test_images, test_classes) = mnist.load()
-        classes = np.concatenate([train_classes, test_classes])
-        unseen = splits.stratified(classes, test=0.4, seed=0).test
-        unseen = unseen[:: len(unseen) // COUNT][:COUNT]  # they are in the order of the pool
-        return np.concatenate([train_images, test_images])[unseen]
+        images, classes = mnist.pool()
+        unseen = splits.held_out(classes).test
+        return images[unseen[:: len(unseen) // COUNT][:COUNT]]  # they are in the order of the pool
     if name in LINES + HEADS:
         return lines.generate(per_class=COUNT // lines.CLASSES, seed=SEED).images
     return None

@@ -1,4 +1,1 @@
-"""The command line, `cnnlab`: reads options, says what is wrong with them, and prints.
-
-Nothing is computed here: `interpret` and `lines` do the work.
-"""
+"""The command line, `cnnlab`: reads options, says what is wrong with them, and prints."""

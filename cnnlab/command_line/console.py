@@ -5,20 +5,13 @@ import sys
 
 
 def use_utf8() -> None:
-    """Print UTF-8 whatever the locale says, as Python itself will from version 3.15 on.
-
-    In the locale C a letter such as ö, or the sign °, would end a command.
-    """
+    """Print UTF-8 even in the locale C, where a letter such as ö would end a command."""
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
 def flush() -> None:
-    """Write what was printed; Python would try at its end, and complain on several lines.
-
-    Raises:
-        OSError: it cannot be written, and is dropped.
-    """
+    """Write what was printed, or OSError; Python would try at its end, and complain at length."""
     try:
         sys.stdout.flush()
     except OSError as error:

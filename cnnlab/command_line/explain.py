@@ -9,6 +9,7 @@ from cnnlab.command_line.options import check_writable, option, whole_number, wr
 from cnnlab.validation import HEATMAP_METHODS, checked_range
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+IMAGE = "any image; it is said how it is converted"
 TARGET = "the class to explain; 0 or 1 for a single sigmoid unit (default: the predicted one)"
 METHOD = "of the heatmaps (default: %(default)s)"
 RANGE = "black and white in the model's input (default: read from its first layers)"
@@ -26,9 +27,7 @@ def add(subcommands):
     )
     add_option = parser.add_argument
     add_option("--model", metavar="FILE", required=True, help="a .keras or .h5 file, or short name")
-    add_option(
-        "--image", metavar="FILE", type=Path, help="any image; it is said how it is converted"
-    )
+    add_option("--image", metavar="FILE", type=Path, help=IMAGE)
     add_option("--layer", metavar="NAME", help="a wrong name lists the right ones")
     add_option("--head", metavar="NAME", help="explain this output (default: each)")
     add_option("--target", metavar="N", type=whole_number(0), help=TARGET)

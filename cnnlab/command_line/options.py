@@ -35,13 +35,7 @@ def sentence(error):
 
 
 def check_writable(name, path):
-    """Try whether a file can be written at a path, before anything is computed for it.
-
-    Folders that are missing are left missing: then it is tried where they would be made.
-
-    Raises:
-        ValueError: it cannot; the message begins with the name of the option.
-    """
+    """Try, before the work, whether a path can be written, or ValueError; no folder is made."""
     if path.is_dir():
         raise ValueError(f"{name}: {path} is a folder")
     folder = next(parent for parent in path.absolute().parents if parent.exists())

@@ -11,17 +11,9 @@ BATCH = 256  # images in one call of the compiled function: bounds the memory
 def activations(model, images, layers=None) -> dict[str, np.ndarray]:
     """Return the outputs of layers, all computed in one pass.
 
-    Args:
-        model, images: see `interpret`.
-        layers: names of layers, or one name; left out, every layer with feature maps.
-
-    Returns:
-        {name: (n, height, width, channels) float32}, in the order asked for; layers without
-        feature maps give the shape that they have. A layer that is called several times has a name
-        for each call.
-
-    Raises:
-        TypeError, ValueError: see `interpret`; an unknown layer, or images that do not fit.
+    {name: (n, height, width, channels) float32} in the order of `layers`, one name or several; left
+    out, every layer with feature maps. Layers without them give the shape that they have; a layer
+    that is called several times has a name for each call. ValueError for an unknown layer.
     """
     view = inspect_model(model, images)
     images = as_batch(view, images)
@@ -42,10 +34,7 @@ def _compile(view, calls):
 
 
 def dead_channels(model, images, layers=None) -> dict[str, np.ndarray]:
-    """Return which channels of each layer give 0 for every image: {name: (channels,) bool}.
-
-    Arguments and errors are as in `activations`; only one batch is in memory at a time.
-    """
+    """Return {name: (channels,) bool}, those that give 0 for every image; as `activations`."""
     images = as_batch(inspect_model(model, images), images)
     alive = {}
     for start in range(0, len(images), BATCH):

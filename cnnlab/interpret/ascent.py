@@ -1,7 +1,4 @@
-"""Gradient ascent on the pixels of an image: its settings, its first image and its steps.
-
-Compiled once for a layer of a model; filters, settings and the first image are tensors.
-"""
+"""Gradient ascent on the pixels of an image: its settings, its first image and its steps."""
 
 from dataclasses import asdict, dataclass
 
@@ -39,20 +36,12 @@ class Ascent:
     """
 
     steps: int = 64
-    step_size: float = (
-        0.3  # quadratic mean of the first step's change, the range being 1; falls to 1/10
-    )
-    smoothness: float = (
-        0.25  # 0..1, the part of the gradient shared with the 8 neighbors; falls to 0
-    )
+    step_size: float = 0.3  # quadratic mean of the first step, the range being 1; falls to 1/10
+    smoothness: float = 0.25  # 0..1, of the gradient, shared with the 8 neighbors; falls to 0
     jitter: int = 1  # pixels, by how much the image is shifted at most
-    negative_slope: float = (
-        0.01  # what a position counts where the activation cuts it off, 0 < .. <= 1
-    )
+    negative_slope: float = 0.01  # what a position counts that is cut off, 0 < .. <= 1
     seed: int = 0  # of the shifts and the noise, the same for all filters
-    size: tuple[int, int] | None = (
-        None  # (height, width) of the pictures, for a model that takes any
-    )
+    size: tuple[int, int] | None = None  # (height, width), for a model that takes any
 
     def __post_init__(self):
         for name, (least, most) in LIMITS.items():
@@ -85,11 +74,11 @@ class Ascent:
 
 
 def compile_ascent(view, read: Response):
-    """Return the function that ascends, for all wanted filters at once.
+    """Return the function that ascends, compiled once for all filters of a layer.
 
     (first image (1, height, width, channels) 0..1, (count,) numbers of filters, SETTINGS) ->
-    {"images", "start", "end"} as in `filters.FilterImages`, "top": (count,) the highest response of
-    a position in that picture, "reached": (count,) whether a gradient has arrived.
+    {"images", "start", "end"} as in `FilterImages`, "top": (count,) the highest response of a
+    position in that picture, "reached": (count,) whether a gradient has arrived.
     """
 
     def respond(images, filters, settings):
@@ -108,9 +97,10 @@ def compile_ascent(view, read: Response):
         start, top = respond(best, filters, settings)
         end, reached = start, tf.zeros_like(filters, bool)
         for step in tf.range(settings["steps"]):
-            # The part of the steps that is left, 1 in the first.
             left = 1 - tf.cast(step, "float32") / tf.cast(settings["steps"], "float32")
-            shift = _shift(step, left, settings)
+            jitter, seed = settings["jitter"], (settings["seed"], step)
+            shift = tf.random.stateless_uniform((2,), seed, -jitter, jitter + 1, "int32")
+            shift = tf.where(left > CALM, shift, 0)  # (rows, columns), for all filters
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 shifted = tf.roll(images, shift, axis=(1, 2))
                 tape.watch(shifted)
@@ -138,19 +128,9 @@ def compile_ascent(view, read: Response):
     return ascend
 
 
-def _shift(step, left, settings):
-    """Return the shift of a step, (rows, columns); the same for all filters."""
-    jitter, seed = settings["jitter"], (settings["seed"], step)
-    drawn = tf.random.stateless_uniform((2,), seed, -jitter, jitter + 1, "int32")
-    return tf.where(left > CALM, drawn, 0)
-
-
 def _direction(gradient, smoothness):
-    """Return the gradient, partly shared with the neighbors, with the quadratic mean 1.
-
-    Sharing multiplies it with a symmetric matrix without negative eigenvalues, so that the result
-    never points downwards.
-    """
+    """Return the gradient, partly shared with the neighbors, with the quadratic mean 1."""
+    # Sharing is a symmetric matrix without negative eigenvalues: the result never points downwards.
     wide = tf.pad(gradient, ((0, 0), (1, 1), (1, 1), (0, 0)), "SYMMETRIC")
     rows = wide[:, :-2] + 2 * wide[:, 1:-1] + wide[:, 2:]
     shared = (rows[:, :, :-2] + 2 * rows[:, :, 1:-1] + rows[:, :, 2:]) / 16

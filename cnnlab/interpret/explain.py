@@ -34,41 +34,31 @@ class Explanation(NamedTuple):
 def explain(model, image=None, layer=None, head=None, target=None, **options) -> Explanation:
     """Draw what there is to see: an image's activations and heatmaps, or a layer's filters.
 
-    An image alone gives the activations of every layer and a heatmap for each head; a layer alone
-    gives its filters; both give that image's activations and heatmaps at that layer.
+    An image alone gives the activations of every layer and a heatmap for each head; a layer's name
+    alone gives its filters; both give that image's activations and heatmaps at that layer. The
+    image is the path of a file, an array, or what `image_files.read` gives; `model.images.prepare`
+    converts it, and the figure says how. `head` is the one to explain, or all; `target` its class,
+    0/1 for a single sigmoid unit, or the predicted one; the options are those of `request.Options`.
 
-    Args:
-        model: a Keras model, which stays as it was.
-        image: the path of an image file, an array, or what `image_files.read` gives; converted to
-            the model's size, color mode and range by `model.images.prepare`; the figure says how.
-        layer: the name of a layer.
-        head: the name of the one head to explain; left out, all of them.
-        target: the class to explain (0/1 for a single sigmoid unit); left out, the predicted one.
-        **options: method, real_images, value_range, names, progress; see `request.Options`.
-
-    Raises:
-        TypeError: `model` is not a Keras model, or there is no such option.
-        ValueError: neither image nor layer, a target for several heads at once, or a value that is
-            not usable; the error's attribute `argument` names the argument, where it is one.
+    TypeError: `model` is not a Keras model, or there is no such option. ValueError: neither image
+    nor layer, a target for several heads, or a value that is not usable; the error's attribute
+    `argument` names the argument, where it is one.
     """
     options = Options(**options)
+    draw = _draw_filters if image is None else _draw_image
     with announcer(options.progress) as say:
-        request = resolve(model, image, layer, head, target, options)
-        draw = _draw_filters if image is None else _draw_image
-        return draw(model, request, options, say)
+        return draw(model, resolve(model, image, layer, head, target, options), options, say)
 
 
 def _draw_image(model, request, options, say):
     batch, steps = request.image
     say("heatmaps")
-    of_heads = {"target": request.target, "method": options.method}
     heatmaps = {
-        head: grad_cam(model, batch, head=head, layer=layer, **of_heads)
+        head: grad_cam(model, batch, head, request.target, layer, options.method)
         for head, layer in request.heat_layers.items()
     }
     say("activations")
-    maps = activations(model, batch, request.layers)
-    maps = {layer: of_layer[0] for layer, of_layer in maps.items()}
+    maps = {layer: made[0] for layer, made in activations(model, batch, request.layers).items()}
     say("drawing")
     sheet = Sheet()
     if steps:
@@ -83,10 +73,8 @@ def _draw_image(model, request, options, say):
         pictures.add_activations(sheet, layer, of_layer)
     summary = list(steps)
     for head, heat in heatmaps.items():
-        what = pictures.explained_class(heat, 0, options.names)
-        summary.append(
-            ", ".join([f"{head}: {what}", f"heat at {heat.layer}", *filter(None, heat.note)])
-        )
+        what = f"{head}: {pictures.explained_class(heat, 0, options.names)}"
+        summary.append(", ".join([what, f"heat at {heat.layer}", *filter(None, heat.note)]))
     summary.append(f"activations of {len(maps)} layer{'s' if len(maps) > 1 else ''}")
     return Explanation(sheet.figure(), steps, maps, heatmaps, None, "; ".join(summary))
 
@@ -103,10 +91,9 @@ def _draw_filters(model, request, options, say):
     if None in sides:
         sheet.text(f"The model takes any size; the pictures have {size[0]} × {size[1]}.")
     real = None if real_images is None else _shown(real_images, ends)
-    try:
+    weights = None
+    with contextlib.suppress(ValueError):  # not a first layer
         weights = first_layer_weights(model, layer)
-    except ValueError:  # not a first layer
-        weights = None
     pictures.add_filters(sheet, filters, real, weights)
     summary = f"{len(filters.images)} filters of {filters.layer}, {filters.dead.sum()} dead"
     return Explanation(sheet.figure(), (), {}, {}, filters, summary)
@@ -122,12 +109,10 @@ def _shown(images, value_range):
 def announcer(progress):
     """Give a function that announces steps: the one given, or else to stderr if a step is slow."""
 
-    def tell(step):
-        print(f"{step} ...", file=sys.stderr, flush=True)
-
     def say(step):
         pending.close()  # the step before is done
-        timer = threading.Timer(PATIENCE, tell, [step])
+        to_stderr = {"file": sys.stderr, "flush": True}
+        timer = threading.Timer(PATIENCE, print, [f"{step} ..."], to_stderr)
         timer.daemon = True
         timer.start()
         pending.callback(timer.cancel)

@@ -2,15 +2,10 @@
 
 Activation maximization (Erhan et al., 2009), with two ideas of feature visualization (Olah et al.,
 2017) against checkerboards and noise: the image is shifted a little in each step, and neighboring
-pixels share a part of their gradient. Sharing turns the direction, at most to a right angle, and
-fades away; unlike a penalty of total variation it takes nothing from what is maximized, and cannot
-drown it.
-
-What is maximized is the mean over positions of what enters the activation that the filter feeds,
-see `responses.response`. If that activation cuts off what is below 0, as a rectifier does, such
-positions count `negative_slope`, 0.01, as in a leaky ReLU: nearly as the network sees it, but a
-dead filter has a gradient too. With 1, the plain mean, each position of a first layer pulls the
-same way, and the best picture is one tone with a frame, whatever pattern the filter looks for.
+pixels share a part of their gradient. Unlike a penalty of total variation, sharing takes nothing
+from what is maximized: the mean over positions of what enters the filter's activation, see
+`responses.response`. Positions that a rectifier would cut off count `negative_slope`, so that a
+dead filter has a gradient, too; with 1, the plain mean, first layers give one tone with a frame.
 """
 
 from typing import NamedTuple
@@ -35,9 +30,7 @@ class FilterImages(NamedTuple):
     images: np.ndarray  # (count, height, width, channels) float32, 0..1 over `value_range`
     start: np.ndarray  # (count,) float32, what is maximized, for the blank image
     end: np.ndarray  # (count,) float32, the same for `images`
-    # (count,) bool: no gradient, or nothing left by a rectifier at any position of any image given;
-    # without images, of its own best picture.
-    dead: np.ndarray
+    dead: np.ndarray  # (count,) bool: no gradient, or rectified to 0 in all images, or its picture
     note: tuple[str, ...]  # `count` strings, "" or why the picture is empty or says little
     layer: str
     filters: np.ndarray  # (count,) int32, their numbers
@@ -55,16 +48,10 @@ def maximize_filters(
 ) -> FilterImages:
     """Return the picture that each filter of a layer responds to most.
 
-    Args:
-        model: see `interpret`.
-        layer: the name of a layer with feature maps, or of one with units, each a filter.
-        filters: numbers of filters, or one number; left out, all.
-        images: (n, height, width[, channels]), real ones as the model takes them, for `best`.
-        value_range: (low, high) of the model's input; left out, see `ranges.input_range`.
-        ascent: `Ascent`, the number and size of the steps and so on.
-
-    Raises:
-        TypeError, ValueError: see `interpret`; a layer without filters, or a filter it has not.
+    The layer has feature maps, or units, each a filter; `filters` are numbers, one or several, or
+    all. `images` are real ones, (n, height, width[, channels]) as the model takes them, for `best`;
+    `value_range` is (low, high) of its input, left out that of `ranges.input_range`. ValueError for
+    a layer without filters, or a filter that it has not.
     """
     view = inspect_model(model, images)
     call = view.layer(layer)
@@ -112,12 +99,7 @@ def maximize_filters(
 
 
 def first_layer_weights(model, layer) -> np.ndarray:
-    """Return the weights of a convolution that reads the image: (filters, h, w, channels) float32.
-
-    Raises:
-        ValueError: an unknown layer, or one that is no convolution with a weight for each pixel and
-            channel of the image, at most scaled or padded.
-    """
+    """Return the weights (count, h, w, channels) float32 of a first convolution, or ValueError."""
     view = inspect_model(model)
     call = view.layer(layer)
     usable = [name for name, other in view.layers.items() if _sees_image(view, other)]
@@ -131,7 +113,7 @@ def first_layer_weights(model, layer) -> np.ndarray:
 
 
 def _sees_image(view, call):
-    """Say whether a call is a convolution with a weight for each pixel and channel."""
+    """Say whether a call is a convolution of the image itself, at most scaled or padded."""
     layer, channels = call.operation, view.graph.input_shape[-1]
     own = isinstance(layer, keras.layers.Conv2D) and layer.kernel.shape[2] == channels
     return own and sees_pixels(view, call.inputs[0])

@@ -26,15 +26,12 @@ TINY = np.finfo(np.float32).tiny  # numbers below it are 0 to TensorFlow
 class Heatmaps(NamedTuple):
     """Heatmaps of n images."""
 
-    maps: (
-        np.ndarray
-    )  # (n, height, width) float32, 0..1, as large as the images, own highest value 1
+    maps: np.ndarray  # (n, height, width) float32, 0..1, as the images; own highest value 1
     layer: str  # at which they were made
     head: str  # that is explained
     targets: np.ndarray  # (n,) int32, the classes explained
     scores: np.ndarray  # (n,) float32, their logits; negated for class 0 of a single sigmoid unit
-    # (n,) float32, 0..1; of a head without an activation, what softmax or sigmoid would make of it.
-    probabilities: np.ndarray
+    probabilities: np.ndarray  # (n,) float32, 0..1; of a linear head, by softmax or sigmoid
     peak: np.ndarray  # (n,) float32, the highest value of `raw`, in logits; of an empty map <= 0
     raw: np.ndarray  # (n, h, w) float32, the weighted sums at the layer's own size, with their sign
     note: tuple[str, ...]  # n strings, "" or why the map is empty, all 0, or says little
@@ -48,11 +45,9 @@ def grad_cam_sum(maps, gradients):
 
 
 def grad_cam_plus_plus_sum(maps, gradients):
-    """Return the (n, h, w) sums of Chattopadhay et al. 2018, equations 10 and 19.
-
-    For the score exp(S), all of whose derivatives are powers of the gradient of S; the common
-    factor exp(S) does not change the picture and is left out.
-    """
+    """Return the (n, h, w) sums of Chattopadhay et al. 2018, equations 10 and 19."""
+    # For the score exp(S), all of whose derivatives are powers of the gradient of S; its factor
+    # exp(S) does not change the picture and is left out.
     everywhere = tf.reduce_sum(maps, axis=(1, 2), keepdims=True)
     below = 2 * gradients**2 + everywhere * gradients**3
     alpha = tf.math.divide_no_nan(gradients**2, below)
@@ -83,33 +78,20 @@ class GradCam:
 def grad_cam(model, images, head=None, target=None, layer=None, method="grad-cam") -> Heatmaps:
     """Return what in each image speaks for a class.
 
-    Args:
-        model, images: see `interpret`.
-        head: the name of the output to explain; can be left out if there is only one.
-        target: a class index, 0/1 for a single sigmoid unit, or one for each image; left out, the
-            model's own prediction.
-        layer, method: see `GradCam`.
-
-    Returns:
-        `Heatmaps`, the raw sums enlarged by bilinear interpolation between the positions that the
-        cells of the layer look at; see `interpret.placement`.
-
-    Raises:
-        TypeError: `model` is not a Keras model.
-        ValueError: an unknown head, layer or method, a layer that does not feed the head, a target
-            out of range, or images that do not fit.
+    `head` names the output to explain, and can be left out if there is only one; `target` is a
+    class, 0/1 for a single sigmoid unit, or one for each image, left out the model's prediction;
+    for layer and method see `GradCam`. The raw sums are enlarged by bilinear interpolation between
+    the positions that the cells of the layer look at, see `interpret.placement`. ValueError for an
+    unknown head, layer or method, a layer that does not feed the head, or a target out of range.
     """
     return heatmaps(model, images, head, target, GradCam(layer, method))
 
 
 def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
-    """Return the same as `grad_cam`, with other weights if some are given.
+    """Return the same as `grad_cam`, by a `GradCam` or a key of METHODS, maybe with other weights.
 
-    Args:
-        model, images, head, target: as in `grad_cam`.
-        how: `GradCam`, or a key of METHODS.
-        weights: [(variable, array)] to use instead of the variables' own values; the model is not
-            changed. Other arrays for the same variables cost no new compilation.
+    They are [(variable, array)], used instead of the variables' own values; the model is not
+    changed, and other arrays for the same variables cost no new compilation.
     """
     how = how if isinstance(how, GradCam) else GradCam(method=how)
     view = inspect_model(model, images)

@@ -18,10 +18,7 @@ from cnnlab.interpret.model.network import ModelView
 
 
 class Grid(NamedTuple):
-    """The middles of a feature map's cells along one axis: `first + spacing * index`, in pixels.
-
-    Pixel i of the image reaches from i to i + 1, its middle is i + 0.5.
-    """
+    """Middles of a feature map's cells along an axis, in pixels; that of pixel i is i + 0.5."""
 
     first: float
     spacing: float
@@ -33,17 +30,14 @@ def stretched(cells: int, pixels: int) -> Grid:
 
 
 def grids(view: ModelView, call) -> tuple[Grid, Grid] | None:
-    """Return the (vertical, horizontal) grids of a layer's feature map.
-
-    None where a size is open, a layer on the way has an unknown geometry, or two ways differ in it.
-    """
+    """Return the (vertical, horizontal) grids of a layer's feature map, or None if not known."""
+    # A size is open, a layer on the way has an unknown geometry, or two ways differ in it.
     height, width, _ = view.graph.input_shape
     if height is None or width is None:
         return None
     known = {0: ((height, width), (Grid(0.5, 1), Grid(0.5, 1)))}
     for before in view.graph.ancestors(call.outputs[0]):
-        given = [known.get(value) for value in before.inputs]
-        made = _after(before, given)
+        made = _after(before, [known.get(value) for value in before.inputs])
         known.update((value, made) for value in before.outputs)
     geometry = known[call.outputs[0]]
     return geometry and geometry[1]
@@ -61,10 +55,10 @@ def _after(call, given):
     layer = call.operation
     if isinstance(layer, STRIDED):
         return after, tuple(map(_strided, before, sizes, *_windows(layer), [layer.padding] * 2))
-    if isinstance(layer, (keras.layers.ZeroPadding2D, keras.layers.Cropping2D)):
-        sign = -1 if isinstance(layer, keras.layers.ZeroPadding2D) else 1
-        edges = getattr(layer, "padding", None) or layer.cropping
-        return after, tuple(map(_shifted, before, [sign * edge[0] for edge in edges]))
+    if isinstance(layer, keras.layers.ZeroPadding2D):
+        return after, tuple(map(_shifted, before, [-edge[0] for edge in layer.padding]))
+    if isinstance(layer, keras.layers.Cropping2D):
+        return after, tuple(map(_shifted, before, [edge[0] for edge in layer.cropping]))
     if isinstance(layer, keras.layers.UpSampling2D):
         return after, tuple(map(_refined, before, layer.size))
     return (after, before) if after == sizes else None
@@ -96,10 +90,8 @@ def _refined(grid, factor):
 
 
 def interpolation(grid: Grid, cells: int, pixels: int) -> np.ndarray:
-    """Return the (pixels, cells) float32 matrix of linear interpolation between the cells' middles.
-
-    Beyond the first and the last middle their values go on. Each row adds up to 1.
-    """
+    """Return the (pixels, cells) float32 matrix of linear interpolation between cells' middles."""
+    # Beyond the first and the last middle their values go on. Each row adds up to 1.
     position = (np.arange(pixels) + 0.5 - grid.first) / grid.spacing
     position = np.clip(position, 0, cells - 1)
     distance = np.abs(position[:, None] - np.arange(cells))
@@ -107,12 +99,9 @@ def interpolation(grid: Grid, cells: int, pixels: int) -> np.ndarray:
 
 
 def enlarger(view: ModelView, call):
-    """Return the function that enlarges maps (n, h, w) of a layer: (maps, (height, width)).
-
-    Where the middles of its cells cannot be told, the maps are stretched over the image.
-    """
+    """Return the function that enlarges maps (n, h, w) of a layer: (maps, (height, width))."""
     axes = grids(view, call)
-    if axes is None:
+    if axes is None:  # then the maps are stretched over the image
         return lambda maps, size: tf.image.resize(maps[..., None], size, "bilinear")[..., 0]
     sizes = zip(axes, call.shape[:2], view.graph.input_shape[:2], strict=True)
     down, across = (interpolation(*of_axis) for of_axis in sizes)

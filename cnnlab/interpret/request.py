@@ -21,14 +21,10 @@ class Options:
     """How `explain` works."""
 
     method: str = HEATMAP_METHODS[0]
-    # (n, height, width, channels), as the model takes them: with a layer alone, the best of them is
-    # drawn below each filter's picture.
-    real_images: np.ndarray | None = None
-    # (low, high), what black and white are for the model; None: see `ranges.input_range`.
-    value_range: tuple[float, float] | None = None
+    real_images: np.ndarray | None = None  # as the model takes them; the best is below each filter
+    value_range: tuple[float, float] | None = None  # of black, white; None: `ranges.input_range`
     names: dict[str, list[str]] | None = None  # {head: names of its classes}; None numbers them
-    # Called with one line when a step begins; None: it goes to stderr after a second.
-    progress: Callable[[str], None] | None = None
+    progress: Callable[[str], None] | None = None  # told each step; None: stderr, after a second
 
 
 class Request(NamedTuple):
@@ -64,9 +60,8 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
     if not (head is None and target is None):
         with _naming("head"):
             if head is None and len(heads) > 1:
-                raise ValueError(
-                    f"a target belongs to one head: say which of {', '.join(view.heads)}"
-                )
+                names = ", ".join(view.heads)
+                raise ValueError(f"a target belongs to one head: say which of {names}")
             heads = [scores.find_head(view.heads, head)]
         with _naming("target"):
             scores.check_targets(heads[0], target, 1)

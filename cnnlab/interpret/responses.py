@@ -88,11 +88,8 @@ def at_once(numbers_each):
 
 
 def _responder(view, read):
-    """Return the function (images, (count,) numbers of filters, weight below 0) -> best images.
-
-    Three (count,) tensors: the highest response, the image that has it, and the highest response of
-    any position of any image.
-    """
+    """Return the function (images, filters, weight below 0) -> three (count,) tensors."""
+    # The highest response, the image that has it, the highest of any position of any image.
     number = tf.TensorSpec((), "float32")
 
     @tf.function(input_signature=[view.signature(), tf.TensorSpec((None,), "int32"), number])
@@ -116,7 +113,5 @@ def response_maps(view, read: Response, images):
     images = tf.cast(images, "float32")
     # A gradient does not pass whole numbers, into which the graph would turn the image.
     given = None if "float" in view.graph.dtype else lambda number, _: None if number else images
-    (maps,) = view.graph.run(
-        images, [read.value], without_activation=read.without_activation, watch=given
-    )
+    (maps,) = view.graph.run(images, [read.value], read.without_activation, given)
     return tf.reshape(tf.cast(maps, "float32"), (tf.shape(maps)[0], -1, maps.shape[-1]))

@@ -12,11 +12,6 @@ an image with pixels taken out is one that it has never seen.
 from cnnlab.interpret.checks.cascade import Cascade, Verdict, verdict
 from cnnlab.interpret.checks.comparison import compare_methods
 from cnnlab.interpret.checks.deletion import Curves, deletion, insertion
-from cnnlab.interpret.checks.localization import (
-    Localization,
-    heat_inside,
-    line_masks,
-    pointing_game,
-)
+from cnnlab.interpret.checks.localization import heat_inside, line_masks, pointing_game
 from cnnlab.interpret.checks.masking import Masking
 from cnnlab.interpret.checks.randomization import Shuffling, randomization

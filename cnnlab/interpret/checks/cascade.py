@@ -12,20 +12,13 @@ UNRELATED = 0.5  # two maps whose ranks correlate less count as different ones
 
 
 class Cascade(NamedTuple):
-    """How alike the heatmaps of n images stay while more and more layers are random.
-
-    The correlations are Spearman's, with the sums of the trained network, float64 -1..1; NaN where
-    one of the two maps is empty.
-    """
+    """Spearman's correlations of n heatmaps with the trained ones, while layers become random."""
 
     stages: tuple[str, ...]  # the layers in the order in which they became random, the head first
-    signed: np.ndarray  # (draws, stages, n), the correlation of the signed sums
+    signed: np.ndarray  # (draws, stages, n) float64, -1..1, of signed sums; NaN for empty maps
     absolute: np.ndarray  # the same of the sums without their signs
-    # (stages,), the share 0..1 of the numbers in that layer that became another; 0 says nothing.
-    changed: np.ndarray
-    # {"signed", "absolute": mean correlation of the trained network's maps of different images},
-    # which maps of this kind have anyway; NaN for one image.
-    reference: dict[str, float]
+    changed: np.ndarray  # (stages,), the share 0..1 of a layer's numbers that became another
+    reference: dict[str, float]  # {kind: mean for trained maps of different images}; NaN for one
     targets: np.ndarray  # (n,) int32, the classes explained
     head: str
     layer: str
@@ -54,20 +47,16 @@ class Verdict(NamedTuple):
 
 
 def verdict(cascade: Cascade) -> Verdict:
-    """Say whether the heatmaps follow the weights: whether their similarity falls below UNRELATED.
-
-    The larger of the two similarities must fall: a map that only turns its sign is the same map.
-    Stages count where at least half of the comparisons were possible and the weights changed.
-    """
+    """Say whether heatmaps follow the weights: whether their similarity falls below UNRELATED."""
+    # The larger of the two must fall: a map that only turns its sign is the same map. Stages count
+    # where at least half of the comparisons were possible and the weights changed.
     counts = (cascade.invalid <= 0.5) & (cascade.changed > 0)
     alike = np.fmax(*(cascade.similarity(kind) for kind in KINDS))
     if not counts.any():
-        lost = 100 * cascade.invalid.min()
-        why = (
-            f"at each stage at least {lost:.0f} % of the maps are empty or the same everywhere"
-            if np.any(cascade.changed > 0)
-            else "the weights are all the same number, so that no shuffle changes them"
-        )
+        why = "the weights are all the same number, so that no shuffle changes them"
+        if np.any(cascade.changed > 0):
+            lost = f"at least {100 * cascade.invalid.min():.0f} % of the maps"
+            why = f"at each stage {lost} are empty or the same everywhere"
         return Verdict(None, None, f"it cannot be told whether the maps follow the weights: {why}")
     fallen = np.flatnonzero(counts & (alike < UNRELATED))
     at = fallen[0] if len(fallen) else np.flatnonzero(counts)[-1]
@@ -88,10 +77,8 @@ def rank_sums(sums):
 
 
 def standard_ranks(values):
-    """Return (n, positions) float64 ranks of each row, centered, of length 1: products sum to rho.
-
-    Equal positions share their mean rank; a row that is the same everywhere is NaN.
-    """
+    """Return (n, positions) float64 ranks of each row, centered and of length 1, for products."""
+    # Equal positions share their mean rank; a row that is the same everywhere is NaN.
     ranks = stats.rankdata(values, axis=1)
     ranks -= ranks.mean(axis=1, keepdims=True)
     lengths = np.linalg.norm(ranks, axis=1, keepdims=True)

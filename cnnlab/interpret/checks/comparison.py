@@ -16,21 +16,14 @@ def compare_methods(
 ):
     """Compare heatmap methods, and layers, by deletion and insertion on the same images.
 
-    The last row, "contrast", is no explanation: it is the distance of each pixel from the blank,
-    and knows nothing of the network. On a plain ground it is hard to beat, because it wastes no
-    pixel on the ground.
+    `methods` are keys of METHODS or, for another layer, `GradCam`; the only control is the
+    displaced map. Returns a dict for each: `layer`, `method`, `empty` (how many images have no
+    map), and for "deletion" and "insertion" the mean area, "..._gain", how much better than the
+    displaced maps, and "..._ahead", how much better than the first row. These two are (mean, low,
+    high), 95 % intervals paired by image, above 0 where better, for both kinds.
 
-    Args:
-        model, images, head, target: as in `grad_cam`.
-        methods: keys of METHODS, or `GradCam` for another layer as well; one or several.
-        masking: as in `deletion`; the control is the displaced map.
-
-    Returns:
-        A list of dicts, one for each of `methods`: `layer`, `method`, `empty` (the number of images
-        without a map), and for each kind, "deletion" and "insertion": the mean area under its name,
-        "..._gain", how much better than the displaced maps, and "..._ahead", how much better than
-        the first row on the same images. These two are (mean, low, high), 95 % intervals paired by
-        image, and better is above 0 for both kinds.
+    The last row, "contrast", is no explanation: it is the distance of each pixel from the blank. On
+    a plain ground it is hard to beat, because it wastes no pixel on the ground.
 
     Raises:
         ValueError: no method; else as `deletion` and `grad_cam`.
@@ -48,11 +41,10 @@ def compare_methods(
         curves = [check(model, images, of_method, masking=masking) for of_method in maps]
         curves.append(check(model, images, contrast, maps[0].head, maps[0].targets, masking))
         for row, of_row in zip(rows, curves, strict=True):
-            ahead = sign * (of_row.areas() - curves[0].areas())
             row |= {
                 "empty": of_row.empty,
                 kind: known_interval(of_row.areas())[0],
                 f"{kind}_gain": of_row.gain(),
-                f"{kind}_ahead": known_interval(ahead),
+                f"{kind}_ahead": known_interval(sign * (of_row.areas() - curves[0].areas())),
             }
     return rows

@@ -3,15 +3,10 @@
 The pixels are taken away from the hottest to the coldest, or put on an empty image in that order,
 and the probability of the explained class is watched (Samek et al., 2017, "Evaluating the
 visualization of what a deep neural network has learned"; Petsiuk et al., 2018, "RISE", for the
-areas under the curves). A good map makes it fall early, or rise early.
-
-Two controls say what is early. Random pixels are the usual one, but another kind of order: a few of
-them, scattered over the image, spoil every stroke at once, where a heatmap takes away whole
-patches. So there is also the displaced map: the same heatmap in the wrong place, its cells mirrored
-and shifted around before they are enlarged. It has the same patches, only elsewhere.
-
-The area also depends on what the network makes of an empty image: the class that it predicts there
-stays probable to the end of a deletion, so heads and classes are compared by the gain alone.
+areas under the curves). Random pixels, the usual control, spoil every stroke at once, where a map
+takes away whole patches. The displaced map has the same patches, only elsewhere: its cells are
+mirrored and shifted around before they are enlarged. Heads and classes are compared by the gain
+alone, since the class predicted for an empty image stays probable to the end of a deletion.
 """
 
 from typing import NamedTuple
@@ -46,11 +41,8 @@ class Curves(NamedTuple):
         return np.trapezoid(getattr(self, of), self.fractions, axis=1)
 
     def gain(self, control="displaced"):
-        """Return how much better the maps are than a control: (mean, low, high) of the areas.
-
-        Above 0 the maps are better, for both kinds. The interval is Student's, 95 %, paired over
-        the images; its bounds are NaN for a single image.
-        """
+        """Return how much better, above 0, the maps are than a control: (mean, low, high)."""
+        # For both kinds; the interval is Student's, 95 %, paired over the images, NaN for one.
         sign = -1 if self.kind == "deletion" else 1
         return known_interval(sign * (self.areas() - self.areas(control)))
 
@@ -58,19 +50,10 @@ class Curves(NamedTuple):
 def deletion(model, images, heatmaps, head=None, target=None, masking=DEFAULT_MASKING) -> Curves:
     """Take pixels away, the hottest first, and watch the probability of the explained class.
 
-    Args:
-        model, images, head, target: as in `grad_cam`; head and target are for an array, which needs
-            a target, since `Heatmaps` know their own.
-        heatmaps: `Heatmaps` of these images, or numbers (n, height, width) >= 0. Pixels of the same
-            heat go in an order that is drawn once for all images.
-        masking: the number of steps, what a missing pixel becomes, the controls.
-
-    Returns:
-        `Curves`; the smaller their areas the better.
-
-    Raises:
-        TypeError, ValueError: as `grad_cam`; heatmaps of another number or size, or negative; a
-            head or target next to `Heatmaps`, or no target for an array.
+    `heatmaps` are `Heatmaps` of these images, which know their head and target, or numbers
+    (n, height, width) >= 0, which need a target, else as in `grad_cam`. Pixels of the same heat go
+    in an order that is drawn once for all images. The smaller the areas of the `Curves` the better.
+    ValueError for heat of another number or size, or negative, or a head or target that is known.
     """
     return _curves("deletion", model, images, heatmaps, (head, target), masking)
 
@@ -93,7 +76,7 @@ def _curves(kind, model, images, heatmaps, asked, masking):
     counts = np.rint(np.linspace(0, pixels, masking.steps + 1)).astype(np.int32)
     generator = np.random.default_rng(masking.seed)
     ties, *orders = (generator.permutation(pixels).astype(np.int32) for _ in range(repeats + 1))
-    shown = heat[nonempty]
+    shown, given = heat[nonempty], (counts, targets[nonempty])
     displaced = displaced_maps(view, heatmaps, heat, nonempty, repeats, generator)
     ranks = {
         "curves": [pixel_ranks(shown, ties)],
@@ -103,11 +86,7 @@ def _curves(kind, model, images, heatmaps, asked, masking):
     probabilities = {name: np.full((len(heat), len(counts)), np.nan) for name in ranks}
     for name in ("curves", *as_list(masking.controls)):
         if nonempty.any():
-            repeated = [
-                measure(view, head, pair, r, counts, targets[nonempty]) for r in ranks[name]
-            ]
+            repeated = [measure(view, head, pair, part, *given) for part in ranks[name]]
             probabilities[name][nonempty] = np.mean(repeated, axis=0)
-    empty = int(np.sum(~nonempty))
-    return Curves(
-        kind, counts / pixels, **probabilities, empty=empty, targets=targets, head=head.name
-    )
+    facts = {"empty": int(np.sum(~nonempty)), "targets": targets, "head": head.name}
+    return Curves(kind, counts / pixels, **probabilities, **facts)

@@ -1,8 +1,4 @@
-"""Does the heat lie on the object? The pointing game, and the share of the heat inside a mask.
-
-A mask says where the object truly is. For the lines it is known exactly: `line_masks` draws them
-again from their labels and centers.
-"""
+"""Does the heat lie on the object? The pointing game, and the share of the heat inside a mask."""
 
 from typing import NamedTuple
 
@@ -27,22 +23,13 @@ class Localization(NamedTuple):
 
 
 def pointing_game(heatmaps, masks) -> Localization:
-    """Return how often the hottest pixel lies inside the mask (Zhang et al., 2018).
+    """Return how often the hottest pixel lies inside the mask, with the interval of Wilson.
 
-    From "Top-down neural attention by excitation backprop". Where several pixels are the hottest,
-    as at the border of a coarse map, the image counts with the share of them that lies inside: what
-    drawing one of them would give on average.
-
-    Args:
-        heatmaps: `Heatmaps`, or numbers (n, height, width) >= 0.
-        masks: (n, height, width) bool, True where the object is; at least one pixel each.
-
-    Returns:
-        `Localization`, its interval that of Wilson.
-
-    Raises:
-        ValueError: heat that is negative or of another shape than the masks, or masks that are not
-            bool or empty.
+    Zhang et al. (2018), "Top-down neural attention by excitation backprop". Where several pixels
+    are the hottest, as at the border of a coarse map, the image counts with the share of them that
+    lies inside: what drawing one of them would give on average. Takes `Heatmaps`, or numbers
+    (n, height, width) >= 0, and masks (n, height, width) bool, True where the object is, at least
+    one pixel each; else ValueError.
     """
     heat, nonempty, masks = _checked(heatmaps, masks)
     hottest = heat >= heat.max(axis=(1, 2), keepdims=True) * (1 - TIED)
@@ -54,10 +41,7 @@ def pointing_game(heatmaps, masks) -> Localization:
 
 
 def heat_inside(heatmaps, masks) -> Localization:
-    """Return the share of all the heat that lies inside the mask, the mean over the images.
-
-    As `pointing_game`, but the interval is that of Student's t over the images, cut to 0..1.
-    """
+    """Return the same of the share of all heat that lies inside; the interval is Student's."""
     heat, nonempty, masks = _checked(heatmaps, masks)
     total = np.where(nonempty, heat.sum(axis=(1, 2)), 1)
     inside = np.where(masks, heat, 0).sum(axis=(1, 2)) / total
@@ -84,14 +68,8 @@ def _result(inside, masks, nonempty, bounds):
 
 
 def line_masks(drawn: lines.Lines):
-    """Return the pixels that lines cover, (n, 28, 28) bool, drawn again from labels and centers.
-
-    They are those of which a line of full strength covers so much that an image of 0..255 shows it
-    (one part in 510), whatever its color.
-
-    Raises:
-        ValueError: no centers, or a line that does not fit into the image.
-    """
+    """Return the pixels that lines cover, (n, 28, 28) bool; ValueError without their centers."""
+    # A pixel counts when a line of full strength, in any color, would show in an image of 0..255.
     if drawn.centers is None:
         raise ValueError("the lines have no centers: without them nobody knows where they are")
     length, width, angle, _ = drawn.labels.T

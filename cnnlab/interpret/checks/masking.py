@@ -21,11 +21,8 @@ class Masking:
     """How pixels are exchanged, in deletion and insertion; ValueError for another value."""
 
     steps: int = 20  # >= 1, parts into which the pixels are divided
-    # The finite number that stands for a missing pixel; 0 is the ground of MNIST and of the lines.
-    blank: float = 0
-    # >= 1, random orders, and displaced maps, for the controls; the same for all images, so the
-    # intervals speak of other images, not of other orders.
-    repeats: int = 3
+    blank: float = 0  # finite, a missing pixel; 0 is the ground of MNIST and of the lines
+    repeats: int = 3  # >= 1, random orders and displaced maps; the same for all images
     seed: int = 0  # >= 0, of these draws
     controls: str | tuple[str, ...] = CONTROLS  # which to compute, one or several
 
@@ -57,13 +54,8 @@ def explained(view, images, heatmaps, head, target):
 
 
 def measure(view, head, pair, ranks, counts, targets):
-    """Return (n, counts) probabilities of the targets, with the first pixels exchanged.
-
-    Args:
-        pair: images before and after the exchange of all pixels, (n, h, w, channels) each.
-        ranks: (n, h, w), when each pixel's turn is.
-        counts: (steps + 1,) how many pixels are exchanged.
-    """
+    """Return (n, counts) probabilities of the targets, with the first `counts` pixels exchanged."""
+    # The pair is the images before and after the exchange of all; ranks (n, h, w) are the turns.
     compute = view.function(("exchange", head.name), lambda: _compile(view, head))
     rows = max(1, ROWS // len(counts))
     return in_batches(lambda *part: compute(*part, counts), rows, *pair, ranks, targets)
@@ -87,10 +79,8 @@ def _compile(view, head):
 
 
 def pixel_ranks(heat, order):
-    """Return (n, h, w) int32, the rank 0.. of each pixel of (n, h, w) heat, the hottest first.
-
-    `order` is the permutation (h * w,) in which pixels of the same heat follow each other.
-    """
+    """Return (n, h, w) int32, the rank 0.. of each pixel of (n, h, w) heat, the hottest first."""
+    # Pixels of the same heat follow each other as in `order`, a permutation (h * w,).
     flat = heat.reshape(len(heat), order.size)[:, order]
     hottest = order[np.argsort(-flat, axis=1, kind="stable")]
     ranks = np.empty(hottest.shape, np.int32)
@@ -101,14 +91,9 @@ def pixel_ranks(heat, order):
 def displaced_maps(view, heatmaps, heat, nonempty, repeats, generator):
     """Yield up to `repeats` arrays (m, height, width): the nonempty maps, displaced alike.
 
-    The cells of the layer are mirrored and shifted around in circles, then enlarged as the map was;
-    an array's pixels are displaced themselves. A map of a single cell stays as it is.
-
-    Args:
-        view, heatmaps: of the model, and `Heatmaps` or an array.
-        heat, nonempty: as `statistics.heat_of` returns them.
-        repeats: how many displacements to draw, all different.
-        generator: a numpy random generator.
+    The cells of the layer are mirrored and shifted around in circles, each time otherwise, then
+    enlarged as the map was; an array's pixels are displaced themselves. A map of a single cell
+    stays as it is. Heat and nonempty are as `statistics.heat_of` returns them.
     """
     is_array = not isinstance(heatmaps, Heatmaps)
     cells = heat[nonempty] if is_array else np.maximum(heatmaps.raw[nonempty], 0)

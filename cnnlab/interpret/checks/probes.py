@@ -24,16 +24,10 @@ def pooled(maps) -> np.ndarray:
 
 
 def linear_probes(model, images, labels, layers=None) -> dict[str, dict[str, float]]:
-    """Return how often a linear classifier on each layer is right.
+    """Return how often a linear classifier on each layer is right, {layer: {question: 0..1}}.
 
-    Args:
-        model, layers: as in `activations`.
-        images: (n, height, width[, channels]), what the model's own input needs; a random half
-            trains the classifiers, the other half tests them.
-        labels: {question: (n,) integers}.
-
-    Returns:
-        {layer: {question: accuracy 0..1}}; the first row, IMAGE, is for the pixels themselves.
+    A random half of the images trains it, the other half tests it; labels are {question: (n,)
+    integers}. The first row, IMAGE, is for the pixels themselves.
 
     Raises:
         ValueError: fewer than 2 images, or labels that do not match; else as `activations`.

@@ -41,34 +41,21 @@ def randomization(
     and keeps its scale, so that the network stays alive; weights drawn again need not fit the
     statistics of the batch normalization. In kernels each entry gets a random sign as well: the
     weights of a trained softmax head are negative on average (adding a number to all of its logits
-    changes nothing), and merely shuffled they leave nothing that speaks for a class.
+    changes nothing), and merely shuffled they leave nothing that speaks for a class. Compared are
+    the sums at the layer's own size, since enlarging adds only neighbors that agree.
 
-    Compared are the sums at the layer's own size, not the pictures: enlarging adds nothing but
-    neighbors that agree, and cutting off at 0 makes positions equal.
-
-    Args:
-        model, images, head: as in `grad_cam`.
-        target: as there; left out, the prediction of the trained network, at all stages.
-        method: a key of METHODS, `GradCam`, or another explanation to be checked: a function of
-            (images, targets, weights) that returns (n, h, w) numbers, higher where more speaks for
-            the target; `weights` is [(variable, array)], for `Graph.run`.
-        shuffling: the number of draws and the seed.
-
-    Returns:
-        `Cascade`; `verdict` puts it into a sentence.
-
-    Raises:
-        TypeError, ValueError: as `grad_cam`; no layer with weights; a function's wrong shape.
+    `target`, left out, is the prediction of the trained network, at all stages. `method` is a key
+    of METHODS, `GradCam`, or another explanation to be checked: a function of (images, targets,
+    weights) that returns (n, h, w) numbers, higher where more speaks for the target; `weights` is
+    [(variable, array)], for `Graph.run`. ValueError for no layer with weights, or a function's
+    wrong shape; else as `grad_cam`.
     """
     view = inspect_model(model, images)
     images = as_batch(view, images)
     layers = weighted_layers(view, scores.find_head(view.heads, head))
     # Also the trained weights are given as arguments, so that one compiled function does it all.
-    trained = {
-        id(variable): (variable, np.array(variable))
-        for operation in layers.values()
-        for variable in operation.weights
-    }
+    variables = [variable for operation in layers.values() for variable in operation.weights]
+    trained = {id(variable): (variable, np.array(variable)) for variable in variables}
     how = "grad-cam" if callable(method) else method
     first = heatmaps(model, images, head, target, how, list(trained.values()))
 
@@ -114,11 +101,8 @@ def _cascade(layers, trained, sums, draws, generator):
             changed[draw, stage] = _shuffle(layer.weights, values, generator)
             for kind, part in rank_sums(sums(values)).items():
                 correlations[kind][draw, stage] = np.sum(ranks[kind] * part, axis=1)
-    return {
-        **correlations,
-        "changed": changed.mean(axis=0),
-        "reference": {kind: between_images(part) for kind, part in ranks.items()},
-    }
+    reference = {kind: between_images(part) for kind, part in ranks.items()}
+    return correlations | {"changed": changed.mean(axis=0), "reference": reference}
 
 
 def _shuffle(variables, values, generator):

@@ -7,13 +7,8 @@ from cnnlab.metrics import mean_interval
 
 
 def heat_of(heatmaps):
-    """Return ((n, height, width) float64 heat, (n,) bool, which maps are nonempty).
-
-    An array's map is empty when it is 0 everywhere or holds NaN or infinity; its heat is then 0.
-
-    Raises:
-        ValueError: neither `Heatmaps` nor numbers (n, height, width) >= 0.
-    """
+    """Return ((n, h, w) float64 heat >= 0, (n,) bool, which maps are nonempty), or ValueError."""
+    # An array's map is empty when it is 0 everywhere or holds NaN or infinity; its heat is then 0.
     heat = np.asarray(heatmaps.maps if isinstance(heatmaps, Heatmaps) else heatmaps)
     if heat.ndim != 3 or heat.size == 0 or heat.dtype.kind not in "buif":
         raise ValueError(

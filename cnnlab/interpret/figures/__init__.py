@@ -1,4 +1,1 @@
-"""How explanations and checks look: sheets of tiles, heatmaps laid over images, charts.
-
-What is drawn is computed elsewhere.
-"""
+"""How explanations and checks look: sheets of tiles, heatmaps laid over images, charts."""

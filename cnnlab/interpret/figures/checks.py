@@ -6,8 +6,6 @@ import numpy as np
 from cnnlab.interpret.checks.cascade import KINDS, UNRELATED
 from cnnlab.interpret.checks.masking import CONTROLS
 from cnnlab.interpret.checks.statistics import known_interval, mean_known
-
-# The import of their room sets the style of all figures, too.
 from cnnlab.plots.palette import ABSOLUTE, DISPLACED, MAP, METHOD_COLORS, RANDOM, SIGNED, SMALL
 
 CONTROL_NAMES = {"random": "random pixels", "displaced": "the displaced map"}
@@ -16,11 +14,10 @@ FLOOR = 0.02  # percent, where a score without any error is drawn
 
 
 def cascade(cascades):
-    """Draw how alike the heatmaps stay while the network becomes random from the head down.
+    """Draw how alike the heatmaps stay while the network becomes random, for each {name: Cascade}.
 
-    A panel for each of {name: Cascade}. Thin lines are single draws, dashed lines the level of
-    different images; next to a layer stands the share of comparisons that empty maps made
-    impossible, and where that is more than half, the marker is hollow.
+    Thin lines are single draws, dashed lines the level of different images; next to a layer stands
+    the share of comparisons lost to empty maps, and above a half the marker is hollow.
     """
     most = max(len(of_panel.stages) for of_panel in cascades.values())
     figure, axes = _panels(len(cascades), width=5, height=0.24 * most + 1.5)
@@ -58,10 +55,7 @@ def _fall(axis, of_panel, kind, color, marker):
 
 
 def curves(named):
-    """Draw deletion or insertion curves, the mean over the images, with those of the controls.
-
-    A panel for each of {name: Curves}; the band around the map's curve is the 95 % interval.
-    """
+    """Draw the mean deletion or insertion curves, with 95 % intervals, of each {name: Curves}."""
     figure, axes = _panels(len(named), width=4.2, height=3.1)
     for axis, (name, of_panel) in zip(axes, named.items(), strict=True):
         percent = 100 * of_panel.fractions
@@ -82,16 +76,8 @@ def curves(named):
 
 
 def localization(games, heats):
-    """Draw how often the hottest pixel, and how much of the heat, lies on the object.
-
-    Dots with 95 % intervals, a row for each name; the tick is chance.
-
-    Args:
-        games: {name: Localization} of `pointing_game`.
-        heats: {name: Localization} of `heat_inside`, the same names.
-    """
-    size = (8.4, 0.28 * len(games) + 1.5)
-    figure, axes = plt.subplots(1, 2, figsize=size, sharey=True)
+    """Draw the `pointing_game` and `heat_inside` of the same names, with 95 % intervals."""
+    figure, axes = plt.subplots(1, 2, figsize=(8.4, 0.28 * len(games) + 1.5), sharey=True)
     titles = "hottest pixel on the object", "share of the heat on the object"
     for axis, named, title in zip(axes, (games, heats), titles, strict=True):
         rows = np.arange(len(named))
@@ -113,11 +99,8 @@ def localization(games, heats):
 def gains(compared, bare):
     """Draw how much better than the displaced map each method is, with 95 % intervals.
 
-    A group of dots for each name, left of 0 where the map is worse than in a wrong place.
-
-    Args:
-        compared: {name: rows of `checks.compare_methods`}, the same methods for each.
-        bare: names of the layers that are bare convolutions; their dots are hollow.
+    Compared is {name: rows of `checks.compare_methods`}, the same methods for each; the dots of
+    layers called in `bare`, the bare convolutions, are hollow.
     """
     most = max(len(rows) for rows in compared.values())
     size = (8.6, DOT * (most + 2) * len(compared) + 1.2)
@@ -147,17 +130,10 @@ def gains(compared, bare):
 
 
 def probes(networks, colors):
-    """Draw how often a linear classifier on each layer is right, from the image to the last layer.
-
-    Errors on a log scale, so that 99 % and 99.9 % differ; none at all is drawn at the lower border.
-
-    Args:
-        networks: {title: result of `probes.linear_probes`}, a panel each.
-        colors: {question: color}.
-    """
-    figure, axes = plt.subplots(
-        1, len(networks), figsize=(2.3 * len(networks) + 1, 3.2), sharey=True, squeeze=False
-    )
+    """Draw the errors of {title: result of `linear_probes`}; colors are {question: color}."""
+    # On a log scale 99 % and 99.9 % differ; no error at all is drawn at the lower border.
+    size = (2.3 * len(networks) + 1, 3.2)
+    figure, axes = plt.subplots(1, len(networks), figsize=size, sharey=True, squeeze=False)
     labeled = {}
     for axis, (title, rows) in zip(axes[0], networks.items(), strict=True):
         for question in next(iter(rows.values())):
@@ -176,8 +152,7 @@ def probes(networks, colors):
 
 def _panels(count, width, height):
     """Return a figure and its (count,) axes, at most two in a row."""
-    columns = min(count, 2)
-    rows = -(-count // columns)
+    columns, rows = min(count, 2), -(-count // 2)
     size = (width * columns, height * rows)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     figure.get_layout_engine().set(wspace=0.04)

@@ -1,8 +1,4 @@
-"""The figures of the visualizer: activations, filters and heatmaps on one `Sheet`.
-
-Each `add_*` adds to a sheet, so that `explain` can put several below each other. Images are
-(n, h, w, 1 or 3), 0..1; names are those of layers.
-"""
+"""Figures of activations, filters and heatmaps on a `Sheet`; images are (n, h, w, 1 or 3), 0..1."""
 
 import numpy as np
 
@@ -25,11 +21,7 @@ def shown_scale(values):
 
 
 def add_activations(sheet: Sheet, name: str, maps):
-    """Add the channels of one layer for one image, all on one color scale.
-
-    `maps` are (h, w, channels), or (units,) of a dense layer; channels that are 0 everywhere are
-    marked as off.
-    """
+    """Add the channels (h, w, channels) or (units,) of one layer for one image, on one scale."""
     maps = np.asarray(maps, np.float32)
     flat = maps.ndim == 1
     maps = maps[None, None] if flat else maps
@@ -39,7 +31,11 @@ def add_activations(sheet: Sheet, name: str, maps):
     scale = _head(sheet, f"{name}: {what}" + (f", {off.sum()} off" if off.any() else ""), maps)
     colors = through_colormap(maps, *scale)  # (h, w, channels, 3)
     if flat:
-        sheet.tiles([Tile(_strips(colors[0, 0]), f"{STRIP} units in a row")], side=sheet.width)
+        rows = -(-channels // STRIP)
+        strips = np.ones((rows * STRIP, 3), np.float32)  # white where there is no unit
+        strips[:channels] = colors[0, 0]
+        strips = Tile(strips.reshape(rows, STRIP, 3), f"{STRIP} units in a row")
+        sheet.tiles([strips], side=sheet.width)
         return
     labels = [f"{k} off" if off[k] else f"{k}" for k in range(channels)]
     sheet.tiles([Tile(colors[:, :, k], label) for k, label in enumerate(labels)], side=SIDE)
@@ -53,22 +49,8 @@ def _head(sheet, heading, maps):
     return scale
 
 
-def _strips(colors):
-    """Return (units, 3) colors as (rows, STRIP, 3), white where there is no unit."""
-    rows = -(-len(colors) // STRIP)
-    strips = np.ones((rows * STRIP, 3), np.float32)
-    strips[: len(colors)] = colors
-    return strips.reshape(rows, STRIP, 3)
-
-
 def add_activation_rows(sheet: Sheet, name: str, images, maps, channels, dead):
-    """Add chosen channels of one layer for several images: a row for an image, one color scale.
-
-    Args:
-        maps: (n, h, w, channels) activations of all channels.
-        channels: numbers of those to show.
-        dead: (channels,) bool, those known to be dead.
-    """
+    """Add some channels of maps (n, h, w, channels), a row for an image; dead (channels,) bool."""
     maps = np.asarray(maps, np.float32)
     size = f"{maps.shape[3]} channels of {maps.shape[1]} × {maps.shape[2]}"
     shown = "" if len(channels) == maps.shape[3] else f", {len(channels)} of them shown"
@@ -86,11 +68,8 @@ def add_activation_rows(sheet: Sheet, name: str, images, maps, channels, dead):
 def add_filters(sheet: Sheet, filters, images=None, weights=None, most=None):
     """Add the pictures that filters respond to most, with a word where there is little to see.
 
-    Args:
-        sheet, filters: the sheet to add to, and `FilterImages`.
-        images: those that `filters.best` counts in: each filter's best is drawn below its picture.
-        weights: (count, h, w, 1 or 3) of a first layer, drawn above.
-        most: draw so many filters at most, the first ones; left out, all.
+    Below each is the best of `images`, those that `filters.best` counts in; above, the `weights`
+    (count, h, w, 1 or 3) of a first layer. Only the first `most` are drawn.
     """
     shown = range(len(filters.images))[:most]
     heading = f"{filters.layer}: {len(filters.images)} filters"
@@ -98,9 +77,8 @@ def add_filters(sheet: Sheet, filters, images=None, weights=None, most=None):
     sheet.heading(heading + (f", {filters.dead.sum()} dead" if filters.dead.any() else ""))
     real = images is not None
     below = "; below it the real image with the highest response, and that response" if real else ""
-    sheet.text(
-        f"Over each picture: {filters.objective}, for the blank image → for the picture{below}."
-    )
+    over = f"{filters.objective}, for the blank image → for the picture"
+    sheet.text(f"Over each picture: {over}{below}.")
     if weights is not None:
         largest = float(np.abs(weights).max())
         if weights.shape[3] == 3:
@@ -143,13 +121,9 @@ def _short(number):
 def add_heatmaps(sheet: Sheet, images, heatmaps, titles=None, names=None):
     """Add, for each image, the image and for each head its heatmap and the overlay of both.
 
-    The maps of several heads share one color scale in logits, so that they can be compared; those
-    of a single head go up to their own peaks.
-
-    Args:
-        heatmaps: {head: Heatmaps} of these images.
-        titles: n strings over the images, or None.
-        names: {head: names of its classes}, or None to number them.
+    Heatmaps are {head: Heatmaps}; several heads share one color scale in logits, so that they can
+    be compared, a single one goes up to its own peaks. Titles are n strings, names {head: names of
+    its classes}; None numbers them.
     """
     several = len(heatmaps) > 1
     most = max(float(np.max(maps.peak, initial=0)) for maps in heatmaps.values())
@@ -169,7 +143,12 @@ def add_heatmaps(sheet: Sheet, images, heatmaps, titles=None, names=None):
             scale = maps.peak[index] / most if shared else 1
             label = (f"{maps.head}: " if several else "") + explained_class(maps, index, names)
             label += f"\npeak {maps.peak[index]:.3g}"
-            tiles += _heat_tiles(colors, maps, index, scale, label)
+            heat, note = maps.maps[index], maps.note[index]
+            if note.startswith("empty"):
+                tiles += [Tile(EMPTY, label, note), Tile(colors)]
+                continue
+            tiles.append(Tile(through_colormap(heat * scale, 0, 1, HEAT), label))
+            tiles.append(Tile(overlay(colors, heat)))
     columns = 9 if not several and len(images) > 2 else 1 + 2 * len(heatmaps)
     sheet.tiles(tiles, columns=columns, side=None if columns > 5 else 1.2)
 
@@ -181,20 +160,8 @@ def explained_class(maps, index, names):
     return f"{name} ({100 * maps.probabilities[index]:.1f} %)"
 
 
-def _heat_tiles(colors, maps, index, scale, label):
-    """Return two tiles: the heatmap, or why it is empty, and the overlay."""
-    if maps.note[index].startswith("empty"):
-        return [Tile(EMPTY, label, maps.note[index]), Tile(colors)]
-    heat = maps.maps[index]
-    heat_tile = Tile(through_colormap(heat * scale, 0, 1, HEAT), label)
-    return [heat_tile, Tile(overlay(colors, heat))]
-
-
 def overlay(image, heat):
-    """Return a heatmap (h, w), 0..1, laid over an image: (h, w, 3), 0..1.
-
-    The image is turned gray, so that only the heat has color; the hotter, the less of it is seen.
-    """
+    """Return a heatmap (h, w), 0..1, laid over an image turned gray: (h, w, 3), 0..1."""
     gray = np.repeat(image.max(axis=2, keepdims=True), 3, axis=2)
     opacity = 0.7 * heat[..., None]
     return (1 - opacity) * gray + opacity * through_colormap(heat, 0, 1, HEAT)

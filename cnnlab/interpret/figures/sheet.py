@@ -1,7 +1,4 @@
-"""A page of small square tiles and text, measured in inches from its top left corner.
-
-Hundreds of Matplotlib axes take minutes; here all tiles are images in one axis.
-"""
+"""A page of small square tiles and text, in inches; one axis for all, as hundreds take minutes."""
 
 import math
 import textwrap
@@ -52,14 +49,9 @@ class Sheet:
         self.height += 0.04
 
     def tiles(self, tiles, columns: int | None = None, stacked: int = 1, side=None) -> None:
-        """Add tiles in rows.
+        """Add a list of Tile in rows, `columns` side by side, `side` inches wide or full width.
 
-        Args:
-            tiles: a list of Tile.
-            columns: how many stand side by side; they fill the width, unless `side` is given.
-            stacked: so many tiles that follow each other stand in one column, below each other
-                with no space, under the label of the first.
-            side: inches a tile is wide; left out, as wide as `columns` allows.
+        Each `stacked` of them stand below each other without space, under the label of the first.
         """
         groups = [tiles[start : start + stacked] for start in range(0, len(tiles), stacked)]
         if columns is None:
@@ -69,10 +61,8 @@ class Sheet:
             row = groups[start : start + columns]
             lines = max(group[0].label.count("\n") + bool(group[0].label) for group in row)
             top = self.height + (lines * LINE + 0.03)
-            heights = [
-                self._column(group, index * (side + SPACE), top, side)
-                for index, group in enumerate(row)
-            ]
+            lefts = (index * (side + SPACE) for index in range(len(row)))
+            heights = [self._column(*at, top, side) for at in zip(row, lefts, strict=True)]
             self.height = top + max(heights) + SPACE
 
     def _column(self, group, left, top, side):

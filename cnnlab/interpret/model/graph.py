@@ -1,10 +1,10 @@
 """A Keras model as a flat list of calls, run without touching the model.
 
 Keras can only show a layer's output by building a second model, which fails for layers inside
-nested models, for activations inside a layer and for a Sequential without an input. Here the graph
-is read once (by `model.reading`), and `Graph.run` calls layer after layer itself.
-The user's model is not changed: its variables are read inside a `keras.StatelessScope`, and where
-an activation has to be left out, a stand-in that shares the layer's weights is called.
+nested models, for activations inside a layer and for a Sequential without an input. Here
+`model.reading` reads the graph once, and `Graph.run` calls layer after layer itself. Variables are
+read inside a `keras.StatelessScope`; where an activation has to be left out, a stand-in that shares
+the layer's weights is called.
 """
 
 from collections.abc import Iterator
@@ -55,25 +55,20 @@ class Graph(NamedTuple):
         return ancestors[::-1]
 
     def walk(self, value: int, backwards: bool = False) -> Iterator[list[Call]]:
-        """Yield the calls that read a value, then those that read what the first one makes, ...
-
-        Backwards, the call that makes the value, then the one that makes its first input, ...
-        """
+        """Yield the calls that read a value, then those that read what the first one makes, ..."""
+        # Backwards, the call that makes the value, then the one that makes its first input, ...
         near, far = ("outputs", "inputs") if backwards else ("inputs", "outputs")
         while calls := [call for call in self.calls if value in getattr(call, near)]:
             yield calls
             value = getattr(calls[0], far)[0]
 
     def run(self, images, wanted, without_activation=(), watch=None, weights=None):
-        """Return values of the graph as a list of tensors; only the calls that they need are made.
+        """Return the values of the graph that are `wanted`, by number, as a list of tensors.
 
-        Args:
-            images: (n, height, width, channels) tensor.
-            wanted: numbers of values.
-            without_activation: names of calls whose activation is left out.
-            watch: called as watch(number, tensor) with each value as soon as it is computed; it may
-                return another tensor to go on with, or None.
-            weights: [(variable, tensor)] to use instead of the variables' own values.
+        Only the calls that they need are made, on images, an (n, height, width, channels) tensor;
+        those named in `without_activation` leave theirs out. watch(number, tensor) is called with
+        each value as soon as it is computed, and may return another tensor to go on with, or None.
+        `weights` are [(variable, tensor)] to use instead of the variables' own values.
         """
         needed = {call for value in wanted for call in map(id, self.ancestors(value))}
         values = {0: _watched(watch, 0, tf.cast(images, self.dtype))}
@@ -98,11 +93,10 @@ class Graph(NamedTuple):
 
 
 class _Whole(keras.layers.Layer):
-    """Stands for the model as a whole: layers called inside of it are told that nobody trains.
+    """Stands for the model as a whole: layers called inside of it are told that nobody trains."""
 
-    Without it Keras interprets each layer as called alone, and drops the activity losses
-    that the user's last call of the model has left there.
-    """
+    # Without it Keras interprets each layer as called alone, and drops the activity losses that the
+    # user's last call of the model has left there.
 
     def __init__(self):
         super().__init__(name="whole", dtype="float32")
@@ -118,11 +112,7 @@ def _watched(watch, number, tensor):
 
 
 def stand_in(operation):
-    """Return what can be called instead of an operation, without its activation.
-
-    For a layer with an activation inside it is a stand-in with the same weights, for an operation
-    that is nothing but an activation the identity.
-    """
+    """Return an operation without its activation, with the same weights, or else the identity."""
     if not has_inner_activation(operation):
         return lambda inputs, **_: inputs
     other = object.__new__(type(operation))

@@ -23,33 +23,44 @@ class Prepared(NamedTuple):
 
 
 def picture_of(image) -> Picture:
-    """Return the pixels of an image, before anything is known of the model.
-
-    Args:
-        image: the path of an image file, an array (h, w), (h, w, 1), (h, w, 3), (h, w, 4) or with
-            a batch axis of 1, or a `Picture`, which is returned.
-
-    Raises:
-        OSError: the file is not there or cannot be read.
-        ValueError: not an image, damaged, too large, no numbers, NaN, or not an image's shape.
-    """
+    """Return the pixels of a path, a `Picture`, or one array (h, w[, 1, 3 or 4]); or ValueError."""
     if isinstance(image, Picture):
         return image
-    return image_files.read(image) if isinstance(image, (str, Path)) else _checked(image)
+    if isinstance(image, (str, Path)):
+        return image_files.read(image)
+    try:
+        pixels = np.asarray(image)
+    except ValueError:
+        raise ValueError("the rows of the image differ in length") from None
+    if pixels.dtype.kind not in "buif":
+        raise ValueError(f"an image must be numbers or the path of a file, not {pixels.dtype}")
+    if pixels.ndim in (3, 4) and len(pixels) == 1 and (pixels.ndim == 4 or pixels.shape[2] > 4):
+        pixels = pixels[0]  # a batch of one
+    is_image = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))
+    if not is_image or pixels.size == 0:
+        raise ValueError(
+            f"one image is needed, (height, width) or (height, width, 1, 3 or 4), "
+            f"not the shape {pixels.shape}"
+        )
+    lowest, highest = pixels.min(), pixels.max()  # NaN if there is one
+    if pixels.dtype.kind == "f":
+        if not np.isfinite([lowest, highest]).all():
+            raise ValueError("the image contains NaN or infinite values")
+        return Picture(pixels, None)
+    if pixels.dtype.kind == "b":
+        return Picture(pixels, 1)
+    if lowest < 0 or highest > 65535:
+        raise ValueError(f"integer pixels must be 0..255 or 0..65535, not {lowest}..{highest}")
+    return Picture(pixels, 65535 if highest > 255 else 255)
 
 
 def prepare(view: ModelView, image, value_range) -> Prepared:
-    """Convert one image to the size, color mode and range that a model needs.
+    """Convert one image, see `picture_of`, to the size, color mode and range that a model needs.
 
-    Args:
-        view: of the model. If it takes any size, the image keeps its own, up to OPEN_MOST a side.
-        image: as in `picture_of`. Integers are interpreted as 0..255 (16-bit ones as 0..65535),
-            floats as in the model's own range already.
-        value_range: (low, high), what black and white are for the model.
-
-    Raises:
-        OSError, ValueError: as `picture_of`; a model that takes neither 1 nor 3 channels, or floats
-            far outside of its range.
+    A model that takes any size gets the image's own, up to OPEN_MOST a side. Integers are
+    interpreted as 0..255 (16-bit ones as 0..65535), floats as in the model's own range already;
+    `value_range` is (low, high), what black and white are for it. ValueError for a model that takes
+    neither 1 nor 3 channels, or floats far outside of its range.
     """
     picture = picture_of(image)
     pixels, steps = picture.pixels, list(picture.steps)
@@ -75,34 +86,6 @@ def prepare(view: ModelView, image, value_range) -> Prepared:
     if view.graph.dtype.startswith(("int", "uint")):
         values = values.round()
     return Prepared(as_batch(view, values[None]), tuple(steps))
-
-
-def _checked(image):
-    """Return an array of finite numbers as a Picture."""
-    try:
-        pixels = np.asarray(image)
-    except ValueError:
-        raise ValueError("the rows of the image differ in length") from None
-    if pixels.dtype.kind not in "buif":
-        raise ValueError(f"an image must be numbers or the path of a file, not {pixels.dtype}")
-    if pixels.ndim in (3, 4) and len(pixels) == 1 and (pixels.ndim == 4 or pixels.shape[2] > 4):
-        pixels = pixels[0]  # a batch of one
-    is_image = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))
-    if not is_image or pixels.size == 0:
-        raise ValueError(
-            f"one image is needed, (height, width) or (height, width, 1, 3 or 4), "
-            f"not the shape {pixels.shape}"
-        )
-    lowest, highest = pixels.min(), pixels.max()  # NaN if there is one
-    if pixels.dtype.kind == "f":
-        if not np.isfinite([lowest, highest]).all():
-            raise ValueError("the image contains NaN or infinite values")
-        return Picture(pixels, None)
-    if pixels.dtype.kind == "b":
-        return Picture(pixels, 1)
-    if lowest < 0 or highest > 65535:
-        raise ValueError(f"integer pixels must be 0..255 or 0..65535, not {lowest}..{highest}")
-    return Picture(pixels, 65535 if highest > 255 else 255)
 
 
 def _say_reach(pixels, low, high, steps):
@@ -147,11 +130,9 @@ def _size(wanted, own):
 
 
 def _resized(pixels, convert, height, width, steps):
-    """Return pixels (h, w, channels) resized as a whole, black at the sides; note it in `steps`.
-
-    Rows are converted and resized in bands, then the columns, which is the order that Pillow has
-    itself, so that a large image is never held as numbers of 32 bits.
-    """
+    """Return pixels (h, w, channels) resized as a whole, black at the sides; note it in `steps`."""
+    # Rows are converted and resized in bands, then the columns, the order that Pillow has itself,
+    # so that a large image is never held as numbers of 32 bits.
     own_height, own_width = pixels.shape[:2]
     scale = min(height / own_height, width / own_width)
     columns, rows = (max(1, round(side * scale)) for side in (own_width, own_height))

@@ -70,11 +70,9 @@ def _translate_layers(layers):
 
 
 def _translate_graph(config):
-    """Take a single input or output out of its list; count calls of nested models from 0, not 1.
-
-    A model that knew its input counted as called once before its first real call. Keras 3 allows
-    for that where such a model makes an output, unless it is a Sequential, and nowhere else.
-    """
+    """Take a single input or output out of its list; count calls of nested models from 0, not 1."""
+    # A model that knew its input counted as called once before its first real call. Keras 3 allows
+    # for that where such a model makes an output, unless it is a Sequential, and nowhere else.
     calls = [call for layer in config["layers"] for call in layer.get("inbound_nodes", ())]
     references = list(_references([call for call in calls if isinstance(call, list)]))
     if not references:

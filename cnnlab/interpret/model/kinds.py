@@ -1,7 +1,4 @@
-"""What is known of the kinds of layers: the tables of them all, and the questions asked of them.
-
-A layer or operation in no table is one that nothing is known of.
-"""
+"""The kinds of layers, in tables, and the questions asked of them; of others nothing is known."""
 
 import keras
 

@@ -1,7 +1,4 @@
-"""Models by name or from a file, never running code that a file brings along.
-
-What a file says about its model is read as plain JSON first, and only then by Keras.
-"""
+"""Models by name or from a file, read as plain JSON before Keras, so that no code in it is run."""
 
 import json
 import stat
@@ -22,17 +19,15 @@ LONGEST = 100_000_000  # bytes of a description; a thousand layers need about on
 
 
 def load(name_or_path) -> keras.Model:
-    """Return a model, not compiled.
+    """Return a model, not compiled: a key of `pretrained.MODELS`, or a .keras, .h5 or .hdf5 file.
 
-    Args:
-        name_or_path: a key of `pretrained.MODELS`, or the path of a `.keras` file, or of an
-            `.h5` or `.hdf5` file with the architecture, also of Keras 2.
+    Files of Keras 2 will do. Damaged weights are always noticed in a `.keras` file; an `.h5` file
+    has no checksums.
 
     Raises:
         TypeError, FileNotFoundError: as `pretrained.find`.
-        ValueError: as there; a file without a whole model, weights that are NaN or infinite, or a
-            model that needs code to run: a Lambda layer or a class that is not registered. Damaged
-            weights are always noticed in a `.keras` file; an `.h5` file has no checksums.
+        ValueError: as there; a file without a whole model, weights that are NaN or
+            infinite, or code to run: a Lambda layer or a class that is not registered.
     """
     path = find(name_or_path)
     description = _description(path)
@@ -51,7 +46,10 @@ def load(name_or_path) -> keras.Model:
         raise ValueError(f"{path} cannot be loaded: {reason}") from error
     if not isinstance(model, keras.Model):
         raise ValueError(f"{path} holds a {type(model).__name__}, not a model")
-    _check_weights(path, model)
+    for weight in model.weights:
+        is_float = keras.backend.is_float_dtype(weight.dtype)
+        if is_float and not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            raise ValueError(f"{path} is not loaded: {weight.path} has NaN or infinite values")
     return model
 
 
@@ -122,10 +120,3 @@ def _check(path, layer, part):
             f"{path} is not loaded: {layer!r} is of the class {name}, which this Keras does not "
             "have; register a class of your own with keras.saving.register_keras_serializable"
         )
-
-
-def _check_weights(path, model):
-    for weight in model.weights:
-        is_float = keras.backend.is_float_dtype(weight.dtype)
-        if is_float and not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
-            raise ValueError(f"{path} is not loaded: {weight.path} has NaN or infinite values")

@@ -1,8 +1,4 @@
-"""What the techniques ask of a model: its layers, its heads, what lies on the way to what.
-
-The view of a model is made once and kept as long as the model lives, with the functions that
-TensorFlow compiled for it, so that a second call costs no more than the computation.
-"""
+"""What the techniques ask of a model: its layers, its heads, what lies on the way to what."""
 
 import difflib
 import weakref
@@ -16,7 +12,7 @@ from cnnlab.interpret.model.graph import Call, Graph
 from cnnlab.interpret.model.kinds import CONVOLUTIONS
 from cnnlab.interpret.model.reading import read
 
-_views = weakref.WeakKeyDictionary()  # {model: ModelView}
+_views = weakref.WeakKeyDictionary()  # {model: ModelView}, with the functions compiled for it
 
 
 class ModelView:
@@ -25,11 +21,8 @@ class ModelView:
     def __init__(self, graph: Graph, state):
         self.graph = graph
         self.heads = scores.heads(graph)  # {name: Head}; empty where no output predicts classes
-        self.layers = {  # of nested models as "outer/name"
-            call.name: call
-            for call in graph.calls
-            if isinstance(call.operation, keras.layers.Layer)
-        }
+        layers = [call for call in graph.calls if isinstance(call.operation, keras.layers.Layer)]
+        self.layers = {call.name: call for call in layers}  # of nested models as "outer/name"
         self.compiled = {}  # {key: tf.function}
         self.state = state  # of the model when it was read, see `_state`
         self._sizes = set()  # (height, width) that have passed `require_size`
@@ -62,18 +55,11 @@ class ModelView:
         return list(filter(has_convolution, self.feature_maps(head)))
 
     def feature_map(self, name: str | None, head) -> Call:
-        """Return the call of a layer with feature maps on the way to a `scores.Head`.
-
-        Without a name it is the last convolution on the way, or else the last layer with feature
-        maps; one with a single cell, which can tell nothing about where, only if there is no other.
-
-        Raises:
-            ValueError: there is none such; the message lists the usable layers.
-        """
+        """Return a layer with feature maps on the way to a head; ValueError lists those usable."""
         usable = self.feature_maps(head)
         if not usable:
             raise ValueError(f"no layer on the way to {head.name!r} has feature maps")
-        if name is None:
+        if name is None:  # the last convolution, or else the last layer with more than one cell
             wide = [name for name in usable if self.layers[name].shape[:2] != (1, 1)] or usable
             convolutions = [name for name in self.convolutions(head) if name in wide]
             return self.layers[(convolutions or wide)[-1]]
@@ -86,11 +72,8 @@ class ModelView:
         raise ValueError(f"layer {call.name!r} {why}; usable are {', '.join(usable)}")
 
     def function(self, key, make):
-        """Return the `tf.function` kept under a key; `make()` returns it the first time.
-
-        It needs an `input_signature` and is traced here: TensorFlow warns of functions that are
-        often traced by being called, even if each is another one.
-        """
+        """Return the `tf.function` kept under a key; `make()` returns it the first time."""
+        # Traced here, by its `input_signature`: TensorFlow warns of many that calls trace.
         if key not in self.compiled:
             self.compiled[key] = make()
             self.compiled[key].get_concrete_function()
@@ -122,10 +105,7 @@ def inspect_model(model, images=None) -> ModelView:
     """Return the view of a model, made again if layers or activations were exchanged since.
 
     A Sequential that was never called has no weights yet; it is built for the shape of `images`, as
-    its first call would do. Nothing else of the model is changed.
-
-    Raises:
-        TypeError, ValueError: as `reading.read`.
+    its first call would do. Nothing else of the model is changed. Errors are as in `reading.read`.
     """
     is_open = isinstance(model, keras.Sequential) and not model.built
     if is_open and (shape := _image_shape(np.shape(images))):
@@ -147,10 +127,8 @@ def _image_shape(shape):
 
 
 def _state(model):
-    """Return what tells a changed model: its layers and their activations, also nested ones.
-
-    The objects, not their ids: Python gives the id of a function that is gone to the next one.
-    """
+    """Return what tells a changed model: its layers and their activations, also nested ones."""
+    # The objects, not their ids: Python gives the id of a function that is gone to the next one.
     layers = getattr(model, "_flatten_layers", lambda **_: ())(include_self=False)
     return tuple((layer, getattr(layer, "activation", None)) for layer in layers)
 
@@ -158,14 +136,11 @@ def _state(model):
 def as_batch(view: ModelView, images) -> np.ndarray:
     """Return images as (n, height, width, channels) in the model's input dtype.
 
-    Args:
-        view: of the model, which says the size.
-        images: one or many, gray ones with or without the channel axis, with the values that the
-            model's own input needs; they are not scaled.
+    They are one or many, gray ones with or without the channel axis, and are not scaled.
 
     Raises:
-        ValueError: numbers of another kind, NaN or infinity, no image at all, another size, one too
-            small for a layer, or values that the input dtype cannot hold, such as 0.5 in uint8.
+        ValueError: no numbers, NaN or infinity, no image at all, another size or one too small for
+            a layer, or values that the input dtype cannot hold, such as 0.5 in uint8.
     """
     try:
         array = np.asarray(images)

@@ -8,9 +8,7 @@ from cnnlab.interpret.model.kinds import NORMALIZING, same_values
 
 
 def input_range(view) -> tuple[float, float]:
-    """Return (low, high), what black and white are for a model.
-
-    Read from what the model does first with an image x, sizes and dropout aside:
+    """Return (low, high), black and white for a model, read from what it first does to an image x.
 
     * scale * x + offset, by a `Rescaling` or by operations with constants: what becomes 0..1, or
       -1..1 if the offset is negative. Where -1..1 would not begin at black, as after the usual

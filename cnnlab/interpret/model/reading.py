@@ -1,7 +1,4 @@
-"""How the graph of a Keras model is read: from the calls that Keras has noted at its tensors.
-
-Nested models are unrolled into the graph of the model around them.
-"""
+"""Read the graph of a Keras model, nested ones unrolled, from the calls noted at its tensors."""
 
 import inspect
 from collections import Counter

@@ -92,22 +92,14 @@ def of_targets(head: Head, logits, targets):
 
 
 def probabilities(head: Head, logits, targets):
-    """Return the (n,) probabilities 0..1 of the targets.
-
-    The numbers of a head without an activation are read as logits of a softmax, or of a sigmoid if
-    there is only one.
-    """
+    """Return the (n,) probabilities 0..1 of the targets, linear numbers being read as logits."""
     if head.ending in UNITWISE or head.units < head.classes:
         return TO_PROBABILITY.get(head.ending, tf.sigmoid)(of_targets(head, logits, targets))
     return tf.gather(tf.nn.softmax(logits), targets, axis=1, batch_dims=1)
 
 
 def check_targets(head: Head, target, count: int):
-    """Return a target for each image as (count,) int32; -1, the predicted class, for None.
-
-    Raises:
-        ValueError: no integer, outside 0..classes-1, or neither one nor `count` of them.
-    """
+    """Return (count,) int32 targets, -1, the predicted class, for None; ValueError for others."""
     if target is None:
         return np.full(count, -1, np.int32)
     try:
