@@ -187,22 +187,6 @@ def test_nothing_is_overwritten(tmp_path, dataset):
     assert os.listdir(tmp_path) == ["thesis.txt"]
 
 
-def test_a_failed_folder_is_emptied(tmp_path, dataset, monkeypatch):
-    saved = []
-
-    def save(image, path, **options):
-        path.write_bytes(b"part")
-        saved.append(path)
-        if len(saved) == 5:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Image.Image, "save", save)
-    with pytest.raises(OSError, match="No space left"):
-        files.write_folder(tmp_path / "new", dataset, "png", RECIPE)
-    assert len(saved) == 5
-    assert os.listdir(tmp_path / "new") == []
-
-
 def test_sheet_shows_every_class_unsmoothed(tmp_path, dataset):
     pictures.draw_sheet(tmp_path / "sheet.png", dataset)
     sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB"))
