@@ -127,15 +127,6 @@ def test_only_a_slow_step_is_announced(model, monkeypatch, capsys):
         assert error.startswith(said) and bool(error) == bool(said)
 
 
-@pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
-def test_figures_are_saved_the_same_each_time(model, tmp_path, suffix):
-    first, second = (tmp_path / f"{number}.{suffix}" for number in (1, 2))
-    for file in (first, second):
-        interpret.save(interpret.explain(model, IMAGE, "flat").figure, file)
-    assert first.read_bytes() == second.read_bytes()
-    assert first.read_bytes()[:4] in (b"\x89PNG", b"%PDF", b"<?xm")
-
-
 # --- the sheet
 
 

@@ -68,18 +68,15 @@ class FixedNetwork:
 
 
 def test_four_heads_on_the_same_features(recipe):
-    parameters = {}
-    for name, how in recipe["NETWORKS"].items():
-        network = recipe["build_network"](**how)
-        assert set(network.output) == set(lines.HEADS)
-        for head, choices in heads.NUM_CLASSES.items():
-            layer = network.get_layer(head)
-            expected = (12, "softmax") if choices > 2 else (1, "sigmoid")
-            assert (layer.units, layer.activation.__name__) == expected
-            assert network.output[head] is layer.output
-            assert layer.input is network.get_layer("length").input
-        parameters[name] = network.count_params()
-    assert parameters["small"] < parameters["final"] <= 250_000
+    small, final = (recipe["build_network"](**recipe["NETWORKS"][n]) for n in ("small", "final"))
+    assert set(final.output) == set(lines.HEADS)
+    for head, choices in heads.NUM_CLASSES.items():
+        layer = final.get_layer(head)
+        expected = (12, "softmax") if choices > 2 else (1, "sigmoid")
+        assert (layer.units, layer.activation.__name__) == expected
+        assert final.output[head] is layer.output
+        assert layer.input is final.get_layer("length").input
+    assert small.count_params() < final.count_params() <= 250_000
 
 
 def test_the_learning_rate_by_hand(recipe):
@@ -115,30 +112,27 @@ def test_losses_and_accuracies_belong_to_their_heads(recipe, little, part):
 def test_learned_weights_in_training(recipe, little, part):
     """They are learned, reported, and never pulled towards 1 by weight decay."""
 
-    class Keep(keras.callbacks.Callback):
-        def on_train_end(self, logs=None):
-            self.trainer = self.model
-
-    keep, names = Keep(), ("width", "angle")
-    watch = recipe["HeadWatch"](part)
+    names, watch = ("width", "angle"), recipe["HeadWatch"](part)
     how = recipe["Recipe"](2, 1e-2, 1, "learned")
-    history = recipe["train"](little(names), part, how, callbacks=[keep, watch])
+    history = recipe["train"](little(names), part, how, callbacks=[watch])
     learned = history["learned weights"]
     assert set(learned) == set(names)
     assert all(1 / 50 <= weight <= 50 and weight != 1 for weight in learned.values())
     assert set(watch.accuracies) == set(names)
     assert watch.epochs == [4 / 3]  # 384 images make 3 steps an epoch; every fourth is looked at
 
-    optimizer, trained = keep.trainer.optimizer, keep.trainer.trainable_variables
-    for variable in optimizer.variables:  # no momentum, so that nothing but the decay is left
+    trainer, trained = watch.model, watch.model.trainable_variables
+    for (
+        variable
+    ) in trainer.optimizer.variables:  # no momentum, so that nothing but the decay is left
         variable.assign(keras.ops.zeros_like(variable))
-    for log_variance in keep.trainer.log_variance.values():
+    for log_variance in trainer.log_variance.values():
         log_variance.assign(1.0)
     kernel = next(v for v in trained if v.name == "kernel")
     before = kernel.numpy()
-    optimizer.apply([keras.ops.zeros_like(variable) for variable in trained])
+    trainer.optimizer.apply([keras.ops.zeros_like(variable) for variable in trained])
     assert np.abs(kernel.numpy()).sum() < np.abs(before).sum()
-    assert [float(s.numpy()) for s in keep.trainer.log_variance.values()] == [1.0, 1.0]
+    assert [float(s.numpy()) for s in trainer.log_variance.values()] == [1.0, 1.0]
 
 
 # --- learned weights, by their formula

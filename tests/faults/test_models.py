@@ -106,17 +106,18 @@ def test_something_else_in_the_place_of_a_model(tmp_path, suffix, kind):
     assert loaded(tmp_path / f"model{suffix}") is None
 
 
-DESCRIPTIONS = {
-    "no text": b"\xff\xfe",
-    "no layers": b'{"class_name": "Sequential", "config": {"name": "m", "layers": []}}',
-    "too deep for Python": b'{"a": ' * 50_000 + b"1" + b"}" * 50_000,
-}
-
-
-@pytest.mark.parametrize("kind", DESCRIPTIONS)
-def test_archives_that_are_no_models(tmp_path, kind):
+@pytest.mark.parametrize(
+    "description",
+    [
+        b"\xff\xfe",  # no text
+        b'{"class_name": "Sequential", "config": {"name": "m", "layers": []}}',
+        b'{"a": ' * 50_000 + b"1" + b"}" * 50_000,  # too deep for Python
+    ],
+    ids=["no text", "no layers", "deep"],
+)
+def test_archives_that_are_no_models(tmp_path, description):
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
-        archive.writestr("config.json", DESCRIPTIONS[kind])
+        archive.writestr("config.json", description)
     assert loaded(tmp_path / "model.keras") is None
 
 
@@ -279,17 +280,17 @@ def test_weights_that_lie_in_another_file(tmp_path, whole, name, kind):
 
 # --- models that no image fits; those that cannot be read are in `test_interpret_models.py`
 
-UNFIT = {  # the shape and dtype of its input, and what is said of it
-    "2 channels": ((8, 8, 2), "float32", "2 channels"),
-    "a film": ((4, 8, 8, 3), "float32", "one image is needed"),
-    "complex": ((8, 8, 1), "complex64", "complex64"),
-    "bfloat16": ((8, 8, 1), "bfloat16", "bfloat16"),
-}
 
-
-@pytest.mark.parametrize("kind", UNFIT)
-def test_models_that_no_image_fits(kind):
-    shape, dtype, words = UNFIT[kind]
+@pytest.mark.parametrize(
+    ("shape", "dtype", "words"),
+    [
+        ((8, 8, 2), "float32", "2 channels"),
+        ((4, 8, 8, 3), "float32", "one image is needed"),
+        ((8, 8, 1), "complex64", "complex64"),
+        ((8, 8, 1), "bfloat16", "bfloat16"),
+    ],
+)
+def test_models_that_no_image_fits(shape, dtype, words):
     image = keras.Input(shape, dtype=dtype)
     model = keras.Model(image, layers.Flatten()(image))
     _, said = attempt(explain, model, np.zeros((8, 8, 3), np.uint8))
