@@ -223,10 +223,9 @@ def state(model):
     operations = {id(part): part for layer in inner for part in getattr(layer, "operations", [])}
     parts = [*inner, *operations.values()]
     return {
-        "layers": list(map(id, inner)),
         "variables": list(map(id, model.variables)),
         "values": [np.asarray(variable).tobytes() for variable in model.variables],
-        "trainable": [layer.trainable for layer in inner],
+        "layers": [(id(layer), layer.trainable) for layer in inner],
         "activations": [id(getattr(layer, "activation", None)) for layer in inner],
         "attributes": [sorted(vars(part)) for part in parts],
         "calls": [(len(part._inbound_nodes), len(part._outbound_nodes)) for part in parts],
@@ -492,7 +491,6 @@ def test_popped_added_and_exchanged_parts_are_noticed():
     model.pop()
     model.add(layers.Dense(5, "sigmoid", name="new"))
     new = grad_cam(with_random_weights(model), images, target=4)
-    assert new.head == "new"
     (predicted,) = predictions(model, images).values()
     np.testing.assert_allclose(sigmoid(new.scores), predicted[:, 4], 1e-5, 1e-6)
 

@@ -24,13 +24,6 @@ def dataset():
 
 
 @pytest.fixture
-def npz(tmp_path, dataset):
-    path = tmp_path / "some.npz"
-    files.write_npz(path, dataset, RECIPE)
-    return path
-
-
-@pytest.fixture
 def folder(tmp_path, dataset):
     """A folder with the first image of eight classes, and its "0_0_0_1_0.png"."""
     folder = tmp_path / "images"
@@ -51,23 +44,15 @@ def same(first, second):
     return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-def test_a_damaged_npz_is_rejected_or_harmless(npz, dataset):
-    """Cut anywhere, or with any byte changed, the file is refused or still the very same images."""
-    whole = npz.read_bytes()
-    assert same(lines.load(str(npz)), dataset)
-    generator = np.random.default_rng(0)
-    rejected = 0
-    for position in generator.integers(0, len(whole), 40):
-        flipped = bytearray(whole)
-        flipped[position] ^= 1 << generator.integers(8)
-        for damaged in (whole[:position], bytes(flipped)):
-            npz.write_bytes(damaged)
-            try:
-                assert same(lines.load(npz), dataset)
-            except ValueError as error:
-                assert str(npz) in str(error)
-                rejected += 1
-    assert rejected > 65
+def test_an_npz_comes_back_and_is_rejected_wherever_it_is_cut(tmp_path, dataset):
+    path = tmp_path / "some.npz"
+    files.write_npz(path, dataset, RECIPE)
+    assert same(lines.load(str(path)), dataset)
+    whole = path.read_bytes()
+    for position in range(0, len(whole), len(whole) // 40):
+        path.write_bytes(whole[:position])
+        with pytest.raises(ValueError, match="some.npz"):
+            lines.load(path)
 
 
 @pytest.mark.parametrize(
@@ -102,14 +87,10 @@ def test_cache_is_made_once(cache, monkeypatch):
     assert same(lines.load(), first)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "out of date", "other size"])
-def test_broken_cache_is_made_again(cache, damage):
+@pytest.mark.parametrize("recipe", ["an older drawing", lines.recipe(1, 0)])
+def test_an_old_cache_or_one_of_another_size_is_made_again(cache, recipe):
     first = lines.load()
-    if damage == "truncated":
-        cache.write_bytes(cache.read_bytes()[:-1000])
-    else:
-        recipe = "an older drawing" if damage == "out of date" else lines.recipe(1, 0)
-        files.write_npz(cache, lines.generate(1), recipe)
+    files.write_npz(cache, lines.generate(1), recipe)
     assert same(lines.load(), first)
     assert same(lines.load(cache), first)
 

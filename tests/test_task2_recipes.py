@@ -122,9 +122,7 @@ def test_learned_weights_in_training(recipe, little, part):
     assert watch.epochs == [4 / 3]  # 384 images make 3 steps an epoch; every fourth is looked at
 
     trainer, trained = watch.model, watch.model.trainable_variables
-    for (
-        variable
-    ) in trainer.optimizer.variables:  # no momentum, so that nothing but the decay is left
+    for variable in trainer.optimizer.variables:  # no momentum: nothing but the decay is left
         variable.assign(keras.ops.zeros_like(variable))
     for log_variance in trainer.log_variance.values():
         log_variance.assign(1.0)

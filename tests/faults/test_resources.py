@@ -86,7 +86,6 @@ SITUATIONS = {  # how a command begins that is in that situation
 WORKS = [  # in a situation a command comes out as without it
     ("locale C", "explain"),
     ("not UTF-8", "lines"),
-    ("not UTF-8", "notebook"),
     ("no home", "explain"),
     ("one core", "explain"),
     ("4 GiB", "explain"),
@@ -96,14 +95,10 @@ SAYS = {  # a situation and a command: what it says
     ("not UTF-8", "explain"): "set PYTHONUTF8=1",  # only TensorFlow cannot work there
     ("1 GiB", "explain"): "2,048 MiB",
     ("no loopback interface", "notebook"): "127.0.0.1",
-    ("full disk", "lines"): "No space left on device",
     ("full disk", "explain"): "No space left on device",
-    ("small files", "lines"): "File too large",
     ("small files", "notebook"): "File too large",
-    ("read-only", "lines"): "größe",
     ("read-only", "explain"): "größe",
     ("read-only", "notebook"): "run cannot be written",
-    ("full terminal", "explain"): "No space left on device",
     ("full terminal", "notebook"): "No space left on device",
 }
 
