@@ -1,8 +1,6 @@
 """The line dataset: geometry measured back from the pixels, the codec, and what is promised."""
 
 import hashlib
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -266,8 +264,3 @@ def test_codec_rejects(call, argument, message):
 def test_generate_rejects(arguments):
     with pytest.raises(ValueError, match="is not allowed: it must be a whole number"):
         lines.generate(*arguments)
-
-
-def test_no_tensorflow_is_imported():
-    code = "import sys; import cnnlab.__main__; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -88,7 +88,7 @@ def test_every_function_names_the_layers(function, model):
     assert_refused(["'lfet'", *LAYERS], TAKE_A_LAYER[function], model, "lfet")
 
 
-@pytest.mark.parametrize("filters", [2, True, "0", [0, 2], [[0], [1, 2]], {}, 10**30], ids=name_of)
+@pytest.mark.parametrize("filters", [2, True, "0", [0, 2], [[0], [1, 2]], {}], ids=name_of)
 def test_no_filter(filters, model):
     parts = ("'left'", "0..1", repr(filters))
     assert_refused(parts, interpret.maximize_filters, model, "left", filters)
