@@ -137,8 +137,7 @@ def test_empty_maps_are_left_out_and_counted():
 def test_heatmaps_bring_their_head_and_targets(model, images):
     maps = grad_cam(model, images, "kind")
     found = deletion(model, images, maps, masking=Masking(steps=4))
-    assert found.head == "kind"
-    assert found.targets.tolist() == maps.targets.tolist()
+    assert (found.head, found.targets.tolist()) == ("kind", maps.targets.tolist())
     kept = np.isfinite(found.curves[:, 0])
     assert kept.sum() == len(images) - found.empty > 0
     np.testing.assert_allclose(found.curves[kept, 0], maps.probabilities[kept], atol=1e-5)

@@ -220,7 +220,6 @@ def test_render_broadcasts():
     [
         ({"length": float("nan")}, "length nan is not allowed.*positive"),
         ({"length": 40}, "length 40, width 1, angle 30° does not fit into 28 x 28"),
-        ({"width": [1, 2, -3]}, "width -3.0"),
         ({"angle": 180}, "angle 180.0.*less than 180"),
         ({"center": (6, 14)}, r"center \(6, 14\).*for x in 6.74\d+..21.2\d+ and y in"),
         ({"center": 14}, "center has shape"),
@@ -250,7 +249,6 @@ def test_codec_is_a_bijection():
     [
         (lines.encode, [(0, 0, 0, 0), (0, 0, 12, 0)], "angle label 12 .*0..11"),
         (lines.encode, [(0, 0, 0)], "shape"),
-        (lines.encode, [(0.0, 0, 0, 0)], "integers"),
         (lines.decode, [5, 200], "200 .*0..95"),
         (lines.decode, 1.5, "integers"),
     ],

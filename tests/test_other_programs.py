@@ -28,14 +28,6 @@ def test_place_color_and_size(program, drawn):
     assert np.abs(centers / area[:, None] - drawn.centers).max() < 1.2
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_the_angle_is_turned_the_right_way(program):
-    labels = [[1, 0, 3, 0], [1, 0, 9, 0]]
-    up, down = other_programs.draw(program, labels, [[14, 14]] * 2)[..., 0]
-    assert up[:10, 18:].any() and not up[:10, :10].any()  # 45°: the upper right corner
-    assert down[:10, :10].any() and not down[:10, 18:].any()  # 135°: the upper left corner
-
-
 def test_measured_angle_is_right_on_exact_lines(drawn):
     true = np.array(lines.ANGLES)[drawn.labels[:, 2]]
     off = np.abs(other_programs.measured_angle(drawn.images) - true) % 180

@@ -98,17 +98,16 @@ def test_options_that_need_an_image(options, here, without_tensorflow, capsys):
     assert "give --image FILE" in run(capsys, image=None, **options)
 
 
-LATE = {  # what only the model knows
-    "unknown layer": ({"layer": "convx"}, "--layer: no layer 'convx'"),
-    "class out of range": ({"target": "10"}, "--target: target 10 is not a class"),
-    "which of the heads": ({"target": "1", "model": "task2"}, "angle, "),
-    "half a file": ({"model": "half.keras"}, "--model: half.keras is damaged"),
-}
-
-
-@pytest.mark.parametrize("kind", LATE)
-def test_what_only_the_model_knows(kind, here, capsys):
-    options, message = LATE[kind]
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"layer": "convx"}, "--layer: no layer 'convx'"),
+        ({"target": "10"}, "--target: target 10 is not a class"),
+        ({"target": "1", "model": "task2"}, "angle, "),  # which of the heads?
+        ({"model": "half.keras"}, "--model: half.keras is damaged"),
+    ],
+)
+def test_what_only_the_model_knows(options, message, here, capsys):
     whole = pretrained.find("task1-mnist").read_bytes()
     Path("half.keras").write_bytes(whole[: len(whole) // 2])
     assert message in run(capsys, **options)

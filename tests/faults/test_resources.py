@@ -39,21 +39,11 @@ images = lines.generate(per_class=1).images
 out.json({"headline": [{"what": "größe", "value": f"{images.mean():.3f}"}]})
 print("größe", images.shape)
 """
-# Where nothing can be written: the dataset is made, the results are stored elsewhere.
-RESULTS = """
-from cnnlab import lines, notebook
-from cnnlab.lines import dataset
-
-dataset.PER_CLASS = 1
-lines.load()
-print(notebook.outputs("Task-1").json({"a": 1}))
-"""
 COMMANDS = {
     "lines": ["-m", "cnnlab", "lines", "--per-class", "1", "--out", "OUT/größe"],
     "explain": ["-m", "cnnlab", "explain", "--model", "own.keras", "--image", "photo.png"]
     + ["--out", "OUT/größe.png"],
     "notebook": ["-m", "tools.notebooks", "run"],
-    "results": ["-c", RESULTS],
 }
 
 
@@ -211,16 +201,6 @@ def test_a_read_only_copy_writes_elsewhere(checkout, tmp_path, expected):
     done = run(checkout, "explain", "read-only", out=tmp_path)
     assert done.returncode == 0, done.stderr
     assert written(tmp_path, "explain") == expected("explain")
-
-
-def test_results_of_a_read_only_copy_are_kept(checkout, tmp_path, monkeypatch):
-    """As in a notebook that somebody else executes."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    done = run(checkout, "results", "read-only")
-    assert (done.returncode, done.stderr) == (0, "")
-    said, path = done.stdout.decode().splitlines()
-    assert "cannot be written: the results go to " in said
-    assert Path(path).read_text() == '{\n "a": 1\n}\n' and Path(path).parent.parent == tmp_path
 
 
 def test_nobody_reads_the_text(checkout):
