@@ -137,5 +137,3 @@ def test_another_shape_and_percents_are_refused():
         plots.method_errors({"a": {"joint": [1, 11]}}, 10)
     with refused(r"together, length has shape \(3, 2\), but \(2, seeds\)"):
         plots.training_size(SHARES, [480, 960])
-    with refused(r"angle: 99.0 .* 0\.\.1"):
-        plots.accuracy_by_recolored_fraction([0, 1], {"angle": [[0], [99]]})

@@ -13,7 +13,6 @@ import pytest
 from keras import layers
 from PIL import Image
 
-from cnnlab import __main__ as main
 from cnnlab import interpret
 from cnnlab.interpret.figures import pictures
 from cnnlab.interpret.figures.sheet import Sheet, Tile
@@ -176,13 +175,6 @@ def test_the_overlay_hides_nothing_where_there_is_no_heat():
 
 
 # --- the shell
-
-
-def test_messages_name_the_program_as_it_was_called(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["/x/cnnlab/__main__.py"])
-    assert main.main(["explain", "--model=task2", "--layer=conv", "--out=a.png"]) == 2
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith("python -m cnnlab explain: error: --layer: no layer 'conv'")
 
 
 def run(code):

@@ -253,6 +253,5 @@ def test_more_images_than_fit_in_a_batch(monkeypatch):
     at_once = grad_cam(SMALL, images)
     monkeypatch.setattr("cnnlab.interpret.gradcam.BATCH", 4)
     in_parts = grad_cam(SMALL, images)
-    for name in ("maps", "scores", "targets"):
-        whole, parts = getattr(at_once, name), getattr(in_parts, name)
-        np.testing.assert_allclose(parts, whole, 1e-4, 1e-5)
+    np.testing.assert_allclose(in_parts.maps, at_once.maps, 1e-4, 1e-5)
+    np.testing.assert_allclose(in_parts.scores, at_once.scores, 1e-4, 1e-5)

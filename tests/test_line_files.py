@@ -53,6 +53,8 @@ def test_an_npz_comes_back_and_is_rejected_wherever_it_is_cut(tmp_path, dataset)
         path.write_bytes(whole[:position])
         with pytest.raises(ValueError, match="some.npz"):
             lines.load(path)
+    with pytest.raises(FileNotFoundError, match="absent.npz does not exist"):
+        lines.load(tmp_path / "absent.npz")
 
 
 @pytest.mark.parametrize(
@@ -72,11 +74,6 @@ def test_a_foreign_npz_is_rejected(tmp_path, dataset, change, message):
     with pytest.raises(ValueError, match=message) as caught:
         lines.load(path)
     assert str(path) in str(caught.value)
-
-
-def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="absent.npz does not exist"):
-        lines.load(tmp_path / "absent.npz")
 
 
 def test_cache_is_made_once(cache, monkeypatch):

@@ -6,7 +6,6 @@ first, from the moment when the imports are done.
 
 import contextlib
 import functools
-import json
 import os
 import random
 import shutil
@@ -27,7 +26,7 @@ from matplotlib.figure import Figure
 
 from cnnlab import lines, saving
 from cnnlab.lines import files
-from tools import notebooks, provenance
+from tools import notebooks, provenance, studies
 
 KILLS = 4  # of each kind
 PATIENCE = 300  # seconds; processes of a killed one that live longer wait for ever
@@ -103,8 +102,7 @@ def read_lines(path: Path) -> list[bytes] | None:
 
 def read_study(folder: Path) -> dict:
     """Return what a study found, without the machine that it ran on."""
-    path = folder / "study.json"
-    runs = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else {}
+    runs = studies.load(folder / "study.json")
     return {key: [run["root"], run["series"], run["recipe"]] for key, run in runs.items()}
 
 
