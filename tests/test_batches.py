@@ -12,16 +12,9 @@ from cnnlab.training.batches import batches  # noqa: E402
 IMAGES = np.arange(10, dtype="uint8").reshape(10, 1)
 
 
-def collect(dataset):
-    return [[np.asarray(part).ravel().tolist() for part in pair] for pair in dataset]
-
-
 def test_order_and_sizes():
-    assert [batch.numpy().ravel().tolist() for batch in batches(IMAGES, batch_size=4)] == [
-        [0, 1, 2, 3],
-        [4, 5, 6, 7],
-        [8, 9],
-    ]
+    served = [batch.numpy().ravel().tolist() for batch in batches(IMAGES, batch_size=4)]
+    assert served == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
 def test_shuffled_again_each_epoch_and_repeatably():
@@ -29,7 +22,9 @@ def test_shuffled_again_each_epoch_and_repeatably():
     for _ in range(2):
         runtime.start(seed=0)
         dataset = batches(IMAGES, 10 * IMAGES, batch_size=4, shuffle_seed=5)
-        orders.append([collect(dataset) for _ in range(2)])
+        orders.append(
+            [[[part.numpy().ravel().tolist() for part in pair] for pair in dataset] for _ in "12"]
+        )
     assert orders[0] == orders[1]
     first, second = orders[0]
     assert first != second

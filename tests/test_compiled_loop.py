@@ -60,11 +60,8 @@ def test_every_image_once_before_one_comes_again():
 def test_the_rate_rises_for_a_quarter_and_falls():
     schedule = compiled_loop._rise_and_fall(0.4, 100)
     rates = [float(schedule(step)) for step in range(100)]
-    assert rates[0] == pytest.approx(0.04)
-    assert np.argmax(rates) == 25
-    assert max(rates) == pytest.approx(0.4)
-    assert np.all(np.diff(rates[:26]) > 0)
-    assert np.all(np.diff(rates[25:]) < 0)
+    assert (rates[0], rates[25]) == pytest.approx((0.04, 0.4))
+    assert np.all(np.diff(rates[:26]) > 0) and np.all(np.diff(rates[25:]) < 0)
     assert 0.008 <= rates[-1] < 0.009
 
 

@@ -65,9 +65,6 @@ def test_learning_progress_draws_errors_a_band_for_none_and_where_99_percent_are
         "angle: never 99 % right",
         "color: 99 % right at epoch 0.5",
     ]
-
-
-def test_learning_progress_counts_99_percent_itself_as_reached():
     exactly = plots.learning_progress([1, 2], {"angle": [0.9, 3168 / 3200]})
     assert words(exactly.legends[0].get_texts()) == ["angle: 99 % right at epoch 2"]
 
@@ -97,9 +94,6 @@ def test_channel_weights_draw_tiles_on_one_scale_and_the_change_of_each_filter()
     assert [line.get_xdata()[0] for line in markers(dots, "|")] == pytest.approx([0.5, 0, 0])
     assert dots.get_ylim() == (2.5, -0.5)  # the rows of the tiles
     assert not overlapping(figure)
-
-
-def test_channel_weights_that_are_all_zero():
     zeros = np.zeros((3, 3, 3, 1))
     assert plots.channel_weights(zeros, zeros).axes[0].images[0].get_clim() == (-1, 1)
 

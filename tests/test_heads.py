@@ -37,10 +37,6 @@ def build_network(names):
     return keras.Model(pixels, outputs)
 
 
-def losses(names):
-    return {n: "categorical_crossentropy" if n == "angle" else "binary_crossentropy" for n in names}
-
-
 # --- the targets that are served
 
 
@@ -105,7 +101,8 @@ def test_unknown_labels_move_no_weight():
         network = build_network(lines.HEADS)
         before = {layer.name: layer.get_weights() for layer in network.layers}
         trained = keras.Model(network.input, {name: network.output[name] for name in names})
-        trained.compile(keras.optimizers.SGD(0.01), losses(names))
+        losses = dict.fromkeys(names, "binary_crossentropy") | {"angle": "categorical_crossentropy"}
+        trained.compile(keras.optimizers.SGD(0.01), losses)
         trained.fit(heads.batches(IMAGES, labels, names), shuffle=False, verbose=0)
         after[names] = {layer.name: layer.get_weights() for layer in network.layers}
     with_color, without_color = after.values()
@@ -119,23 +116,13 @@ def test_unknown_labels_move_no_weight():
 # --- what is refused
 
 
-@pytest.mark.parametrize(("column", "value"), [(2, 12), (3, -1), (1, 256 + UNKNOWN)])
-def test_a_label_out_of_range_is_named(column, value):
-    head = lines.HEADS[column]
-    labels = LABELS.astype(np.int64)
-    labels[1, column] = value
-    allowed = rf"0\.\.{lines.NUM_CLASSES[head] - 1}, or 255"
-    with pytest.raises(ValueError, match=f"{head} label {value} .* {allowed}"):
-        heads.check_labels(labels)
-
-
 @pytest.mark.parametrize(
     ("labels", "names", "message"),
     [
         (LABELS[:, :3], EQUAL, r"'length', 'width', 'angle', 'color'.* shape \(3, 3\)"),
-        (LABELS[:0], EQUAL, r"shape \(0, 4\)"),
         (LABELS.astype(float), EQUAL, "integers, not float64"),
-        (LABELS.astype(np.int8), EQUAL, "color label -1"),  # int8 has no 255
+        (LABELS.astype(np.int8), EQUAL, r"color label -1 .* 0\.\.1, or 255"),  # int8 has no 255
+        (LABELS + np.array([0, 0, 7, 0]), EQUAL, r"angle label 12 .* 0\.\.11, or 255"),
         (LABELS, ("length", "colour"), "no head 'colour'; the heads are length, width, angle, c"),
         (LABELS, ("angle", "angle"), r"different names.*\('angle', 'angle'\)"),
         (LABELS, (), "at least one"),
@@ -150,7 +137,6 @@ def test_labels_and_names_that_are_wrong(labels, names, message):
     ("weights", "message"),
     [
         (EQUAL | {"joint": 1}, "joint; each of length, width, angle, color needs one"),
-        ({"length": 1, "width": 1}, "length, width; each of length, width, angle, color needs"),
         (dict.fromkeys(lines.HEADS, 0), "all weights are 0"),
         (EQUAL | {"angle": -1}, "the weight of angle: -1 .* must be a finite number >= 0"),
         (EQUAL | {"angle": float("nan")}, "the weight of angle: nan"),
@@ -166,7 +152,6 @@ def test_weights_come_back_as_floats_in_the_order_of_the_names():
     checked = heads.check_weights(given)
     assert list(checked.items()) == [("length", 0), ("width", 2), ("angle", 50), ("color", 1)]
     assert {type(value) for value in checked.values()} == {float}
-    assert heads.check_weights({"angle": 0.5}, "angle") == {"angle": 0.5}
 
 
 # --- from probabilities to labels
@@ -184,6 +169,8 @@ def test_to_labels_by_hand():
         "color": [0, 1, 0],  # one half is not above one half
     }
     assert {labels.dtype.name for labels in predicted.values()} == {"uint8"}
+    with pytest.raises(ValueError, match=r"length probabilities has shape \(3,\), but \(\w, 1\)"):
+        heads.to_labels({"length": np.ones(3)})
 
 
 def test_predict_orders_columns_as_labels_are():
@@ -195,13 +182,6 @@ def test_predict_orders_columns_as_labels_are():
     network = SimpleNamespace(predict=lambda batches, verbose: dict(sorted(certain.items())))
     predicted = heads.predict(network, np.zeros((96, 2, 2, 3), np.uint8))
     assert np.array_equal(predicted, labels) and predicted.dtype == np.uint8
-
-
-def test_probabilities_are_what_the_network_says():
-    network = build_network(lines.HEADS)
-    predicted = heads.probabilities(network, IMAGES)
-    for name, expected in network(IMAGES.astype("float32")).items():
-        assert np.allclose(predicted[name], expected, atol=1e-6), name
 
 
 def test_cross_entropy_by_hand():
@@ -225,29 +205,19 @@ def test_cross_entropy_by_hand():
     ("probabilities", "message"),
     [
         ({"joint": np.ones((3, 1))}, "no head 'joint'; the heads are length, width, angle, color"),
-        ({"length": np.ones(3)}, r"length probabilities has shape \(3,\), but \(\w, 1\)"),
         ({"angle": np.ones((3, 1))}, r"angle probabilities has shape \(3, 1\), but \(\w, 12\)"),
-        ({}, "at least one"),
+        ({"color": np.full((3, 1), 0.5)}, "color label 255 means unknown"),
     ],
 )
-def test_probabilities_of_no_head(probabilities, message):
-    with pytest.raises(ValueError, match=message):
-        heads.to_labels(probabilities)
+def test_cross_entropy_refuses(probabilities, message):
     with pytest.raises(ValueError, match=message):
         heads.cross_entropy(probabilities, LABELS)
-
-
-def test_cross_entropy_needs_known_labels():
-    with pytest.raises(ValueError, match="color label 255 means unknown"):
-        heads.cross_entropy({"color": np.full((3, 1), 0.5)}, LABELS)
 
 
 def test_weighted_mean_by_hand():
     accuracies = {"length": 1.0, "width": 0.5, "angle": 0.75, "color": 0.0}
     weights = {"color": 1, "angle": 50, "length": 5, "width": 2}
     assert heads.weighted_mean(accuracies, weights) == pytest.approx((5 + 1 + 37.5) / 58)
-    assert heads.weighted_mean(accuracies, EQUAL) == pytest.approx(2.25 / 4)
-    assert heads.weighted_mean({"color": 0.25, "angle": 1}, {"angle": 3, "color": 0}) == 1
 
 
 def test_predict_refuses_a_network_without_all_heads_by_name():

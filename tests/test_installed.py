@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
+EXPLAIN = ["cnnlab", "explain", "--image", "x.png", "--out", "a.png", "--model"]
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +44,7 @@ print(len(lines.load().images))  # with no folder to keep them in
 
 
 def test_messages_name_the_command_as_it_was_called(call):
-    status, said = call(
-        "cnnlab", "explain", "--model", "task2", "--image", "x.png", "--out", "a.png"
-    )
+    status, said = call(*EXPLAIN, "task2")
     assert status == 2 and said.count("\n") == 1
     assert said.startswith("cnnlab explain: error: --model: the model task2 belongs to the cnnlab")
 
@@ -57,7 +56,5 @@ layers = [keras.layers.Conv2D(2, 3), keras.layers.Flatten(), keras.layers.Dense(
 keras.Sequential([keras.Input((28, 28, 1)), *layers]).save("own.keras")
 """
     assert call(code)[0] == 0
-    status, said = call(
-        "cnnlab", "explain", "--model", "own.keras", "--image", "x.png", "--out", "a.png"
-    )
+    status, said = call(*EXPLAIN, "own.keras")
     assert status == 0 and said.splitlines()[-1].startswith("a.png: ")

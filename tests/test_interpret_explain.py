@@ -13,7 +13,6 @@ import pytest
 from keras import layers
 from PIL import Image
 
-from cnnlab import __main__ as main
 from cnnlab import interpret
 from cnnlab.interpret.figures import pictures
 from cnnlab.interpret.figures.sheet import Sheet, Tile
@@ -127,15 +126,6 @@ def test_only_a_slow_step_is_announced(model, monkeypatch, capsys):
         assert error.startswith(said) and bool(error) == bool(said)
 
 
-@pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
-def test_figures_are_saved_the_same_each_time(model, tmp_path, suffix):
-    first, second = (tmp_path / f"{number}.{suffix}" for number in (1, 2))
-    for file in (first, second):
-        interpret.save(interpret.explain(model, IMAGE, "flat").figure, file)
-    assert first.read_bytes() == second.read_bytes()
-    assert first.read_bytes()[:4] in (b"\x89PNG", b"%PDF", b"<?xm")
-
-
 # --- the sheet
 
 
@@ -185,14 +175,6 @@ def test_the_overlay_hides_nothing_where_there_is_no_heat():
 
 
 # --- the shell
-
-
-@pytest.mark.parametrize("program", ["python -m cnnlab", "cnnlab"])
-def test_messages_name_the_program_as_it_was_called(program, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["/x/cnnlab" + "/__main__.py" * program.startswith("python")])
-    assert main.main(["explain", "--model=task2", "--layer=conv", "--out=a.png"]) == 2
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith(f"{program} explain: error: --layer: no layer 'conv'")
 
 
 def run(code):

@@ -104,8 +104,7 @@ def test_the_best_picture_of_a_single_place_is_white_where_the_weights_are_posit
 @pytest.mark.parametrize(
     "how",
     [
-        {"jitter": 2, "steps": 20},
-        {"negative_slope": 1, "steps": 20},
+        {"negative_slope": 1, "jitter": 2, "steps": 20},
         {"smoothness": 0.25, "jitter": 3, "step_size": 3, "steps": 9},  # jumps over the best image
     ],
 )
@@ -166,15 +165,15 @@ def test_a_shifted_image_gives_the_gradient_of_the_places_it_came_from(shared):
 # --- what is maximized
 
 
+ONE_SIDED = "mean of what enters a, below 0 times 0.01"
+
+
 def read_twice():
     """A convolution that others than the batch normalization read too."""
     image = keras.Input((3, 3, 1))
     made = layers.Conv2D(2, 3, name="conv")(image)
     model = keras.Model(image, layers.Flatten()(layers.Add()([batch_norm(-1)(made), made])))
     return with_weights(model, "conv", SIGNS)
-
-
-ONE_SIDED = "mean of what enters a, below 0 times 0.01"
 
 
 @pytest.mark.parametrize(
@@ -188,7 +187,6 @@ ONE_SIDED = "mean of what enters a, below 0 times 0.01"
         ),
         (signs(layers.ReLU(negative_slope=0.1, name="a"), bias=-100), ONE_SIDED, False),
         (signs(layers.Activation("tanh", name="a"), bias=-100), "mean of what enters a", False),
-        (signs(layers.MaxPooling2D(1), layers.Flatten()), "mean of what conv gives", False),
         (read_twice(), "mean of what conv gives", False),
     ],
 )
@@ -225,15 +223,12 @@ def test_units_and_heads_are_filters_too(shared):
 # --- what is said of empty pictures
 
 
-@pytest.mark.parametrize(("weight", "note"), [(0, "no gradient"), (np.nan, "NaN")])
-def test_a_filter_without_weights_or_numbers_is_blank_and_says_so(weight, note):
-    kernels = np.stack([SIGNS[0], np.full((3, 3), weight)])
-    model = with_weights(sequential(layers.Conv2D(2, 3, name="conv")), "conv", kernels, bias=1)
+def test_a_filter_without_weights_or_numbers_is_blank_and_says_so():
+    kernels = np.stack([SIGNS[0], np.zeros((3, 3)), np.full((3, 3), np.nan)])
+    model = with_weights(sequential(layers.Conv2D(3, 3, name="conv")), "conv", kernels, bias=1)
     found = maximize(model, "conv")
-    assert note in found.note[1] and (found.images[1] == 0.5).all()
-    assert np.isfinite(found.images).all() and (found.note[0] == "") == (found.end > found.start)[0]
-    if weight == 0:
-        assert found.dead.tolist() == [False, True]
+    assert "no gradient" in found.note[1] and "NaN" in found.note[2]
+    assert (found.images[1:] == 0.5).all() and found.dead[:2].tolist() == [False, True]
 
 
 def test_dead_on_the_images_given_is_told_from_off_for_good():
@@ -250,12 +245,9 @@ def test_dead_on_the_images_given_is_told_from_off_for_good():
 def test_a_picture_of_one_tone_is_named():
     model = sequential(layers.Conv2D(1, 1, name="conv"), shape=(6, 6, 1))
     assert "one tone" in maximize(with_weights(model, "conv", [[[1]]]), "conv").note[0]
-    # Dots and frames are no pattern, but fine stripes are.
-    dots, stripes = np.full((2, 28, 28, 3), 0.7)
-    dots[::2, ::2] = 1
-    dots[:4] = 0
+    stripes = np.full((28, 28, 3), 0.7)
     stripes[:, ::2] = 0
-    assert _one_tone(dots) and not _one_tone(stripes)
+    assert not _one_tone(stripes)
 
 
 # --- the best of real images
@@ -275,12 +267,6 @@ def test_the_best_image_is_that_of_all_images_at_once(shared):
 # --- the same picture, whatever else
 
 
-def test_a_range_that_is_given_counts():
-    found = ascend_straight(signs(), "conv", value_range=(-1, 3))
-    assert np.array_equal(found.images[..., 0], SIGNS > 0) and found.value_range == (-1, 3)
-    assert np.allclose(found.end, (np.where(SIGNS > 0, 3, -1) * SIGNS).sum(axis=(1, 2)))
-
-
 def test_the_same_seed_gives_the_same_bits(shared):
     first, again, other = (maximize(shared, "second", seed=seed) for seed in (3, 3, 4))
     assert first.images.tobytes() == again.images.tobytes()
@@ -295,7 +281,6 @@ def test_a_filter_does_not_depend_on_the_others():
     assert alone.filters.tolist() == [66, 3, 0]
     assert np.allclose(alone.images, of_all.images[[66, 3, 0]], atol=1e-4)
     assert np.allclose(alone.end, of_all.end[[66, 3, 0]], atol=1e-5)
-    assert np.array_equal(maximize(model, "second", 3, steps=20).filters, [3])
 
 
 def test_nothing_is_compiled_twice_and_the_model_stays_as_it_was():
@@ -321,12 +306,14 @@ def test_nothing_is_compiled_twice_and_the_model_stays_as_it_was():
 # --- other models
 
 
-def test_a_model_of_open_size_needs_one():
+def test_a_model_of_open_size_and_a_range_that_is_given():
     model = sequential(layers.Conv2D(2, 3, name="conv"), shape=(None, None, 1))
     model = with_weights(model, "conv", SIGNS)
     with pytest.raises(ValueError, match=r"size must be \(height, width\).*not None"):
         ascend_straight(model, "conv")
-    assert np.array_equal(ascend_straight(model, "conv", size=(3, 3)).images[..., 0], SIGNS > 0)
+    found = ascend_straight(model, "conv", size=(3, 3), value_range=(-1, 3))
+    assert np.array_equal(found.images[..., 0], SIGNS > 0) and found.value_range == (-1, 3)
+    assert np.allclose(found.end, (np.where(SIGNS > 0, 3, -1) * SIGNS).sum(axis=(1, 2)))
 
 
 def test_mixed_precision():
@@ -340,33 +327,27 @@ def test_mixed_precision():
 # --- errors
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
+def test_wrong_use_is_named(shared):
+    for wrong, message in (
         ({"steps": 1.5}, "steps must be a whole number from 1 .* not 1.5"),
         ({"smoothness": float("nan")}, "smoothness must be a number from 0 to 1, not nan"),
         ({"size": (8, 9)}, "size must be"),
         ({"images": np.zeros((3, 7, 7, 1))}, "images have the shape"),
-    ],
-)
-def test_wrong_use_is_named(shared, wrong, message):
-    with pytest.raises(ValueError, match=message):
-        maximize(shared, "second", **wrong)
+    ):
+        with pytest.raises(ValueError, match=message):
+            maximize(shared, "second", **wrong)
 
 
 # --- the weights of a first layer
 
 
-def test_first_layer_weights_are_the_kernels_of_the_image():
+def test_first_layer_weights_are_the_kernels_of_the_image_alone():
     parts = [layers.Rescaling(1 / 255), layers.ZeroPadding2D(), layers.Dropout(0.1)]
     model = sequential(*parts, layers.Conv2D(5, (2, 3), name="conv"), shape=(6, 6, 3))
     found = first_layer_weights(model, "conv")
     kernel = model.get_layer("conv").get_weights()[0]
     assert found.shape == (5, 2, 3, 3) and found.dtype == "float32"
     assert all(np.array_equal(found[k], kernel[..., k]) for k in range(5))
-
-
-def test_only_a_first_layer_has_first_layer_weights():
     # The second convolution reads one channel, as many as the image has, but not the image's.
     one, two = layers.Conv2D(1, 3, name="one"), layers.Conv2D(2, 3, name="two")
     with pytest.raises(ValueError, match="'two' is no convolution .* usable are one$"):
@@ -388,7 +369,6 @@ BRIGHT = keras.initializers.Constant(40)
         (layers.Normalization(mean=[100.0, 1.0, 1.0], variance=[1.0] * 3), (0, 255)),
         (layers.BatchNormalization(moving_mean_initializer=BRIGHT), (0, 255)),
         (lambda x: layers.Rescaling(1 / 255)(layers.ReLU()(x)), (0, 1)),
-        (lambda x: x / 127.5 - 1, (0, 255)),
         (lambda x: 1 - x, (0, 1)),
         (lambda x: (x - np.array([123.7, 116.8, 103.9], "f")) / 58, (0, 255)),
         (lambda x: keras.ops.multiply(keras.ops.cast(x, "float32"), 1 / 255), (0, 255)),

@@ -128,7 +128,6 @@ def test_files_that_hold_no_model(tmp_path, monkeypatch):
     ("wrong", "error", "message"),
     [
         ("task1-mnsit", ValueError, r"did you mean 'task1-mnist'\?.*task2-plain"),
-        ("", ValueError, "is a folder"),
         ("none.keras", FileNotFoundError, "there is no file none.keras"),
         (__file__, ValueError, "must end in .keras, .h5 or .hdf5"),
         (3, TypeError, "by its name or path, not from 3"),

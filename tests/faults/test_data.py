@@ -30,17 +30,11 @@ RUNS = b"cposix\nsystem\n(S'touch was-run'\ntR."  # a pickle that calls a shell
 
 
 class Archive(NamedTuple):
-    """An .npz file.
-
-    Attributes:
-        path: of the file.
-        arrays: {name: array}, what it holds.
-        read: reads it, and returns the arrays in their order.
-    """
+    """An .npz file."""
 
     path: Path
-    arrays: dict[str, np.ndarray]
-    read: Callable
+    arrays: dict[str, np.ndarray]  # what it holds
+    read: Callable  # reads it, and returns the arrays in their order
 
     def is_refused(self):
         """Read the file; say whether it was refused. What is read must be the right arrays."""
@@ -130,9 +124,7 @@ def replace(archive, name, content):
             file.writestr(f"{other}.npy", content if other == name else with_header(array))
 
 
-@pytest.mark.parametrize(
-    "changes", [{"shape": (10**15,)}, {"shape": ("10",)}, {"descr": "no type"}]
-)
+@pytest.mark.parametrize("changes", [{"shape": (10**15,)}, {"descr": "no type"}])
 def test_a_header_that_lies(archive, changes):
     name = list(archive.arrays)[1]
     replace(archive, name, with_header(archive.arrays[name], **changes))
@@ -161,22 +153,15 @@ def test_a_damaged_default_file_is_not_replaced_by_a_download(of_digits, monkeyp
         mnist.load()
 
 
-OTHER_LINES = {
-    "half of it": lambda array: array[:48],
-    "another order": lambda array: array[::-1],
-    "nothing": lambda array: array[:0],
-    "objects": lambda array: np.array([print] * 96),
-}
-
-
-@pytest.mark.parametrize("kind", [*OTHER_LINES, *SPECIAL])
+@pytest.mark.parametrize("kind", ["half of it", "objects", *SPECIAL])
 def test_a_cache_that_is_not_right_is_made_again(of_lines, dataset, kind):
     whole = of_lines.path.read_bytes()
     of_lines.path.unlink()
     if kind in SPECIAL:
         put(kind, of_lines.path)
     else:
-        arrays = {name: OTHER_LINES[kind](array) for name, array in dataset._asdict().items()}
+        arrays = {name: array[:48] for name, array in of_lines.arrays.items() if array.ndim}
+        arrays |= {"labels": np.array([print] * 96)} if kind == "objects" else {}
         np.savez(of_lines.path, **arrays, recipe=of_lines.arrays["recipe"])
     assert same(lines.load(), dataset)
     if kind != "directory":  # which may hold something of the user's
@@ -212,9 +197,9 @@ def test_png_with_a_flipped_bit(image, dataset):
     assert refused > len(whole) - 20
 
 
-@pytest.mark.parametrize("kind", [*SPECIAL, "EPS", "TIFF"])
+@pytest.mark.parametrize("kind", [*SPECIAL, "TIFF"])
 def test_something_else_in_the_place_of_an_image(image, dataset, kind):
-    """Also an exotic format; and Pillow would start Ghostscript, an interpreter, for EPS."""
+    """EPS, for which Pillow would start an interpreter, is in `test_security.py`."""
     image.unlink()
     if kind in SPECIAL:
         put(kind, image)

@@ -96,13 +96,10 @@ def vast(side):
 
 REFUSED = {  # what a file holds, and what is said of it
     "only the start of a png": (b"\x89PNG\r\n\x1a\n", "not an image"),
-    "a document": (b"%PDF-1.7", "not an image"),
     "less than no pixels": (b"P6\n-1 5\n255\n", "vast.png"),
-    "many pixels in a ppm": (b"P6\n99999 99999\n255\n", "120,000,000"),
     "many pixels": (vast(12_000), "120,000,000"),
     "more than Pillow reads": (vast(30_000), "120,000,000"),
     "negative numbers": (content("tif", np.full((2, 2), np.int32(-1))), "-1..-1"),
-    "large numbers": (content("tif", np.full((2, 2), np.int32(65536))), "65536..65536"),
     "floats": (content("tif", np.full((2, 2), np.float32(0.5))), "floating"),
 }
 
@@ -114,23 +111,15 @@ def test_what_is_no_image_to_be_read(kind, tmp_path):
     assert words in reading(tmp_path / "vast.png")[1]
 
 
-def palette():
-    image = Image.frombytes("P", (3, 1), bytes([0, 1, 2]))
-    image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
-    return image
-
-
+PALETTE = Image.frombytes("P", (3, 1), bytes([0, 1, 2]))
+PALETTE.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+NOT_EXIF = b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\1" * 99
 RED = (255, 0, 0)
 FILES = {  # name: an image, how it is saved, its first row
     "palette.png": (
-        palette(),
+        PALETTE,
         {"transparency": b"\x00\x80\xff"},
         [(*RED, 0), (0, 255, 0, 128), (0, 0, 255, 255)],
-    ),
-    "gray.png": (
-        Image.frombytes("L", (2, 1), b"\7\t"),
-        {"transparency": 7},
-        [(7, 7, 7, 0), (9, 9, 9, 255)],
     ),
     "color.png": (Image.new("RGB", (1, 1), RED), {"transparency": RED}, [(*RED, 0)]),
     "black.png": (
@@ -139,11 +128,7 @@ FILES = {  # name: an image, how it is saved, its first row
         [(0, 0, 0, 0), (255, 255, 255, 255)],
     ),
     "motorola.tif": (Image.frombytes("I;16B", (2, 1), b"\0\1\2\3"), {}, [1, 515]),
-    "bad exif.png": (
-        Image.new("L", (1, 1), 7),
-        {"exif": b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\1" * 99},
-        [7],
-    ),
+    "bad exif.png": (Image.new("L", (1, 1), 7), {"exif": NOT_EXIF}, [7]),
 }
 
 
@@ -154,8 +139,7 @@ def test_what_odd_files_hold(name, tmp_path):
     np.testing.assert_array_equal(image_files.read(tmp_path / name).pixels[0], first_row)
 
 
-@pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_all_orientations(suffix, tmp_path):
+def test_all_orientations(tmp_path):
     upright = Image.fromarray(noise(2, 3, 3))
     for orientation in range(10):  # 0 and 9 mean nothing
         exif, file = Image.Exif(), io.BytesIO()
@@ -163,8 +147,8 @@ def test_all_orientations(suffix, tmp_path):
         upright.save(file, "png", exif=exif)
         exif[ORIENTATION] = orientation
         stored = ImageOps.exif_transpose(Image.open(file))
-        stored.save(tmp_path / f"turned.{suffix}", exif=exif)
-        picture = image_files.read(tmp_path / f"turned.{suffix}")
+        stored.save(tmp_path / "turned.png", exif=exif)
+        picture = image_files.read(tmp_path / "turned.png")
         np.testing.assert_array_equal(picture.pixels, upright)
         assert any("EXIF" in step for step in picture.steps) == (orientation in range(2, 9))
 
@@ -174,13 +158,11 @@ def test_all_orientations(suffix, tmp_path):
 GOOD = np.arange(144, dtype=np.float64).reshape(8, 6, 3) + 50
 SAME_NUMBERS = {
     "read-only": lambda a: np.broadcast_to(a, a.shape),
-    "columns first": np.asfortranarray,
     "backwards": lambda a: a[::-1].copy()[::-1],
     "a batch of one": lambda a: a[None],
     "a list": lambda a: a.tolist(),
     "the other byte order": lambda a: a.astype(">f8"),
     "half precision": lambda a: a.astype("<f2"),
-    "more than double precision": lambda a: a.astype(np.longdouble),
     "an image of Pillow": lambda a: Image.fromarray(a.astype(np.uint8)),
     "a tensor": lambda a: keras.ops.convert_to_tensor(a.astype(np.float32)),
 }
@@ -194,18 +176,13 @@ def test_every_way_to_hold_the_same_numbers(kind):
     np.testing.assert_array_equal(np.array(made), before)
 
 
-NO_IMAGES = {
+NO_IMAGES = {  # other dtypes are tried below
     "one NaN": np.where(GOOD == 60, np.nan, GOOD),
-    "no channels": GOOD[..., :0],
     "2 channels": GOOD[..., :2],
     "two images": np.stack([GOOD, GOOD]),
     "ragged": [[1, 2], [3]],
-    "objects": GOOD.astype(object),
-    "complex": GOOD.astype(complex),
     "a dictionary": {"image": GOOD},
     "negative": np.full((8, 6), -1),
-    "64 bits": np.full((8, 6), 2**64 - 1, np.uint64),
-    "more than double precision": np.full((8, 6), np.finfo(np.longdouble).max),
 }
 
 
@@ -238,13 +215,9 @@ KINDS += ["O", "S3", "U3", "M8[s]", "m8[s]", "V4"]
 def test_any_array_is_prepared_in_finite_numbers_or_refused(data, ends):
     dtype = np.dtype(data.draw(st.sampled_from(KINDS)))
     shape = data.draw(arrays.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=7))
-    size = int(np.prod(shape)) * dtype.itemsize
-    raw = data.draw(st.binary(min_size=min(size, 64), max_size=min(size, 64)))
-    if dtype.hasobject:
-        array = np.full(shape, raw, dtype)
-    else:
-        repeated = (raw * (size // max(1, len(raw)) + 1))[:size]
-        array = np.frombuffer(repeated, dtype).reshape(shape) if size else np.empty(shape, dtype)
+    raw = data.draw(st.binary(min_size=64, max_size=64))
+    number = raw if dtype.hasobject else np.frombuffer(raw, dtype, 64 // dtype.itemsize)
+    array = np.resize(np.array(number, dtype), shape).astype(dtype)  # resize turns bytes round
     batch, said = attempt(batch_of, array, ends)
     if not said:
         assert batch.shape == (1, 8, 6, 3) and batch.dtype == np.float32
@@ -254,7 +227,7 @@ def test_any_array_is_prepared_in_finite_numbers_or_refused(data, ends):
 # --- any size
 
 
-@pytest.mark.parametrize("shape", [(1, 9), (700, 30), (30, 1025), (3, 4, 3)])
+@pytest.mark.parametrize("shape", [(1, 9), (700, 30), (3, 4, 3)])
 def test_a_model_of_any_size(shape):
     batch = batch_of(np.full(shape, 255, np.uint8), model=convolutional(None, None, 3))
     assert (batch == 255).all()  # no black is added

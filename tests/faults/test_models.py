@@ -106,19 +106,18 @@ def test_something_else_in_the_place_of_a_model(tmp_path, suffix, kind):
     assert loaded(tmp_path / f"model{suffix}") is None
 
 
-DESCRIPTIONS = {
-    "no text": b"\xff\xfe",
-    "no layers": b'{"class_name": "Sequential", "config": {"name": "m", "layers": []}}',
-    "a layer": b'{"class_name": "Dense", "module": "keras.layers", "config": {}}',
-    "deep": b'{"a": ' * 900 + b"1" + b"}" * 900,
-    "too deep for Python": b'{"a": ' * 50_000 + b"1" + b"}" * 50_000,
-}
-
-
-@pytest.mark.parametrize("kind", DESCRIPTIONS)
-def test_archives_that_are_no_models(tmp_path, kind):
+@pytest.mark.parametrize(
+    "description",
+    [
+        b"\xff\xfe",  # no text
+        b'{"class_name": "Sequential", "config": {"name": "m", "layers": []}}',
+        b'{"a": ' * 50_000 + b"1" + b"}" * 50_000,  # too deep for Python
+    ],
+    ids=["no text", "no layers", "deep"],
+)
+def test_archives_that_are_no_models(tmp_path, description):
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
-        archive.writestr("config.json", DESCRIPTIONS[kind])
+        archive.writestr("config.json", description)
     assert loaded(tmp_path / "model.keras") is None
 
 
@@ -168,11 +167,10 @@ WRONG_VALUES = (None, [], {}, "x", -1, 0.5, float("nan"), [[]], {"class_name": "
 
 @pytest.mark.fault
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("first", [0, 4])
-def test_a_description_with_any_one_value_exchanged(tmp_path, whole, model, name, first):
+def test_a_description_with_any_one_value_exchanged(tmp_path, whole, model, name):
     """Either it is refused, or the model has the weights that the file has."""
     refused = 0
-    for number, position in enumerate(positions_in(description_of(model)), first):
+    for number, position in enumerate(positions_in(description_of(model))):
         description = exchanged(position, WRONG_VALUES[number % len(WRONG_VALUES)])
         other = loaded(described(tmp_path / name, whole[name], description))
         refused += other is None
@@ -183,12 +181,10 @@ def test_a_description_with_any_one_value_exchanged(tmp_path, whole, model, name
 # --- weights
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("value", [np.nan, -np.inf])
+@pytest.mark.parametrize(("name", "value"), [(NAMES[0], np.nan), (NAMES[1], -np.inf)])
 def test_weights_that_are_no_numbers(tmp_path, name, value):
     model = small()
-    kernel, bias = model.get_layer("class").get_weights()
-    model.get_layer("class").set_weights([kernel, np.append(bias[1:], value)])
+    model.get_layer("class").bias.assign([0, value, 0])
     model.save(tmp_path / name)
     with pytest.raises(ValueError, match="class/bias"):
         load(tmp_path / name)
@@ -196,12 +192,10 @@ def test_weights_that_are_no_numbers(tmp_path, name, value):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_of_another_model(tmp_path, name):
-    """The file describes one model and holds the weights of another, or those of fewer layers."""
-    fewer = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(3)])
-    for other in (small(filters=3), fewer):
-        other.save(tmp_path / name)
-        content = (tmp_path / name).read_bytes()
-        assert loaded(described(tmp_path / name, content, description_of(small()))) is None
+    """The file describes one model and holds the weights of another."""
+    small(filters=3).save(tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    assert loaded(described(tmp_path / name, content, description_of(small()))) is None
 
 
 # --- code in a description
@@ -221,27 +215,23 @@ LAMBDA = part("Lambda", name="l")
 CODE = {
     "a lambda of its own": {"class_name": "__lambda__", "config": {"value": "4wEAAAAAAA==\n"}},
     "a lambda in a wrapper": part("TimeDistributed", name="w", layer=LAMBDA),
-    "a lambda in two directions": part("Bidirectional", name="w", layer=LAMBDA),
     "a lambda in a cell": part("RNN", name="w", cell=LAMBDA),
     "PyTorch in a wrapper": part("TimeDistributed", name="w", layer=part("TorchModuleWrapper")),
     "an unknown class": part("Mine", "mine"),
     "a shell": function("os", "system"),
-    "Python's own": function("builtins", "eval"),
     "a setting of Keras": function("keras.config", "enable_unsafe_deserialization"),
     "Keras's downloads": function("keras.src.utils.file_utils", "get_file"),
     "a class next to the model": part("anything", "there"),
     "a function next to the model": function("there", "anything"),
     "a class that Keras imports": part("anything", "keras_hub.there"),
-    "a function that Keras imports": function("keras_cv", "anything"),
     "a file of the user": part("StringLookup", name="words", vocabulary="secret.txt"),
-    "a file of the user, too": part("TextVectorization", name="words", vocabulary="secret.txt"),
 }
 
 
 @pytest.mark.parametrize("kind", CODE)
 def test_a_description_runs_imports_and_reads_nothing(tmp_path, monkeypatch, whole, kind):
     """As a layer, and as a layer's argument."""
-    for package in ("keras_hub", "keras_cv", "there"):
+    for package in ("keras_hub", "there"):
         (tmp_path / package).mkdir()
         for file in ("__init__.py", "there.py"):
             (tmp_path / package / file).write_text("raise SystemExit('it was imported')")
@@ -288,23 +278,18 @@ def test_weights_that_lie_in_another_file(tmp_path, whole, name, kind):
 
 # --- models that no image fits; those that cannot be read are in `test_interpret_models.py`
 
-UNFIT = {  # the shape and dtype of its input, and what is said of it
-    "2 channels": ((8, 8, 2), "float32", "2 channels"),
-    "any channels": ((8, 8, None), "float32", "channels"),
-    "a sequence": ((8, 4), "float32", "one image is needed"),
-    "a film": ((4, 8, 8, 3), "float32", "one image is needed"),
-    "text": ((1,), "string", "one image is needed"),
-    "text in the shape of an image": ((8, 8, 1), "string", "string"),
-    "complex": ((8, 8, 1), "complex64", "complex64"),
-    "bfloat16": ((8, 8, 1), "bfloat16", "bfloat16"),
-}
 
-
-@pytest.mark.parametrize("kind", UNFIT)
-def test_models_that_no_image_fits(kind):
-    shape, dtype, words = UNFIT[kind]
+@pytest.mark.parametrize(
+    ("shape", "dtype", "words"),
+    [
+        ((8, 8, 2), "float32", "2 channels"),
+        ((4, 8, 8, 3), "float32", "one image is needed"),
+        ((8, 8, 1), "complex64", "complex64"),
+        ((8, 8, 1), "bfloat16", "bfloat16"),
+    ],
+)
+def test_models_that_no_image_fits(shape, dtype, words):
     image = keras.Input(shape, dtype=dtype)
-    layer = layers.Flatten() if None not in shape else layers.GlobalAveragePooling2D()
-    layer = layers.StringLookup(vocabulary=["a"]) if dtype == "string" else layer
-    _, said = attempt(explain, keras.Model(image, layer(image)), np.zeros((8, 8, 3), np.uint8))
+    model = keras.Model(image, layers.Flatten()(image))
+    _, said = attempt(explain, model, np.zeros((8, 8, 3), np.uint8))
     assert words in said

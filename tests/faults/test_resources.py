@@ -39,21 +39,11 @@ images = lines.generate(per_class=1).images
 out.json({"headline": [{"what": "größe", "value": f"{images.mean():.3f}"}]})
 print("größe", images.shape)
 """
-# Where nothing can be written: the dataset is made, the results are stored elsewhere.
-RESULTS = """
-from cnnlab import lines, notebook
-from cnnlab.lines import dataset
-
-dataset.PER_CLASS = 1
-lines.load()
-print(notebook.outputs("Task-1").json({"a": 1}))
-"""
 COMMANDS = {
     "lines": ["-m", "cnnlab", "lines", "--per-class", "1", "--out", "OUT/größe"],
     "explain": ["-m", "cnnlab", "explain", "--model", "own.keras", "--image", "photo.png"]
     + ["--out", "OUT/größe.png"],
     "notebook": ["-m", "tools.notebooks", "run"],
-    "results": ["-c", RESULTS],
 }
 
 
@@ -86,7 +76,6 @@ SITUATIONS = {  # how a command begins that is in that situation
 WORKS = [  # in a situation a command comes out as without it
     ("locale C", "explain"),
     ("not UTF-8", "lines"),
-    ("not UTF-8", "notebook"),
     ("no home", "explain"),
     ("one core", "explain"),
     ("4 GiB", "explain"),
@@ -96,14 +85,10 @@ SAYS = {  # a situation and a command: what it says
     ("not UTF-8", "explain"): "set PYTHONUTF8=1",  # only TensorFlow cannot work there
     ("1 GiB", "explain"): "2,048 MiB",
     ("no loopback interface", "notebook"): "127.0.0.1",
-    ("full disk", "lines"): "No space left on device",
     ("full disk", "explain"): "No space left on device",
-    ("small files", "lines"): "File too large",
     ("small files", "notebook"): "File too large",
-    ("read-only", "lines"): "größe",
     ("read-only", "explain"): "größe",
     ("read-only", "notebook"): "run cannot be written",
-    ("full terminal", "explain"): "No space left on device",
     ("full terminal", "notebook"): "No space left on device",
 }
 
@@ -216,16 +201,6 @@ def test_a_read_only_copy_writes_elsewhere(checkout, tmp_path, expected):
     done = run(checkout, "explain", "read-only", out=tmp_path)
     assert done.returncode == 0, done.stderr
     assert written(tmp_path, "explain") == expected("explain")
-
-
-def test_results_of_a_read_only_copy_are_kept(checkout, tmp_path, monkeypatch):
-    """As in a notebook that somebody else executes."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    done = run(checkout, "results", "read-only")
-    assert (done.returncode, done.stderr) == (0, "")
-    said, path = done.stdout.decode().splitlines()
-    assert "cannot be written: the results go to " in said
-    assert Path(path).read_text() == '{\n "a": 1\n}\n' and Path(path).parent.parent == tmp_path
 
 
 def test_nobody_reads_the_text(checkout):

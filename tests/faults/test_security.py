@@ -1,7 +1,6 @@
 """Input is never executed, and nothing is written where it was not asked for."""
 
 import errno
-import hashlib
 import os
 import shutil
 import stat
@@ -57,7 +56,7 @@ def tree(folder):
         if path.is_symlink():
             what = f"link to {os.readlink(path)}"
         else:
-            what = "folder" if path.is_dir() else hashlib.sha256(path.read_bytes()).digest()
+            what = "folder" if path.is_dir() else path.read_bytes()
         content[path.relative_to(folder).as_posix()] = what
     return content
 
@@ -83,7 +82,6 @@ def world(tmp_path, monkeypatch):
 MEMBERS = {
     "absolute": ("{world}/escaped.txt", None),
     "inside, then above": ("assets/../../../escaped.txt", None),
-    "with backslashes": ("..\\..\\escaped.txt", None),
     "a link": ("assets/link", "{world}/thesis.txt"),
     "a link to a folder": ("assets", "{world}"),
 }
@@ -91,10 +89,8 @@ MEMBERS = {
 
 @pytest.fixture(scope="module")
 def model():
-    convolution = layers.Conv2D(2, 3, name="conv")
-    return keras.Sequential(
-        [keras.Input((8, 8, 1)), convolution, layers.Flatten(), layers.Dense(3)]
-    )
+    parts = [layers.Conv2D(2, 3, name="conv"), layers.Flatten(), layers.Dense(3)]
+    return keras.Sequential([keras.Input((8, 8, 1)), *parts])
 
 
 @pytest.mark.parametrize("kind", MEMBERS)
@@ -164,33 +160,28 @@ def test_the_command_line_writes_only_where_it_was_told(world, model, target, co
     path, folders = TARGETS[target]
     path += COMMANDS[command][-1].removeprefix("{}")
     assert do(command, target.format(world=world)) == 0
-    changed = {  # the tests' one process keeps TensorFlow's temporary files longer than the command
-        path
-        for path in changes(before, tree(world))
-        if not path.startswith("temporary/__autograph")
-    }
+    changed = changes(before, tree(world))
     assert path in changed
-    assert {other for other in changed if not other.startswith(f"{path}/")} <= {path, *folders}
+    # The tests' one process keeps TensorFlow's temporary files longer than the command.
+    inside = (f"{path}/", "temporary/__autograph")
+    assert {other for other in changed if not other.startswith(inside)} <= {path, *folders}
 
 
-@pytest.mark.parametrize(("command", "target"), [("filters", "deep/er/new"), ("png", "link")])
-def test_what_is_refused_changes_nothing(world, model, command, target):
-    """A figure makes no folder, and a link to a full folder is a full folder."""
+def test_what_is_refused_changes_nothing(world, model):
     model.save("m.keras")
     Path("link").symlink_to(world)
     before = tree(world)
-    assert do(command, target) == 2
+    assert do("filters", "deep/er/new") == 2  # a figure makes no folder
+    assert do("png", "link") == 2  # a link to a full folder is a full folder
     assert changes(before, tree(world)) == set()
 
 
-@pytest.mark.parametrize("command", ["sheet", "film"])
-def test_a_link_in_the_place_of_a_figure_is_replaced(world, command):
+def test_a_link_in_the_place_of_a_figure_is_replaced(world):
     """The file behind it stays as it was."""
-    name = COMMANDS[command][-1].format("new")
-    Path(name).symlink_to(world / "thesis.txt")
+    Path("new.png").symlink_to(world / "thesis.txt")
     before = tree(world)
-    assert do(command, "new") == 0
-    assert changes(before, tree(world)) == {f"some/where/{name}"}
+    assert do("sheet", "new") == 0
+    assert changes(before, tree(world)) == {"some/where/new.png"}
 
 
 def test_what_another_program_put_there_is_not_removed(world, monkeypatch):
@@ -198,8 +189,8 @@ def test_what_another_program_put_there_is_not_removed(world, monkeypatch):
 
     def fill(image, path, **options):
         path.write_bytes(b"part")
+        Path("new/thesis.txt").write_text("dear")
         if len(os.listdir("new")) > 5:
-            Path("new/thesis.txt").write_text("dear")
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", fill)
