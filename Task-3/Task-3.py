@@ -787,7 +787,7 @@ show_chart(check_plots.curves(inserted), "insertion")
 #
 # Grad-CAM, Grad-CAM++ and LayerCAM, each at the last convolution and at the rectifier that follows
 # it. The figures are the areas between the curve of the map and that of the displaced maps; above 0
-# the map is better. The last row of each is no explanation at all: *contrast* takes the brightest
+# the map is better. The last row of each is not an explanation: *contrast* takes the brightest
 # pixels first, knowing nothing of the network.
 
 

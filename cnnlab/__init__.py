@@ -1,4 +1,6 @@
-"""What the three notebooks share: the data, the scores, the figures and the start-up.
+"""What the three notebooks share: data, training, charts and the visualizer, and the command line.
+
+The networks and experiments themselves are in the notebooks.
 
 `lines`, `mnist`, `splits`, `metrics` and `plots` work without TensorFlow being imported;
 `runtime` imports it only when `runtime.start` is called.

@@ -42,7 +42,7 @@ def save_json(data, path: str | os.PathLike) -> Path:
     """Write `data`, also NumPy's, as JSON with sorted keys and 8 significant digits of a float.
 
     Returns the path. Raises ValueError for NaN and infinity, TypeError for a value that JSON has no
-    word for and a key that is no string; the message says where.
+    word for and a key that is not a string; the message says where.
     """
     text = json.dumps(_plain(data), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     with atomic_path(path) as temporary:

@@ -350,7 +350,7 @@ def test_first_layer_weights_are_the_kernels_of_the_image_alone():
     assert all(np.array_equal(found[k], kernel[..., k]) for k in range(5))
     # The second convolution reads one channel, as many as the image has, but not the image's.
     one, two = layers.Conv2D(1, 3, name="one"), layers.Conv2D(2, 3, name="two")
-    with pytest.raises(ValueError, match="'two' is no convolution .* usable are one$"):
+    with pytest.raises(ValueError, match="'two' is not a convolution .* usable are one$"):
         first_layer_weights(sequential(one, two, shape=(8, 8, 1)), "two")
 
 

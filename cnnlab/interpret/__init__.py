@@ -3,7 +3,8 @@
 `explain` is the entry point; the others do one thing each. Everywhere `model` is a Keras model,
 which stays as it was, and `images` are what its own input needs, one or many; see
 `model.network.as_batch`. What is not a Keras model raises TypeError, and a value that is not usable
-ValueError, which says what would be right.
+ValueError, which says what would be right. No network is trained here; charts of networks and their
+errors are in `plots`.
 """
 
 from cnnlab.interpret.activations import activations

@@ -36,9 +36,10 @@ def explain(model, image=None, layer=None, head=None, target=None, **options) ->
 
     An image alone gives the activations of every layer and a heatmap for each head; a layer's name
     alone gives its filters; both give that image's activations and heatmaps at that layer. The
-    image is the path of a file, an array, or what `image_files.read` gives; `model.images.prepare`
-    converts it, and the figure says how. `head` is the one to explain, or all; `target` its class,
-    0/1 for a single sigmoid unit, or the predicted one; the options are those of `request.Options`.
+    image is the path of a file, an array (h, w) or (h, w, channels), or what `image_files.read`
+    gives; `model.images.prepare` converts it, and the figure says how. `head` is the one to
+    explain, or all; `target` its class, 0/1 for a single sigmoid unit, or the predicted one; the
+    options are those of `request.Options`.
 
     TypeError: `model` is not a Keras model, or there is no such option. ValueError: neither image
     nor layer, a target for several heads, or a value that is not usable; the error's attribute
@@ -107,7 +108,7 @@ def _shown(images, value_range):
 
 @contextlib.contextmanager
 def announcer(progress):
-    """Give a function that announces steps: the one given, or else to stderr if a step is slow."""
+    """Give a function that announces steps: the one given, or one that prints slow steps."""
 
     def say(step):
         pending.close()  # the step before is done

@@ -105,7 +105,7 @@ def first_layer_weights(model, layer) -> np.ndarray:
     usable = [name for name, other in view.layers.items() if _sees_image(view, other)]
     if call.name not in usable:
         raise ValueError(
-            f"layer {call.name!r} is no convolution of the image's own channels; "
+            f"layer {call.name!r} is not a convolution of the image's own channels; "
             f"usable are {', '.join(usable) or 'none'}"
         )
     kernel = call.operation.kernel

@@ -18,7 +18,7 @@ from cnnlab.validation import HEATMAP_METHODS, checked_range, require_method
 
 @dataclass(frozen=True)
 class Options:
-    """How `explain` works."""
+    """The rarely used arguments of `explain`."""
 
     method: str = HEATMAP_METHODS[0]
     real_images: np.ndarray | None = None  # as the model takes them; the best is below each filter
@@ -38,7 +38,7 @@ class Request(NamedTuple):
 
 
 def resolve(model, image, layer, head, target, options: Options) -> Request:
-    """Check the arguments of `explain` before anything is computed; errors as there."""
+    """Check the arguments of `explain` before anything is computed; all as in `explain`."""
     if image is None and layer is None:
         raise ValueError("nothing to explain: give an image, a layer, or both")
     if image is None and not (head is None and target is None):

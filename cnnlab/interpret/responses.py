@@ -63,7 +63,7 @@ class Best(NamedTuple):
 
 
 def best_images(view, call, read: Response, images, numbers, negative_slope) -> Best:
-    """Return which images the filters with these numbers respond to most; `images` can be None."""
+    """Return which images (n, h, w, channels), or None, the filters respond to most."""
     if images is None:
         unknown = np.full(len(numbers), np.nan, np.float32)
         return Best(np.full(len(numbers), -1), unknown, unknown, 0)

@@ -1,4 +1,4 @@
-"""The plotters of the notebooks and the report; each returns the figure that it drew.
+"""The charts of the notebooks and the report; each function returns the figure that it drew.
 
 Numbers are computed elsewhere; pictures of what a network sees are in `interpret.figures`.
 """

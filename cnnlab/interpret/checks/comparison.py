@@ -22,8 +22,8 @@ def compare_methods(
     displaced maps, and "..._ahead", how much better than the first row. These two are (mean, low,
     high), 95 % intervals paired by image, above 0 where better, for both kinds.
 
-    The last row, "contrast", is no explanation: it is the distance of each pixel from the blank. On
-    a plain ground it is hard to beat, because it wastes no pixel on the ground.
+    The last row, "contrast", is not an explanation but the distance of each pixel from the blank.
+    On a plain ground it is hard to beat, because it wastes no pixel on the ground.
 
     Raises:
         ValueError: no method; else as `deletion` and `grad_cam`.

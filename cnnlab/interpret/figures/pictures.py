@@ -119,7 +119,7 @@ def _short(number):
 
 
 def add_heatmaps(sheet: Sheet, images, heatmaps, titles=None, names=None):
-    """Add, for each image, the image and for each head its heatmap and the overlay of both.
+    """Add each of the images (n, h, w, 3), and for each head its heatmap and the overlay of both.
 
     Heatmaps are {head: Heatmaps}; several heads share one color scale in logits, so that they can
     be compared, a single one goes up to its own peaks. Titles are n strings, names {head: names of
@@ -154,7 +154,7 @@ def add_heatmaps(sheet: Sheet, images, heatmaps, titles=None, names=None):
 
 
 def explained_class(maps, index, names):
-    """Say which class a heatmap explains, by its name or number, and its probability."""
+    """Say which class a map of `Heatmaps` explains, as in `add_heatmaps`, and its probability."""
     number = maps.targets[index]
     name = names[maps.head][number] if names and maps.head in names else f"class {number}"
     return f"{name} ({100 * maps.probabilities[index]:.1f} %)"

@@ -1,1 +1,4 @@
-"""A Keras model and an image, read: the graph of calls, what goes in, what the outputs mean."""
+"""How a Keras model and an image are read: the graph of calls, what goes in, what comes out.
+
+Nothing is explained here: that is done in `interpret`, by modules that use this package.
+"""

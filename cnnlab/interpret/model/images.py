@@ -23,7 +23,7 @@ class Prepared(NamedTuple):
 
 
 def picture_of(image) -> Picture:
-    """Return the pixels of a path, a `Picture`, or one array (h, w[, 1, 3 or 4]); or ValueError."""
+    """Return the pixels of a path, a `Picture` or an array (h, w) or (h, w, 4); or ValueError."""
     if isinstance(image, Picture):
         return image
     if isinstance(image, (str, Path)):

@@ -14,7 +14,7 @@ def read(model) -> Graph:
     Raises:
         TypeError: `model` is not a Keras model.
         ValueError: a subclassed model or one not built yet (which have no graph), several inputs,
-            one that is no (height, width, channels) of numbers, or layers with channels first.
+            one that is not (height, width, channels) of numbers, or layers with channels first.
     """
     _require_readable(model)
     reader = _Reader(tuple(model.inputs[0].shape[1:]))
