@@ -95,7 +95,7 @@ def test_epoch_lines_show_training_first(capsys):
     assert lines[2] == "epoch 3/3" + shown.format(**{name: v[2] for name, v in history.items()})
 
     model.fit(x, x, verbose=0, callbacks=[notebook.epoch_lines(names=("mae",))])
-    assert capsys.readouterr().out.startswith("epoch 1/1  mae 0.")
+    assert capsys.readouterr().out.startswith("epoch 1/1  mae ")
 
 
 def test_stopwatch_adds_up_and_survives_a_failure(monkeypatch):
