@@ -41,7 +41,7 @@ def pointing_game(heatmaps, masks) -> Localization:
 
 
 def heat_inside(heatmaps, masks) -> Localization:
-    """As in `pointing_game`, but of the share of all heat that lies inside; Student's interval."""
+    """Return, as in `pointing_game`, the share of all heat that lies inside; Student's interval."""
     heat, nonempty, masks = _checked(heatmaps, masks)
     total = np.where(nonempty, heat.sum(axis=(1, 2)), 1)
     inside = np.where(masks, heat, 0).sum(axis=(1, 2)) / total
