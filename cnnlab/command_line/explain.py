@@ -49,13 +49,11 @@ def _run(options):
     with option("--model"):
         model = loading.load(options.model)
         heads = list(inspect_model(model).heads)
+    asked = image, options.layer, options.head, options.target
     with _computing(options.model):
         explanation = interpret.explain(
             model,
-            image,
-            options.layer,
-            options.head,
-            options.target,
+            *asked,
             method=options.method,
             real_images=pretrained.images_for(options.model) if image is None else None,
             value_range=value_range,
@@ -78,8 +76,10 @@ def _computing(model):
         name = f"--{error.argument}: " if hasattr(error, "argument") else ""
         raise ValueError(f"{name}{error}") from error
     except (TypeError, tf.errors.OpError) as error:  # a layer that takes no such numbers, say
-        reason = getattr(error, "message", str(error)).strip().splitlines()[0]
-        raise ValueError(f"{model} cannot be computed: {reason}") from error
+        reason = getattr(error, "message", str(error)).strip().splitlines()
+        if not reason:  # Ctrl-C inside of TensorFlow ends as a TypeError without words
+            raise KeyboardInterrupt from error
+        raise ValueError(f"{model} cannot be computed: {reason[0]}") from error
 
 
 def _checked_before_tensorflow(options):
