@@ -43,6 +43,7 @@ runtime.start(seed=0)
 import inspect
 
 import cv2
+import keras
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Code, Image
@@ -306,16 +307,16 @@ Code(inspect.getsource(probes.linear_probes), language="python")
 
 # %%
 line_labels = dict(zip(lines.HEADS, drawn.labels[:PROBED].T, strict=True))
+
+
+def probe(name, model):
+    """{layer: {question: accuracy}} of a network, or of an untrained one with its layers."""
+    labels = {"digit": digit_classes[:PROBED]} if "MNIST" in name else line_labels
+    return probes.linear_probes(model, test_images[name][:PROBED], labels, rectified(name))
+
+
 with stopwatch.measure("linear probes"):
-    probed = {
-        name: probes.linear_probes(
-            model,
-            test_images[name][:PROBED],
-            {"digit": digit_classes[:PROBED]} if "MNIST" in name else line_labels,
-            rectified(name),
-        )
-        for name, model in models.items()
-    }
+    probed = {name: probe(name, model) for name, model in models.items()}
 results["linear probes"] = probed
 colors = {"digit": "black"} | plots.HEAD_COLORS
 show_chart(check_plots.probes(probed, colors), "linear-probes")
@@ -331,6 +332,31 @@ table(
         | {q: percent(row[q]) if q in row else "–" for q in ("digit", *lines.HEADS)}
         for name, rows in probed.items()
         for layer, row in rows.items()
+    ]
+)
+
+# %% [markdown]
+# **Control.** What would the same layers tell with random weights? A wide layer may make classes
+# easy to tell without having learned anything. So the same probes read networks that were never
+# trained.
+
+
+# %%
+def untrained(name):
+    """A network of the same layers, with weights that a training would begin with."""
+    keras.utils.set_random_seed(SEED)
+    return keras.models.clone_model(models[name])
+
+
+with stopwatch.measure("linear probes"):
+    results["linear probes, untrained"] = {name: probe(name, untrained(name)) for name in models}
+table(
+    [
+        {"network": name, "layer": layer, "question": question}
+        | {"untrained": percent(accuracy), "trained": percent(probed[name][layer][question])}
+        for name, rows in results["linear probes, untrained"].items()
+        for layer, row in list(rows.items())[-1:]
+        for question, accuracy in row.items()
     ]
 )
 
@@ -361,12 +387,12 @@ Code(inspect.getsource(ascent.compile_ascent), language="python")
 
 
 # %%
-def ascend(name):
+def ascend(name, model, how=None):
     """{layer: FilterImages} of every convolution of a network, all its filters."""
-    images, how = test_images[name][:COMPARED], ascent.Ascent(steps=STEPS)
+    images, how = test_images[name][:COMPARED], how or ascent.Ascent(steps=STEPS)
     return {
-        layer: maximize_filters(models[name], layer, images=images, ascent=how)
-        for layer in inspect_model(models[name]).convolutions()
+        layer: maximize_filters(model, layer, images=images, ascent=how)
+        for layer in inspect_model(model).convolutions()
     }
 
 
@@ -382,32 +408,56 @@ def draw_filters(name, most=32):
 
 
 with stopwatch.measure("gradient ascent, all filters"):
-    maximized = {name: ascend(name) for name in models if "MNIST" in name}
+    maximized = {name: ascend(name, models[name]) for name in models if "MNIST" in name}
 
 # %%
 with stopwatch.measure("gradient ascent, all filters"):
-    maximized |= {name: ascend(name) for name in models if "lines" in name}
+    maximized |= {name: ascend(name, models[name]) for name in models if "lines" in name}
+
 
 # %%
-rows = [
-    {
-        "network": name,
-        "layer": layer,
-        "filters": len(of_layer.images),
-        "blank image": float(of_layer.start.mean()),
-        "after": float(of_layer.end.mean()),
-        "best test image": float(of_layer.best_response.mean()),
-        "raised": int((of_layer.end > of_layer.start).sum()),
-        "above the best test image": int((of_layer.end > of_layer.best_response).sum()),
-        "dead": int(of_layer.dead.sum()),
-        "one tone": sum(note.startswith("one tone") for note in of_layer.note),
+def filter_rows(maximized):
+    """What the ascent reached, one row for each layer of {network: {layer: FilterImages}}."""
+    return [
+        {
+            "network": name,
+            "layer": layer,
+            "filters": len(of_layer.images),
+            "blank image": float(of_layer.start.mean()),
+            "after": float(of_layer.end.mean()),
+            "best test image": float(of_layer.best_response.mean()),
+            "raised": int((of_layer.end > of_layer.start).sum()),
+            "above the best test image": int((of_layer.end > of_layer.best_response).sum()),
+            "dead": int(of_layer.dead.sum()),
+            "one tone": sum(note.startswith("one tone") for note in of_layer.note),
+        }
+        for name, layers in maximized.items()
+        for layer, of_layer in layers.items()
+    ]
+
+
+def filter_table(rows):
+    responses = ("blank image", "after", "best test image")
+    return table([row | {key: f"{row[key]:.3g}" for key in responses} for row in rows])
+
+
+results["filters"] = filter_rows(maximized)
+filter_table(results["filters"])
+
+# %% [markdown]
+# **Controls.** Are the patterns those of the weights, or of the method? An untrained network has
+# filters too. And a mean over positions asks for something that repeats: stripes may come from
+# that. So the filters of the final digit network ascend once more, for the middle position alone.
+
+# %%
+with stopwatch.measure("gradient ascent, all filters"):
+    name, once = "final, MNIST", ascent.Ascent(steps=STEPS, everywhere=False)
+    controls = {
+        f"{name}, untrained": ascend(name, untrained(name)),
+        f"{name}, the middle alone": ascend(name, models[name], once),
     }
-    for name, layers in maximized.items()
-    for layer, of_layer in layers.items()
-]
-results["filters"] = rows
-responses = ("blank image", "after", "best test image")
-table([row | {key: f"{row[key]:.3g}" for key in responses} for row in rows])
+results["filters, controls"] = filter_rows(controls)
+filter_table(results["filters, controls"])
 
 # %% [markdown]
 # **Reading.** No filter of the five networks is dead, and each picture beats the blank image;
@@ -722,7 +772,7 @@ show_chart(check_plots.cascade({head: four[head] for head in lines.HEADS}), "ran
 # Without sign some outlines stay: 0.63 and 0.42 for Part 1's networks and 0.53 for the final one
 # for lines, where different images have 0.31, 0.00 and 0.13. When all is random, 0.14 is left of
 # the last, but 0.40 and 0.37 of Part 1's: their maps follow the weights only in part. (The last
-# column only asks whether the larger of the two falls below 0.5, the dotted limit in the figure.)
+# column asks whether the maps become as unlike the trained ones as maps of different images are.)
 # For Part 1's digits nearly half of the comparisons are lost to empty maps.
 #
 # ### Does the network need what is hot?
@@ -770,6 +820,41 @@ results["empty image"] = [
     for head, maps in to_black.items()
 ]
 table([row | {"probability": percent(row["probability"], 1)} for row in results["empty image"]])
+
+# %% [markdown]
+# The mean over all lines mixes two labels of a head: one ends where it began, the other at 0. Each
+# label by itself, with half of the pixels gone and with all:
+
+
+# %%
+def by_label(curves, head):
+    """Rows of a head's deletion curves, one for each of its labels."""
+    middle = len(curves.fractions) // 2
+    parts = {name: curves.of_target(label) for label, name in enumerate(lines.CLASS_NAMES[head])}
+    return [
+        {
+            "head": head,
+            "label": name,
+            "lines": len(part.targets),
+            "probability": np.nanmean(part.curves[:, 0]),
+            "half deleted": np.nanmean(part.curves[:, middle]),
+            "all deleted": np.nanmean(part.curves[:, -1]),
+            "gain over displaced maps": part.gain()[0],
+        }
+        for name, part in parts.items()
+        if np.isfinite(part.curves).any()
+    ]
+
+
+results["deletion by label"] = [
+    row for head in ("length", "width", "color") for row in by_label(deleted[head], head)
+]
+table(
+    [
+        {key: f"{v:.2f}" if isinstance(v, float) else v for key, v in row.items()}
+        for row in results["deletion by label"]
+    ]
+)
 
 # %%
 show_chart(check_plots.curves(inserted), "insertion")

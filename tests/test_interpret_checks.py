@@ -330,7 +330,9 @@ def by_hand(signed, absolute=None, changed=(1, 1)):
     [
         ([[0.9, 0.7], [0.2, 0.4]], None, (1, 1), True, "conv"),
         ([[0.9, 0.7], [0.2, 0.4]], [[0.9, 0.9], [0.9, 0.9]], (1, 1), False, None),
-        ([[0.2, 0.2], [0.2, 0.2]], None, (0, 1), True, "conv"),
+        ([[0.1, 0.3], [0.1, 0.3]], None, (0, 1), True, "conv"),
+        ([[0.2, 0.2], [0.2, 0.2]], None, (0, 1), False, None),  # surely above the 0.1 of others
+        ([[0.9, 0.9], [0.4, 0.9]], None, (1, 1), False, None),  # too few to tell, not half way
         ([[np.nan, np.nan], [0.2, np.nan]], None, (1, 1), True, "conv"),
         ([[np.nan, np.nan], [np.nan, np.nan]], None, (1, 1), None, None),
         ([[0.2, 0.2], [0.2, 0.2]], None, (0, 0), None, None),  # no shuffle changes the weights

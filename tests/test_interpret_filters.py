@@ -381,3 +381,21 @@ def test_the_range_of_the_input_is_read_from_what_comes_first(first, expected):
     image = keras.Input((4, 4, 3))
     model = keras.Model(image, layers.Conv2D(1, 2)(first(image)))
     assert input_range(inspect_model(model)) == pytest.approx(expected)
+
+
+def test_the_middle_alone_shows_the_filter_once():
+    """The mean over positions would repeat it; here the other pixels stay as they were."""
+    conv = layers.Conv2D(2, 3, name="conv", activation="relu")
+    model = with_weights(sequential(conv, shape=(7, 7, 1)), "conv", SIGNS)
+    images = np.random.default_rng(0).random((9, 7, 7, 1), np.float32)
+    options = {"value_range": (0, 1), "images": images}
+    made = ascend_straight(model, "conv", everywhere=False, **options)
+    assert np.array_equal(made.images[:, 2:5, 2:5, 0], SIGNS > 0)
+    np.testing.assert_allclose(made.end, np.where(SIGNS > 0, SIGNS, 0).sum(axis=(1, 2)), rtol=1e-6)
+    around = made.images.copy()
+    around[:, 2:5, 2:5] = 0.5
+    assert np.abs(around - 0.5).max() <= 0.1  # the noise of the first image
+    highest = np.maximum(model.predict(images, verbose=0), 0).max(axis=(0, 1, 2))
+    np.testing.assert_allclose(made.best_response, highest, rtol=1e-5)
+    assert made.objective.startswith("in the middle, ")
+    assert ascend_straight(model, "conv", **options).objective.startswith("mean of ")

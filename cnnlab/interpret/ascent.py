@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.interpret.responses import Response, objective, response_maps
+from cnnlab.interpret.responses import Response, middle_response, objective, response_maps
 from cnnlab.validation import checked_range
 
 GRAY, NOISE = 0.5, 0.1  # the blank image, and what is added before the first step
@@ -41,6 +41,7 @@ class Ascent:
     jitter: int = 1  # pixels, by how much the image is shifted at most
     negative_slope: float = 0.01  # what a position counts that is cut off, 0 < .. <= 1
     seed: int = 0  # of the shifts and the noise, the same for all filters
+    everywhere: bool = True  # the mean over all positions; else the response in the middle alone
     size: tuple[int, int] | None = None  # (height, width), for a model that takes any
 
     def __post_init__(self):
@@ -73,7 +74,7 @@ class Ascent:
         return (GRAY + noise).astype(np.float32)
 
 
-def compile_ascent(view, read: Response):
+def compile_ascent(view, read: Response, everywhere=True):
     """Return the function that ascends, compiled once for all filters of a layer.
 
     (first image (1, height, width, channels) 0..1, (count,) numbers of filters, SETTINGS) ->
@@ -83,7 +84,7 @@ def compile_ascent(view, read: Response):
 
     def respond(images, filters, settings):
         scaled = settings["low"] + images * (settings["high"] - settings["low"])
-        maps = response_maps(view, read, scaled)
+        maps = (response_maps if everywhere else middle_response)(view, read, scaled)
         wanted = tf.one_hot(filters, maps.shape[-1], True, False)[:, None]
         own = tf.reduce_sum(tf.where(wanted, maps, 0), axis=-1)  # (count, positions)
         return objective(own, settings["negative_slope"]), tf.reduce_max(own, axis=1)

@@ -63,9 +63,12 @@ def maximize_filters(
         settings["negative_slope"] = np.float32(1)
     first = ascent.first_image(view.graph.input_shape)
     view.require_size(first.shape[1:3])
-    ascend = view.function(("ascent", call.name), lambda: compile_ascent(view, read))
+    everywhere = ascent.everywhere
+    key = ("ascent", call.name, everywhere)
+    ascend = view.function(key, lambda: compile_ascent(view, read, everywhere))
     made = in_batches(lambda part: ascend(first, part, settings), at_once(first.size), numbers)
-    best = best_images(view, call, read, images, numbers, settings["negative_slope"])
+    slope = settings["negative_slope"] if everywhere else None
+    best = best_images(view, call, read, images, numbers, slope)
     reached, top = made.pop("reached"), made.pop("top")
     off_here = read.rectified & (top <= 0)
     off = read.rectified & (best.highest <= 0) if best.count else off_here
@@ -82,7 +85,8 @@ def maximize_filters(
             [_one_tone(picture) for picture in made["images"]]
         ),
     }
-    objective = ("mean of " if len(call.shape) == 3 else "") + read.words
+    where = "mean of " if everywhere else "in the middle, "
+    objective = (where if len(call.shape) == 3 else "") + read.words
     if settings["negative_slope"] < 1:
         objective += f", below 0 times {ascent.negative_slope:g}"
     return FilterImages(

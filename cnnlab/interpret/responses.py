@@ -62,17 +62,21 @@ class Best(NamedTuple):
     count: int  # how many images there are
 
 
-def best_images(view, call, read: Response, images, numbers, negative_slope) -> Best:
-    """Return which images (n, h, w, channels), or None, the filters respond to most."""
+def best_images(view, call, read: Response, images, numbers, negative_slope=None) -> Best:
+    """Return which images (n, h, w, channels), or None, the filters respond to most.
+
+    What counts is the mean over positions, see `objective`, or, without a slope, the highest one.
+    """
     if images is None:
         unknown = np.full(len(numbers), np.nan, np.float32)
         return Best(np.full(len(numbers), -1), unknown, unknown, 0)
     if not (isinstance(images, np.ndarray) and images.ndim == 4 and len(images)):
         images = as_batch(view, images)
-    respond = view.function(("responses", call.name), lambda: _responder(view, read))
+    key = ("responses", call.name, negative_slope is None)
+    respond = view.function(key, lambda: _responder(view, read, negative_slope is None))
     length = at_once(images[0].size)
     results = [
-        respond(as_batch(view, images[start : start + length]), numbers, negative_slope)
+        respond(as_batch(view, images[start : start + length]), numbers, negative_slope or 0.0)
         for start in range(0, len(images), length)
     ]
     values, within, tops = map(np.array, zip(*results, strict=True))  # (batches, filters) each
@@ -87,7 +91,7 @@ def at_once(numbers_each):
     return min(CHUNK, max(1, NUMBERS // max(1, numbers_each)))
 
 
-def _responder(view, read):
+def _responder(view, read, highest):
     """Return the function (images, filters, weight below 0) -> three (count,) tensors."""
     # The highest response, the image that has it, the highest of any position of any image.
     number = tf.TensorSpec((), "float32")
@@ -95,7 +99,7 @@ def _responder(view, read):
     @tf.function(input_signature=[view.signature(), tf.TensorSpec((None,), "int32"), number])
     def respond(images, filters, negative_slope):
         maps = tf.gather(response_maps(view, read, images), filters, axis=-1)
-        values = objective(maps, negative_slope)
+        values = tf.reduce_max(maps, axis=1) if highest else objective(maps, negative_slope)
         values = tf.where(tf.math.is_nan(values), float("-inf"), values)
         index = tf.argmax(values, axis=0)
         return tf.reduce_max(values, axis=0), index, tf.reduce_max(maps, axis=(0, 1))
@@ -110,8 +114,21 @@ def objective(responses, negative_slope):
 
 def response_maps(view, read: Response, images):
     """Return the responses (n, positions, filters), float32, to images in the model's own range."""
+    maps = _maps(view, read, images)
+    return tf.reshape(maps, (tf.shape(maps)[0], -1, maps.shape[-1]))
+
+
+def middle_response(view, read: Response, images):
+    """Return the responses (n, 1, filters) of the position in the middle; see `response_maps`."""
+    maps = _maps(view, read, images)
+    middle = tf.shape(maps)[1:-1] // 2
+    own = maps[:, middle[0], middle[1]] if len(maps.shape) == 4 else maps
+    return own[:, None]
+
+
+def _maps(view, read, images):
     images = tf.cast(images, "float32")
     # A gradient does not pass whole numbers, into which the graph would turn the image.
     given = None if "float" in view.graph.dtype else lambda number, _: None if number else images
     (maps,) = view.graph.run(images, [read.value], read.without_activation, given)
-    return tf.reshape(tf.cast(maps, "float32"), (tf.shape(maps)[0], -1, maps.shape[-1]))
+    return tf.cast(maps, "float32")

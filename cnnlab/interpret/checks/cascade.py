@@ -5,10 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from cnnlab.interpret.checks.statistics import mean_known
+from cnnlab.interpret.checks.statistics import known_interval, mean_known
 
 KINDS = ("signed", "absolute")
-UNRELATED = 0.5  # two maps whose ranks correlate less count as different ones
 
 
 class Cascade(NamedTuple):
@@ -33,6 +32,10 @@ class Cascade(NamedTuple):
         """Return (stages,), the mean of `kind` over what could be compared; NaN where nothing."""
         return mean_known(np.moveaxis(getattr(self, kind), 1, 0).reshape(len(self.stages), -1))
 
+    def interval(self, stage, kind="signed"):
+        """Return (mean, low, high) of a stage, 95 % by Student's t over the images; NaN if none."""
+        return known_interval(mean_known(getattr(self, kind)[:, stage].T))
+
     def of_draws(self, kind="signed"):
         """Return (draws, stages), the same for each draw."""
         return mean_known(getattr(self, kind))
@@ -47,26 +50,44 @@ class Verdict(NamedTuple):
 
 
 def verdict(cascade: Cascade) -> Verdict:
-    """Say whether heatmaps follow the weights: whether their similarity falls below UNRELATED."""
-    # The larger of the two must fall: a map that only turns its sign is the same map. Stages count
-    # where at least half of the comparisons were possible and the weights changed.
+    """Say whether heatmaps follow the weights: whether they become as unlike as those of others.
+
+    Maps of different images by the trained network have something in common, too, such as their
+    middle: that is what maps of a random network may keep. They follow the weights if at some stage
+    their similarity is not above that, with and without sign, as far as its 95 % interval can tell,
+    and has come at least half of the way. A map that only turns its sign is the same map.
+    """
+    # Stages count where at least half of the comparisons were possible and the weights changed.
     counts = (cascade.invalid <= 0.5) & (cascade.changed > 0)
-    alike = np.fmax(*(cascade.similarity(kind) for kind in KINDS))
+    unknown = "it cannot be told whether the maps follow the weights"
     if not counts.any():
         why = "the weights are all the same number, so that no shuffle changes them"
         if np.any(cascade.changed > 0):
             lost = f"at least {100 * cascade.invalid.min():.0f} % of the maps"
             why = f"at each stage {lost} are empty or the same everywhere"
-        return Verdict(None, None, f"it cannot be told whether the maps follow the weights: {why}")
-    fallen = np.flatnonzero(counts & (alike < UNRELATED))
-    at = fallen[0] if len(fallen) else np.flatnonzero(counts)[-1]
-    stage = cascade.stages[at]
-    compared = f"between different images it is {max(cascade.reference.values()):.2f}"
-    if len(fallen):
-        text = f"the similarity falls to {alike[at]:.2f} once {stage!r} is random; {compared}"
+        return Verdict(None, None, f"{unknown}: {why}")
+    if any(np.isnan(cascade.reference[kind]) for kind in KINDS):
+        return Verdict(None, None, f"{unknown}: there are no two images to compare")
+    stages = np.flatnonzero(counts)
+    fallen = [stage for stage in stages if all(_as_unlike(cascade, stage, k) for k in KINDS)]
+    at = fallen[0] if fallen else stages[-1]
+    stage, words = cascade.stages[at], []
+    for kind in KINDS:
+        mean, reference = cascade.similarity(kind)[at], cascade.reference[kind]
+        words.append(f"{mean:.2f} ({reference:.2f} between different images)")
+    numbers = f"{words[0]} with sign, {words[1]} without"
+    if fallen:
+        text = f"once {stage!r} is random, the similarity is {numbers}"
         return Verdict(True, stage, f"the maps follow the weights: {text}")
-    text = f"the similarity is still {alike[at]:.2f} when {stage!r} is random; {compared}"
-    return Verdict(False, None, f"the maps hardly follow the weights: {text}")
+    text = f"when {stage!r} is random, the similarity is still {numbers}"
+    return Verdict(False, None, f"the maps follow the weights only in part: {text}")
+
+
+def _as_unlike(cascade, stage, kind):
+    """Say whether a stage's maps are as unlike the trained ones as maps of different images."""
+    mean, low, _ = cascade.interval(stage, kind)
+    reference = cascade.reference[kind]
+    return not low > reference and mean <= (1 + reference) / 2
 
 
 def rank_sums(sums):

@@ -5,8 +5,9 @@ and the probability of the explained class is watched (Samek et al., 2017, "Eval
 visualization of what a deep neural network has learned"; Petsiuk et al., 2018, "RISE", for the
 areas under the curves). Random pixels, the usual control, spoil every stroke at once, where a map
 takes away whole patches. The displaced map has the same patches, only elsewhere: its cells are
-mirrored and shifted around before they are enlarged. Heads and classes are compared by the gain
-alone, since the class predicted for an empty image stays probable to the end of a deletion.
+mirrored and shifted around before they are enlarged. Heads are compared by the gain alone, and
+curves class by class, since the class predicted for an empty image stays probable to the end of a
+deletion: a mean over both of two classes ends at their share.
 """
 
 from typing import NamedTuple
@@ -35,6 +36,13 @@ class Curves(NamedTuple):
     empty: int  # the number of images whose map is empty
     targets: np.ndarray  # (n,) int32, the classes explained
     head: str
+
+    def of_target(self, target):
+        """Return the curves of the images of which this class is explained."""
+        chosen = self.targets == target
+        columns = {name: getattr(self, name)[chosen] for name in ("curves", "random", "displaced")}
+        empty = int(np.isnan(columns["curves"][:, 0]).sum())
+        return self._replace(**columns, empty=empty, targets=self.targets[chosen])
 
     def areas(self, of="curves"):
         """Return (n,) float64, 0..1, the areas under the "curves", or of a control."""

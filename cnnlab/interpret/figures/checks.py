@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from cnnlab.interpret.checks.cascade import KINDS, UNRELATED
+from cnnlab.interpret.checks.cascade import KINDS
 from cnnlab.interpret.checks.masking import CONTROLS
 from cnnlab.interpret.checks.statistics import known_interval, mean_known
 from cnnlab.plots.palette import ABSOLUTE, DISPLACED, MAP, METHOD_COLORS, RANDOM, SIGNED, SMALL
@@ -22,7 +22,6 @@ def cascade(cascades):
     most = max(len(of_panel.stages) for of_panel in cascades.values())
     figure, axes = _panels(len(cascades), width=5, height=0.24 * most + 1.5)
     for axis, (name, of_panel) in zip(axes, cascades.items(), strict=True):
-        axis.axvline(UNRELATED, color="0.55", linewidth=1, linestyle=":", label="limit")
         for kind, color, marker in zip(KINDS, (SIGNED, ABSOLUTE), "os", strict=True):
             _fall(axis, of_panel, kind, color, marker)
         for row, share in enumerate(of_panel.invalid, start=1):
