@@ -13,6 +13,7 @@ import pytest
 from keras import layers
 from PIL import Image
 
+from cnnlab import __main__ as main
 from cnnlab import interpret
 from cnnlab.interpret.figures import pictures
 from cnnlab.interpret.figures.sheet import Sheet, Tile
@@ -204,6 +205,15 @@ main.main(["explain", *given, "--out", {str(out)!r}])
     assert "resized from 20 × 30" in first and "heat at conv2d" in first
     assert len(said) > 3 and all(line.endswith(" ...") for line in said[3:])  # loading ...
     assert Image.open(out).width > 500
+
+
+def test_the_command_shows_what_a_head_is_said_to_give(tmp_path, capsys):
+    image, out = tmp_path / "image.png", tmp_path / "out.png"
+    Image.fromarray(np.zeros((28, 28, 3), np.uint8)).save(image)
+    given = f"--model=task2 --head=length --layer=conv2d_9 --image={image} --out={out}".split()
+    for options, words in (([], "length: short ("), (["--outputs=numbers"], "length: output 0 = ")):
+        assert main.main(["explain", *given, *options]) == 0
+        assert words in capsys.readouterr().out
 
 
 # Libraries are imported first: what they call on Linux is their own affair.

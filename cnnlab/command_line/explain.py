@@ -6,11 +6,12 @@ from pathlib import Path
 
 from cnnlab import image_files, pretrained, runtime
 from cnnlab.command_line.options import check_writable, option, whole_number, writing
-from cnnlab.validation import HEATMAP_METHODS, checked_range
+from cnnlab.validation import HEATMAP_METHODS, OUTPUTS, checked_range
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 IMAGE = "any image; it is said how it is converted"
-TARGET = "the class to explain; 0 or 1 for a single sigmoid unit (default: the predicted one)"
+TARGET = "the class, or number, to explain (default: the predicted class, the highest number)"
+OUTPUT_KINDS = "what the head gives (default: numbers, unless it ends on a softmax or the like)"
 METHOD = "of the heatmaps (default: %(default)s)"
 RANGE = "black and white in the model's input (default: read from its first layers)"
 OUT = "the figure, in an existing folder: .png, .pdf or .svg"
@@ -31,6 +32,7 @@ def add(subcommands):
     add_option("--layer", metavar="NAME", help="a wrong name lists the right ones")
     add_option("--head", metavar="NAME", help="explain this output (default: each)")
     add_option("--target", metavar="N", type=whole_number(0), help=TARGET)
+    add_option("--outputs", choices=OUTPUTS, help=OUTPUT_KINDS)
     add_option("--method", choices=HEATMAP_METHODS, default=HEATMAP_METHODS[0], help=METHOD)
     add_option("--range", nargs=2, type=float, metavar=("LOW", "HIGH"), help=RANGE)
     add_option("--out", metavar="FILE", type=Path, required=True, help=OUT)
@@ -49,6 +51,10 @@ def _run(options):
     with option("--model"):
         model = loading.load(options.model)
         heads = list(inspect_model(model).heads)
+    # Numbers are not the classes of our models: those with one unit have two.
+    names = None
+    if options.outputs != "numbers":
+        names = pretrained.class_names(options.model, heads)
     asked = image, options.layer, options.head, options.target
     with _computing(options.model):
         explanation = interpret.explain(
@@ -57,7 +63,8 @@ def _run(options):
             method=options.method,
             real_images=pretrained.images_for(options.model) if image is None else None,
             value_range=value_range,
-            names=pretrained.class_names(options.model, heads),
+            outputs=options.outputs,
+            names=names,
             progress=_say,
         )
     with writing("--out", options.out):

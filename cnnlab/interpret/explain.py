@@ -38,8 +38,9 @@ def explain(model, image=None, layer=None, head=None, target=None, **options) ->
     alone gives its filters; both give that image's activations and heatmaps at that layer. The
     image is the path of a file, an array (h, w) or (h, w, channels), or what `image_files.read`
     gives; `model.images.prepare` converts it, and the figure says how. `head` is the one to
-    explain, or all; `target` its class, 0/1 for a single sigmoid unit, or the predicted one; the
-    options are those of `request.Options`.
+    explain, or all; `target` its class, 0/1 for a single sigmoid unit, or which of its numbers, or
+    the predicted class, the highest number; the options are those of `request.Options`. Linear
+    units are numbers, unless the option `outputs` says that they are "logits" of classes.
 
     TypeError: `model` is not a Keras model, or there is no such option. ValueError: neither image
     nor layer, a target for several heads, or a value that is not usable; the error's attribute
@@ -55,7 +56,7 @@ def _draw_image(model, request, options, say):
     batch, steps = request.image
     say("heatmaps")
     heatmaps = {
-        head: grad_cam(model, batch, head, request.target, layer, options.method)
+        head: grad_cam(model, batch, head, request.target, layer, options.method, options.outputs)
         for head, layer in request.heat_layers.items()
     }
     say("activations")
@@ -74,8 +75,9 @@ def _draw_image(model, request, options, say):
         pictures.add_activations(sheet, layer, of_layer)
     summary = list(steps)
     for head, heat in heatmaps.items():
-        what = f"{head}: {pictures.explained_class(heat, 0, options.names)}"
-        summary.append(", ".join([what, f"heat at {heat.layer}", *filter(None, heat.note)]))
+        what = f"{head}: {pictures.answer(heat, 0, options.names)}"
+        words = [what, f"heat at {heat.layer}", *heat.note, pictures.branch(heat)]
+        summary.append(", ".join(filter(None, words)))
     summary.append(f"activations of {len(maps)} layer{'s' if len(maps) > 1 else ''}")
     return Explanation(sheet.figure(), steps, maps, heatmaps, None, "; ".join(summary))
 

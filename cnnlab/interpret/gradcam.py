@@ -1,7 +1,8 @@
 """Heatmaps of class activation: Grad-CAM, Grad-CAM++ and LayerCAM.
 
 All three weigh the feature maps A of one layer with the gradient g of the score S, the logit of one
-class, and add them up over the channels k; what speaks against the class is cut off at 0:
+class or a number that the network gives, see `model.scores`, and add them up over the channels k;
+what speaks against the class, or lowers the number, is cut off at 0:
 
     Grad-CAM    (Selvaraju et al., 2017)       relu(sum_k mean(g_k) A_k)
     Grad-CAM++  (Chattopadhay et al., 2018)    relu(sum_k sum(alpha_k relu(g_k)) A_k)
@@ -16,11 +17,12 @@ import tensorflow as tf
 
 from cnnlab.interpret import placement
 from cnnlab.interpret.model import scores
+from cnnlab.interpret.model.heads import check_targets, find_head
 from cnnlab.interpret.model.network import as_batch, in_batches, inspect_model
-from cnnlab.validation import HEATMAP_METHODS, require_method
+from cnnlab.validation import HEATMAP_METHODS, require, require_method, require_outputs
 
 BATCH = 256  # images in one call of the compiled function: bounds the memory
-TINY = np.finfo(np.float32).tiny  # numbers below it are 0 to TensorFlow
+ROUNDED = 1e-3  # how far a computed probability may lie outside of 0..1
 
 
 class Heatmaps(NamedTuple):
@@ -29,13 +31,15 @@ class Heatmaps(NamedTuple):
     maps: np.ndarray  # (n, height, width) float32, 0..1, as the images; own highest value 1
     layer: str  # at which they were made
     head: str  # that is explained
-    targets: np.ndarray  # (n,) int32, the classes explained
-    scores: np.ndarray  # (n,) float32, their logits; negated for class 0 of a single sigmoid unit
-    probabilities: np.ndarray  # (n,) float32, 0..1; of a linear head, by softmax or sigmoid
-    peak: np.ndarray  # (n,) float32, the highest value of `raw`, in logits; of an empty map <= 0
+    outputs: str  # what the head gives: "probabilities", "logits" or "numbers"
+    targets: np.ndarray  # (n,) int32, the classes explained, or which of the numbers
+    scores: np.ndarray  # (n,) float32, their logits (negated for class 0 of a single unit); numbers
+    probabilities: np.ndarray  # (n,) float32, 0..1, as the model predicts them; NaN of numbers
+    peak: np.ndarray  # (n,) float32, the highest value of `raw`, in units of `scores`; empty: <= 0
     raw: np.ndarray  # (n, h, w) float32, the weighted sums at the layer's own size, with their sign
     note: tuple[str, ...]  # n strings, "" or why the map is empty, all 0, or says little
     method: str  # a key of METHODS
+    beside: tuple[str, ...]  # convolutions of other branches, such as an ensemble's other members
 
 
 def grad_cam_sum(maps, gradients):
@@ -66,25 +70,36 @@ METHODS = dict(zip(HEATMAP_METHODS, _sums, strict=True))
 
 @dataclass(frozen=True)
 class GradCam:
-    """How heatmaps are made; ValueError for an unknown method."""
+    """How heatmaps are made; ValueError for an unknown method, or no kind of outputs."""
 
     layer: str | None = None  # with feature maps; None for the last convolution before the head
     method: str = "grad-cam"  # a key of METHODS
+    outputs: str | None = None  # what the head gives; None: as in `model.heads`
 
     def __post_init__(self):
         require_method(self.method)
+        require_outputs(self.outputs)
 
 
-def grad_cam(model, images, head=None, target=None, layer=None, method="grad-cam") -> Heatmaps:
-    """Return what in each image speaks for a class.
+def grad_cam(
+    model, images, head=None, target=None, layer=None, method="grad-cam", outputs=None
+) -> Heatmaps:
+    """Return what in each image speaks for a class, or for a higher number.
 
     `head` names the output to explain, and can be left out if there is only one; `target` is a
-    class, 0/1 for a single sigmoid unit, or one for each image, left out the model's prediction;
-    for layer and method see `GradCam`. The raw sums are enlarged by bilinear interpolation between
-    the positions that the cells of the layer look at, see `interpret.placement`. ValueError for an
-    unknown head, layer or method, a layer that does not feed the head, or a target out of range.
+    class, 0/1 for a single sigmoid unit, or the place of a number, or one for each image, left out
+    the model's prediction, or its highest number; for layer and method see `GradCam`. The raw sums
+    are enlarged by bilinear interpolation between the positions that the cells of the layer look
+    at, see `interpret.placement`.
+
+    `outputs` says what the head gives, where the model does not tell, see `model.heads`: "numbers",
+    as linear units do unless they are said to be "logits" of classes, or "probabilities".
+
+    Raises:
+        ValueError: an unknown head, layer or method, a layer that does not feed the head, a target
+            out of range, or `outputs` that the head does not give.
     """
-    return heatmaps(model, images, head, target, GradCam(layer, method))
+    return heatmaps(model, images, head, target, GradCam(layer, method, outputs))
 
 
 def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
@@ -96,18 +111,33 @@ def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
     how = how if isinstance(how, GradCam) else GradCam(method=how)
     view = inspect_model(model, images)
     images = as_batch(view, images)
-    head = scores.find_head(view.heads, head)
+    head = find_head(view.heads, head, how.outputs)
     call = view.feature_map(how.layer, head)
-    targets = scores.check_targets(head, target, len(images))
+    targets = check_targets(head, target, len(images))
     variables, values = zip(*weights, strict=True) if weights else ((), ())
     explain = view.function(
-        ("grad_cam", call.name, head.name, how.method, *map(id, variables)),
+        ("grad_cam", call.name, head.name, head.outputs, how.method, *map(id, variables)),
         lambda: _compile(view, head, call, METHODS[how.method], variables),
     )
     results = in_batches(lambda *part: explain(*part, values), BATCH, images, targets)
     facts = {name: results.pop(name) for name in ("finite", "active", "reached", "shown")}
-    note = _notes(results["raw"], results["peak"], **facts)
-    return Heatmaps(layer=call.name, head=head.name, note=note, method=how.method, **results)
+    _require_probabilities(head, results["probabilities"])
+    note = _notes(head, results["raw"], results["peak"], **facts)
+    return Heatmaps(
+        layer=call.name,
+        head=head.name,
+        outputs=head.outputs,
+        note=note,
+        beside=view.beside(call, head),
+        method=how.method,
+        **results,
+    )
+
+
+def _require_probabilities(head, values):
+    """Raise ValueError where the user calls probabilities what are none; NaN is another matter."""
+    outside = (values < -ROUNDED) | (values > 1 + ROUNDED)
+    require(~outside, values, f"probability of head {head.name!r}:", "in 0..1")
 
 
 def _compile(view, head, call, combine, variables):
@@ -126,9 +156,9 @@ def _compile(view, head, call, combine, variables):
 
             feature_maps = []
             weights = list(zip(variables, values, strict=True))
-            logits = scores.logits(view.graph, head, images, watch=watch, weights=weights)
-            targets = tf.where(targets < 0, scores.predicted(head, logits), targets)
-            score = scores.of_targets(head, logits, targets)
+            outputs, of_all = scores.answers(view.graph, head, images, watch, weights)
+            targets = tf.where(targets < 0, scores.predicted(head, outputs), targets)
+            score = scores.of_targets(head, of_all, targets)
         # Images do not influence each other, so the gradient of the sum holds that of each score.
         gradients = tape.gradient(score, feature_maps[0], unconnected_gradients="zero")
         maps, gradients = (tf.cast(part, "float32") for part in (feature_maps[0], gradients))
@@ -136,7 +166,7 @@ def _compile(view, head, call, combine, variables):
         finite = tf.reduce_all(tf.math.is_finite(raw), axis=(1, 2))
         large = enlarge(tf.nn.relu(raw), tf.shape(images)[1:3])
         highest, peak = (tf.reduce_max(part, axis=(1, 2)) for part in (large, raw))
-        shown = finite & (highest >= TINY)
+        shown = finite & (highest >= scores.TINY)
         # Both go through every number again, and only matter where there is nothing to show.
         active, reached = tf.cond(
             tf.reduce_all(shown),
@@ -148,7 +178,7 @@ def _compile(view, head, call, combine, variables):
             "maps": tf.where(shown[:, None, None], large / scale, 0),
             "targets": targets,
             "scores": score,
-            "probabilities": scores.probabilities(head, logits, targets),
+            "probabilities": scores.probabilities(head, outputs, targets),
             "peak": peak,
             "raw": raw,
             "finite": finite,
@@ -160,16 +190,18 @@ def _compile(view, head, call, combine, variables):
     return explain
 
 
-def _notes(raw, peak, finite, active, reached, shown):
+def _notes(head, raw, peak, finite, active, reached, shown):
     """Return why each map is empty or says little; "" for a good one."""
+    what = "a higher number" if head.outputs == "numbers" else "the class"
     highest = [f"the highest raw value is {value:.3g}" for value in peak]
     # In the order in which they are asked: the first that holds is the note.
     reasons = {
         "empty: the network computes NaN or infinity for this image": finite,
         "empty: the layer is dead, it gives 0 everywhere for this image": active,
-        "empty: no gradient arrives, the units between the layer and the head are all off": reached,
-        "empty: no position speaks for the class, {highest}": peak >= TINY,
-        "empty: what speaks for the class lies outside the pixels, in padding for example": shown,
+        "empty: no gradient arrives, the units between the layer and the head are all off "
+        "or saturated": reached,
+        f"empty: no position speaks for {what}, {{highest}}": peak >= scores.TINY,
+        f"empty: what speaks for {what} lies outside the pixels, in padding for example": shown,
         "the layer has a single position, so the heat is the same everywhere": raw[0].size > 1,
     }
     wrong = [np.logical_not(good) for good in reasons.values()]

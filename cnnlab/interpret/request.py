@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cnnlab.image_files import Picture
-from cnnlab.interpret.model import scores
+from cnnlab.interpret.model.heads import check_targets, find_head
 from cnnlab.interpret.model.images import Prepared, picture_of, prepare
 from cnnlab.interpret.model.network import inspect_model
 from cnnlab.interpret.model.ranges import input_range
@@ -23,7 +23,8 @@ class Options:
     method: str = HEATMAP_METHODS[0]
     real_images: np.ndarray | None = None  # as the model takes them; the best is below each filter
     value_range: tuple[float, float] | None = None  # of black, white; None: `ranges.input_range`
-    names: dict[str, list[str]] | None = None  # {head: names of its classes}; None numbers them
+    names: dict[str, list[str]] | None = None  # {head: of its classes, numbers}; None counts them
+    outputs: str | None = None  # what the heads give, as in `grad_cam`; None: read from the model
     progress: Callable[[str], None] | None = None  # told each step; None: stderr, after a second
 
 
@@ -33,7 +34,7 @@ class Request(NamedTuple):
     image: Prepared | None  # None for the filters of a layer
     layers: list[str]  # to show
     heat_layers: dict[str, str]  # {head: name of the layer at which its heatmap is made}
-    target: int | None  # the class to explain, or None for the predicted one
+    target: int | None  # the class or number to explain, or None for the predicted, the highest
     value_range: tuple[float, float]  # what black and white are for the model
 
 
@@ -50,30 +51,40 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
     view = inspect_model(model, own)
     ends = options.value_range
     ends = input_range(view) if ends is None else checked_range(ends)
-    _check_names(options.names, view.heads)
+    heads = _heads(view, head, target, options.outputs)
+    _check_names(options.names, view.heads | heads)
     with _naming("layer"):
         layers = None if layer is None else [view.layer(layer).name]
     if image is None:
         return Request(None, layers, {}, None, ends)
     prepared = prepare(view, picture, ends)
-    heads = list(view.heads.values())
-    if not (head is None and target is None):
-        with _naming("head"):
-            if head is None and len(heads) > 1:
-                names = ", ".join(view.heads)
-                raise ValueError(f"a target belongs to one head: say which of {names}")
-            heads = [scores.find_head(view.heads, head)]
-        with _naming("target"):
-            scores.check_targets(heads[0], target, 1)
     heat_layers = {}
     with _naming("layer"):
-        for one in heads:
+        for one in heads.values():
             usable = view.feature_maps(one)
             # When all heads are asked for, the layer need not feed each of them.
             if (head is not None or layers[0] in usable) if layers else usable:
                 heat_layers[one.name] = view.feature_map(layer, one).name
     layers = layers or view.feature_maps() or list(view.layers)
     return Request(prepared, layers, heat_layers, target, ends)
+
+
+def _heads(view, head, target, outputs):
+    """Return {name: Head}, those to explain, each read as `outputs` says."""
+    heads = view.heads
+    if not (head is None and target is None):
+        with _naming("head"):
+            if head is None and len(heads) > 1:
+                names = ", ".join(heads)
+                raise ValueError(f"a target belongs to one head: say which of {names}")
+            one = find_head(heads, head)
+            heads = {one.name: one}
+    with _naming("outputs"):
+        heads = {name: one.read_as(outputs) for name, one in heads.items()}
+    if target is not None:
+        with _naming("target"):
+            check_targets(*heads.values(), target, 1)
+    return heads
 
 
 @contextlib.contextmanager
@@ -87,15 +98,16 @@ def _naming(argument):
 
 
 def _check_names(names, heads):
-    """Raise ValueError unless there is a name for each class of each head that is named."""
+    """Raise ValueError unless there is a name for each class, or number, of each head named."""
     if names is None:
         return
     if not isinstance(names, dict):
         raise ValueError(f"names must be a dict {{head: names of its classes}}, not {names!r}")
     for name, of_classes in names.items():
-        head = scores.find_head(heads, name)
+        head = find_head(heads, name)
         count = len(of_classes) if hasattr(of_classes, "__len__") else repr(of_classes)
         if count != head.classes:
+            what = "numbers" if head.outputs == "numbers" else "classes"
             raise ValueError(
-                f"head {name!r} has {head.classes} classes, but {count} names are given"
+                f"head {name!r} has {head.classes} {what}, but {count} names are given"
             )

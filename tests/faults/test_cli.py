@@ -83,6 +83,7 @@ EARLY = {  # option: {value: what is said of it}
     },
     "target": {"-1": "'-1'", "seven": "'seven'"},
     "method": {"cam": "invalid choice: 'cam' (choose from"},
+    "outputs": {"percent": "invalid choice: 'percent' (choose from"},
     "range": {"0|1e300": "two numbers", "black|white": "'black'", "0": "2 arguments"},
 }
 
@@ -104,6 +105,7 @@ def test_options_that_need_an_image(options, here, without_tensorflow, capsys):
         ({"layer": "convx"}, "--layer: no layer 'convx'"),
         ({"target": "10"}, "--target: target 10 is not a class"),
         ({"target": "1", "model": "task2"}, "angle, "),  # which of the heads?
+        ({"outputs": "logits"}, "gives probabilities, not logits"),
         ({"model": "half.keras"}, "--model: half.keras is damaged"),
     ],
 )

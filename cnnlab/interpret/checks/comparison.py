@@ -39,7 +39,8 @@ def compare_methods(
     rows.append({"layer": "", "method": "contrast"})
     for kind, check, sign in (("deletion", deletion, -1), ("insertion", insertion, 1)):
         curves = [check(model, images, of_method, masking=masking) for of_method in maps]
-        curves.append(check(model, images, contrast, maps[0].head, maps[0].targets, masking))
+        asked = maps[0].head, maps[0].targets, masking, maps[0].outputs
+        curves.append(check(model, images, contrast, *asked))
         for row, of_row in zip(rows, curves, strict=True):
             row |= {
                 "empty": of_row.empty,

@@ -55,20 +55,25 @@ class Curves(NamedTuple):
         return known_interval(sign * (self.areas() - self.areas(control)))
 
 
-def deletion(model, images, heatmaps, head=None, target=None, masking=DEFAULT_MASKING) -> Curves:
+def deletion(
+    model, images, heatmaps, head=None, target=None, masking=DEFAULT_MASKING, outputs=None
+) -> Curves:
     """Take pixels away, the hottest first, and watch the probability of the explained class.
 
-    `heatmaps` are `Heatmaps` of these images, which know their head and target, or numbers
+    `heatmaps` are `Heatmaps` of these images, which know their head, target and outputs, or numbers
     (n, height, width) >= 0, which need a target, else as in `grad_cam`. Pixels of the same heat go
     in an order that is drawn once for all images. The smaller the areas of the `Curves` the better.
-    ValueError for heat of another number or size, or negative, or a head or target that is known.
+    ValueError for heat of another number or size, or negative, a head or target that is known, or
+    a head that gives numbers.
     """
-    return _curves("deletion", model, images, heatmaps, (head, target), masking)
+    return _curves("deletion", model, images, heatmaps, (head, target, outputs), masking)
 
 
-def insertion(model, images, heatmaps, head=None, target=None, masking=DEFAULT_MASKING) -> Curves:
+def insertion(
+    model, images, heatmaps, head=None, target=None, masking=DEFAULT_MASKING, outputs=None
+) -> Curves:
     """Put pixels on an empty image, the hottest first: as `deletion`, but more area is better."""
-    return _curves("insertion", model, images, heatmaps, (head, target), masking)
+    return _curves("insertion", model, images, heatmaps, (head, target, outputs), masking)
 
 
 def _curves(kind, model, images, heatmaps, asked, masking):

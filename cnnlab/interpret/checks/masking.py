@@ -9,6 +9,7 @@ import tensorflow as tf
 from cnnlab.interpret import placement
 from cnnlab.interpret.gradcam import Heatmaps
 from cnnlab.interpret.model import scores
+from cnnlab.interpret.model.heads import check_targets, find_head
 from cnnlab.interpret.model.network import as_list, in_batches
 from cnnlab.validation import require_whole
 
@@ -38,25 +39,30 @@ class Masking:
 DEFAULT_MASKING = Masking()
 
 
-def explained(view, images, heatmaps, head, target):
+def explained(view, images, heatmaps, head, target, outputs):
     """Return the head and its (n,) targets: those of `Heatmaps`, else what is asked for."""
     if isinstance(heatmaps, Heatmaps):
-        if head not in (None, heatmaps.head) or target is not None:
+        if head not in (None, heatmaps.head) or not target is outputs is None:
             raise ValueError(
                 f"the heatmaps are those of head {heatmaps.head!r} and know their targets; "
-                "leave out head and target"
+                "leave out head, target and outputs"
             )
-        head, target = heatmaps.head, heatmaps.targets
-    head = scores.find_head(view.heads, head)
+        head, target, outputs = heatmaps.head, heatmaps.targets, heatmaps.outputs
+    head = find_head(view.heads, head, outputs)
+    if head.outputs == "numbers":
+        raise ValueError(
+            f"the probability of a class is watched, but head {head.name!r} gives numbers; "
+            "if they are logits, say so with outputs='logits' where the heatmaps are made"
+        )
     if target is None:
         raise ValueError(f"which class of head {head.name!r} is explained? give the target")
-    return head, scores.check_targets(head, target, len(images))
+    return head, check_targets(head, target, len(images))
 
 
 def measure(view, head, pair, ranks, counts, targets):
     """Return (n, counts) probabilities of the targets, with the first `counts` pixels exchanged."""
     # The pair is the images before and after the exchange of all; ranks (n, h, w) are the turns.
-    compute = view.function(("exchange", head.name), lambda: _compile(view, head))
+    compute = view.function(("exchange", head.name, head.outputs), lambda: _compile(view, head))
     rows = max(1, ROWS // len(counts))
     return in_batches(lambda *part: compute(*part, counts), rows, *pair, ranks, targets)
 
@@ -70,9 +76,9 @@ def _compile(view, head):
         exchanged = ranks[:, None] < counts[:, None, None]  # (n, steps + 1, h, w)
         images = tf.where(exchanged[..., None], after[:, None], before[:, None])
         images = tf.reshape(images, tf.concat([[-1], tf.shape(before)[1:]], axis=0))
-        logits = scores.logits(view.graph, head, images)
+        outputs, _ = scores.answers(view.graph, head, images)
         targets = tf.repeat(targets, tf.size(counts))
-        probabilities = scores.probabilities(head, logits, targets)
+        probabilities = scores.probabilities(head, outputs, targets)
         return tf.reshape(probabilities, (-1, tf.size(counts)))
 
     return compute

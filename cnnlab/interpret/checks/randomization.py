@@ -12,7 +12,7 @@ import numpy as np
 
 from cnnlab.interpret.checks.cascade import KINDS, Cascade, between_images, rank_sums
 from cnnlab.interpret.gradcam import heatmaps
-from cnnlab.interpret.model import scores
+from cnnlab.interpret.model.heads import find_head
 from cnnlab.interpret.model.network import as_batch, inspect_model
 from cnnlab.validation import require_whole
 
@@ -52,7 +52,7 @@ def randomization(
     """
     view = inspect_model(model, images)
     images = as_batch(view, images)
-    layers = weighted_layers(view, scores.find_head(view.heads, head))
+    layers = weighted_layers(view, find_head(view.heads, head))
     # Also the trained weights are given as arguments, so that one compiled function does it all.
     variables = [variable for operation in layers.values() for variable in operation.weights]
     trained = {id(variable): (variable, np.array(variable)) for variable in variables}

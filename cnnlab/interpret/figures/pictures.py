@@ -5,6 +5,7 @@ import numpy as np
 from cnnlab.interpret.figures.sheet import Sheet, Tile, as_colors, fitting_columns, through_colormap
 
 POSITIVE, SIGNED, HEAT = "viridis", "RdBu_r", "inferno"
+UNITS = {"probabilities": "logits", "logits": "logits", "numbers": "the units of its number"}
 METHOD_NAMES = {"grad-cam": "Grad-CAM", "grad-cam++": "Grad-CAM++", "layercam": "LayerCAM"}
 SIDE = 0.5  # inches a tile of a channel or filter is wide, about
 STRIP = 128  # units of a layer without positions in a row
@@ -121,19 +122,21 @@ def _short(number):
 def add_heatmaps(sheet: Sheet, images, heatmaps, titles=None, names=None):
     """Add each of the images (n, h, w, 3), and for each head its heatmap and the overlay of both.
 
-    Heatmaps are {head: Heatmaps}; several heads share one color scale in logits, so that they can
-    be compared, a single one goes up to its own peaks. Titles are n strings, names {head: names of
-    its classes}; None numbers them.
+    Heatmaps are {head: Heatmaps}; several heads of classes share one color scale in logits, so that
+    they can be compared; a single one, or numbers, go up to their own peaks. Titles are n strings,
+    names {head: names of its classes or numbers}; None counts them.
     """
     several = len(heatmaps) > 1
     most = max(float(np.max(maps.peak, initial=0)) for maps in heatmaps.values())
-    shared = several and most > 0
+    units = {UNITS[maps.outputs] for maps in heatmaps.values()}
+    shared = several and most > 0 and units == {"logits"}
     layers = ", ".join(dict.fromkeys(maps.layer for maps in heatmaps.values()))
     sheet.heading(f"{METHOD_NAMES[next(iter(heatmaps.values())).method]} at {layers}")
     if shared:
         label = "logits that speak for the class, one scale for all maps; overlays: up to own peak"
     else:
-        label = "share of the map's own peak, which is written over it in logits"
+        label = "share of the map's own peak, which is written over it in "
+        label += " or ".join(sorted(units))
     sheet.color_bar(label, 0, most if shared else 1, HEAT)
     tiles = []
     for index, image in enumerate(images):
@@ -141,7 +144,7 @@ def add_heatmaps(sheet: Sheet, images, heatmaps, titles=None, names=None):
         tiles.append(Tile(colors, titles[index] if titles else ""))
         for maps in heatmaps.values():
             scale = maps.peak[index] / most if shared else 1
-            label = (f"{maps.head}: " if several else "") + explained_class(maps, index, names)
+            label = (f"{maps.head}: " if several else "") + answer(maps, index, names)
             label += f"\npeak {maps.peak[index]:.3g}"
             heat, note = maps.maps[index], maps.note[index]
             if note.startswith("empty"):
@@ -151,13 +154,29 @@ def add_heatmaps(sheet: Sheet, images, heatmaps, titles=None, names=None):
             tiles.append(Tile(overlay(colors, heat)))
     columns = 9 if not several and len(images) > 2 else 1 + 2 * len(heatmaps)
     sheet.tiles(tiles, columns=columns, side=None if columns > 5 else 1.2)
+    for maps in heatmaps.values():
+        if words := branch(maps):
+            sheet.text(f"{words}.")
 
 
-def explained_class(maps, index, names):
-    """Say which class a map of `Heatmaps` explains, as in `add_heatmaps`, and its probability."""
-    number = maps.targets[index]
-    name = names[maps.head][number] if names and maps.head in names else f"class {number}"
+def answer(maps, index, names):
+    """Say what a map of `Heatmaps` explains, as in `add_heatmaps`: a class, or a number."""
+    target, is_number = maps.targets[index], maps.outputs == "numbers"
+    name = f"{'output' if is_number else 'class'} {target}"
+    if names and maps.head in names:
+        name = names[maps.head][target]
+    if is_number:
+        return f"{name} = {maps.scores[index]:.4g}"
     return f"{name} ({100 * maps.probabilities[index]:.1f} %)"
+
+
+def branch(maps):
+    """Say that maps, as in `add_heatmaps`, lack what other branches see, or return ""."""
+    if not maps.beside:
+        return ""
+    return (
+        f"{maps.layer} is one of several branches, {maps.beside[-1]} leads to {maps.head} past it"
+    )
 
 
 def overlay(image, heat):

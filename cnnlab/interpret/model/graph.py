@@ -71,25 +71,29 @@ class Graph(NamedTuple):
         `weights` are [(variable, tensor)] to use instead of the variables' own values.
         """
         needed = {call for value in wanted for call in map(id, self.ancestors(value))}
-        values = {0: _watched(watch, 0, tf.cast(images, self.dtype))}
+        values = {0: watched(watch, 0, tf.cast(images, self.dtype))}
 
         def run():
             for call in self.calls:
                 if id(call) not in needed:
                     continue
-                leave_out = call.name in without_activation
-                operation = stand_in(call.operation) if leave_out else call.operation
-                args, kwargs = keras.tree.map_structure(
-                    lambda part: values[part.index] if isinstance(part, TensorRef) else part,
-                    (call.args, call.kwargs),
-                )
-                outputs = keras.tree.flatten(operation(*args, **kwargs))
+                outputs = compute(call, values, call.name in without_activation)
                 for number, tensor in zip(call.outputs, outputs, strict=True):
-                    values[number] = _watched(watch, number, tensor)
+                    values[number] = watched(watch, number, tensor)
             return [values[value] for value in wanted]
 
         with keras.StatelessScope(state_mapping=weights or []):
             return _Whole()(run=run, training=False)
+
+
+def compute(call: Call, values, without_activation=False) -> list:
+    """Return the outputs of a call, which finds its inputs in {number: tensor} of a graph."""
+    operation = stand_in(call.operation) if without_activation else call.operation
+    args, kwargs = keras.tree.map_structure(
+        lambda part: values[part.index] if isinstance(part, TensorRef) else part,
+        (call.args, call.kwargs),
+    )
+    return keras.tree.flatten(operation(*args, **kwargs))
 
 
 class _Whole(keras.layers.Layer):
@@ -106,7 +110,8 @@ class _Whole(keras.layers.Layer):
         return run()
 
 
-def _watched(watch, number, tensor):
+def watched(watch, number, tensor):
+    """Return the tensor of a value, or the one that `watch` gives instead."""
     other = watch(number, tensor) if watch else None
     return tensor if other is None else other
 

@@ -38,15 +38,38 @@ SAME_VALUES = (
     keras.layers.RandomZoom,
 )
 SAME_VALUES_OPERATIONS = ("Cast", "Identity")
+# What they give lies between the lowest and the highest of what enters: picked, or averaged.
+WITHIN = (
+    *SAME_ROW,
+    keras.layers.Average,
+    keras.layers.AveragePooling2D,
+    keras.layers.Concatenate,
+    keras.layers.GlobalAveragePooling1D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling1D,
+    keras.layers.GlobalMaxPooling2D,
+    keras.layers.MaxPooling2D,
+    keras.layers.Permute,
+)
+WITHIN_OPERATIONS = (
+    *SAME_ROW_OPERATIONS,
+    *("Average", "Concatenate", "Flip", "GetItem", "Max", "Mean", "Min", "Moveaxis", "Roll"),
+    *("Split", "Stack", "Swapaxes", "Take", "Transpose"),
+)
 
 # Layers that are an activation, and activations by the names that `activation_name` gives them.
 ACTIVATIONS = (keras.layers.Activation, keras.layers.Softmax, keras.layers.PReLU)
 RECTIFIERS = ("relu", "relu6")  # they give 0 for what is below 0
 SMALL_BELOW_0 = ("leakyrelu", "prelu", "elu", "selu", "celu", "gelu", "silu", "swish", "softplus")
 # They squeeze numbers and keep their order: what enters them is a logit.
-UNITWISE = ("sigmoid", "logsigmoid", "hardsigmoid", "tanh")  # each number by itself
-SQUEEZING = ("softmax", "logsoftmax", *UNITWISE)
+EXCLUSIVE = ("softmax", "logsoftmax", "sparsemax")  # one class of a row, not several
+SQUEEZING = (*EXCLUSIVE, "sigmoid", "logsigmoid", "hardsigmoid", "sparsesigmoid", "tanh")
 BOUNDED = (*SQUEEZING, "hardtanh", "softsign")
+LIMITS = {  # the lowest and the highest number that they can give
+    **dict.fromkeys(("softmax", "sparsemax", "sigmoid", "hardsigmoid", "sparsesigmoid"), (0, 1)),
+    **dict.fromkeys(("tanh", "hardtanh", "softsign"), (-1, 1)),
+    "relu6": (0, 6),
+}
 
 
 def same_row(call) -> bool:
@@ -54,9 +77,19 @@ def same_row(call) -> bool:
     return _is_one_of(call.operation, SAME_ROW, SAME_ROW_OPERATIONS)
 
 
+def keeps_order(call) -> bool:
+    """Say whether the numbers of a row stay at their place and in their order, or become equal."""
+    return same_row(call) or type(call.operation).__name__ == "Clip"
+
+
 def same_values(call) -> bool:
     """Say whether a call leaves every value as it is, apart from its position."""
     return _is_one_of(call.operation, SAME_VALUES, SAME_VALUES_OPERATIONS)
+
+
+def within(call) -> bool:
+    """Say whether a call gives nothing below the lowest or above the highest of what enters."""
+    return _is_one_of(call.operation, WITHIN, WITHIN_OPERATIONS)
 
 
 def _is_one_of(operation, layers, operations):
@@ -69,10 +102,12 @@ def _is_one_of(operation, layers, operations):
 
 def has_inner_activation(operation) -> bool:
     """Say whether a layer with weights ends on an activation of its own that is not linear."""
-    # An LSTM's is a property: it belongs to the cell and acts in the middle.
+    # An LSTM's is a property: it belongs to the cell and acts in the middle. So may that of a layer
+    # whose `call` is the user's own.
     activation = vars(operation).get("activation")
     return bool(
         isinstance(operation, keras.layers.Layer)
+        and type(operation).call.__module__.startswith("keras.")
         and not isinstance(operation, keras.layers.Activation)
         and operation.weights
         and activation not in (None, keras.activations.linear)

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.interpret.model import scores
 from cnnlab.interpret.model.graph import Call, Graph
+from cnnlab.interpret.model.heads import read_heads
 from cnnlab.interpret.model.kinds import CONVOLUTIONS
 from cnnlab.interpret.model.reading import read
 
@@ -20,7 +20,7 @@ class ModelView:
 
     def __init__(self, graph: Graph, state):
         self.graph = graph
-        self.heads = scores.heads(graph)  # {name: Head}; empty where no output predicts classes
+        self.heads = read_heads(graph)  # {name: Head}; empty where no output is a row of numbers
         layers = [call for call in graph.calls if isinstance(call.operation, keras.layers.Layer)]
         self.layers = {call.name: call for call in layers}  # of nested models as "outer/name"
         self.compiled = {}  # {key: tf.function}
@@ -53,6 +53,20 @@ class ModelView:
             return any(isinstance(layer, CONVOLUTIONS) for layer in layers)
 
         return list(filter(has_convolution, self.feature_maps(head)))
+
+    def beside(self, call: Call, head) -> tuple[str, ...]:
+        """Return the convolutions that lead to a head neither through this call nor into it."""
+        before = self.graph.ancestors(call.outputs[0])
+        after = set(call.outputs)
+        for other in self.graph.calls:
+            if after.intersection(other.inputs):
+                after.update(other.outputs)
+        linked = {other.name for other in before}
+        return tuple(
+            name
+            for name in self.convolutions(head)
+            if name not in linked and not after.intersection(self.layers[name].outputs)
+        )
 
     def feature_map(self, name: str | None, head) -> Call:
         """Return a layer with feature maps on the way to a head; ValueError lists those usable."""

@@ -1,0 +1,137 @@
+"""The heads of a model: its outputs that are one row of numbers for an image, and what they give.
+
+A head gives one of three kinds of OUTPUTS:
+
+* "probabilities", if it ends on a softmax, a sigmoid or the like, or on a mean, a product or other
+  arithmetic of such that goes from 0 to 1, see `bounds`. A single unit has two classes.
+* "numbers", if it ends on anything else: an age, a box, a count. Linear units are numbers, too:
+  nothing in a model tells whether they are the logits of classes.
+* "logits", only if the user says so: numbers whose softmax, or sigmoid for a single one, is meant.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cnnlab.interpret.model.bounds import bounds
+from cnnlab.interpret.model.graph import Call, Graph
+from cnnlab.interpret.model.kinds import (
+    EXCLUSIVE,
+    SQUEEZING,
+    activation_name,
+    has_inner_activation,
+    keeps_order,
+)
+from cnnlab.validation import require_outputs
+
+
+class Entering(NamedTuple):
+    """What enters an ending: the logits."""
+
+    value: int  # its number in the graph
+    maker: Call  # that gives it
+    is_inside: bool  # whether the ending is the maker's own activation, which is left out
+
+
+class Head(NamedTuple):
+    """One output of a model."""
+
+    name: str  # the key of a dict of outputs, else the name of the layer that makes it
+    outputs: str  # what it gives: one of `validation.OUTPUTS`
+    ending: str  # one of SQUEEZING, or "linear" for everything else
+    units: int  # numbers that it gives for an image
+    value: int  # the number of the output in the graph
+    entering: Entering | None  # what enters the `ending`
+    exclusive: bool  # whether one class of the row is right, as after a softmax, not several
+
+    @property
+    def classes(self):
+        """How many classes or numbers can be explained: 2 for a unit that is no softmax."""
+        is_pair = self.units == 1 and self.outputs != "numbers" and not self.exclusive
+        return 2 if is_pair else self.units
+
+    def read_as(self, outputs):
+        """Return the head with its outputs as the user says; None leaves them as they were read.
+
+        Raises:
+            ValueError: not one of OUTPUTS, or "logits" for probabilities.
+        """
+        require_outputs(outputs)
+        if outputs in (None, self.outputs):
+            return self
+        if outputs == "logits" and self.outputs == "probabilities":
+            raise ValueError(f"head {self.name!r} gives probabilities, not logits")
+        return self._replace(outputs=outputs, entering=None)
+
+
+def read_heads(graph: Graph) -> dict[str, Head]:
+    """Return the heads of a model by name: the outputs that are one row of numbers for an image."""
+    return {
+        name: _head(graph, name, value, shape[-1])
+        for name, value in graph.outputs.items()
+        if (shape := graph.shapes[value]) and shape[-1] is not None and set(shape[:-1]) <= {1}
+    }
+
+
+def _head(graph, name, value, units):
+    for (maker,) in graph.walk(value, backwards=True):
+        if keeps_order(maker):
+            continue
+        ending = activation_name(maker.operation)
+        if ending in SQUEEZING:
+            entering = _entering(graph, maker)
+            return Head(name, "probabilities", ending, units, value, entering, ending in EXCLUSIVE)
+        break
+    limits = bounds(graph, value)
+    outputs = "probabilities" if limits.are_probabilities() else "numbers"
+    return Head(name, outputs, "linear", units, value, None, limits.exclusive == units)
+
+
+def _entering(graph, squeezing):
+    """Return what enters the activation that a call is, or ends on; None for the image itself."""
+    if has_inner_activation(squeezing.operation):
+        return Entering(squeezing.outputs[0], squeezing, True)
+    value = squeezing.inputs[0]
+    return next((Entering(value, maker, False) for (maker,) in graph.walk(value, True)), None)
+
+
+def find_head(heads: dict[str, Head], name: str | None, outputs: str | None = None) -> Head:
+    """Return the head of that name, or the only one for None, read as `outputs` says.
+
+    Raises:
+        ValueError: no such head, with the names of all, or as `Head.read_as`.
+    """
+    if not heads:
+        raise ValueError(
+            "no output of the model is a row of numbers, one for each class; "
+            "there is no class to explain"
+        )
+    if name is None and len(heads) == 1:
+        return next(iter(heads.values())).read_as(outputs)
+    names = ", ".join(heads)
+    if name is None:
+        raise ValueError(f"the model has {len(heads)} heads: say which, with head=...: {names}")
+    if not isinstance(name, str) or name not in heads:
+        raise ValueError(f"no head {name!r}; the model has {names}")
+    return heads[name].read_as(outputs)
+
+
+def check_targets(head: Head, target, count: int):
+    """Return (count,) int32 targets, -1, the predicted class, for None; ValueError for others."""
+    if target is None:
+        return np.full(count, -1, np.int32)
+    try:
+        targets = np.asarray(target)
+    except ValueError:  # a list of lists that differ in length
+        targets = np.asarray("")
+    if targets.dtype.kind not in "iu" or targets.shape not in ((), (count,)):
+        raise ValueError(
+            f"target must be one whole number or one for each of the {count} images, not {target!r}"
+        )
+    wrong = targets[(targets < 0) | (targets >= head.classes)].ravel()
+    if wrong.size:
+        what = "an output" if head.outputs == "numbers" else "a class"
+        raise ValueError(
+            f"target {wrong[0]} is not {what} of head {head.name!r}: 0..{head.classes - 1}"
+        )
+    return np.broadcast_to(targets, (count,)).astype(np.int32)
