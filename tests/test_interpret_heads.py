@@ -146,6 +146,11 @@ def test_heads_that_share_their_logits_and_a_merge_of_heads():
     np.testing.assert_allclose(found["unsure"].raw, found["numbers"].raw / 4, 1e-5, 1e-7)
 
 
+class Clip(layers.Layer):
+    def call(self, inputs):
+        return 5 * inputs
+
+
 KNOWN = {  # value: its bounds, and how many of its numbers exclude each other
     "half a sigmoid": (lambda row: dense(row, 1, "sigmoid") / 2, (0, 0.5, 0)),
     "shifted": (lambda row: dense(row) - 0.25, (-0.25, 0.75, 0)),
@@ -153,6 +158,8 @@ KNOWN = {  # value: its bounds, and how many of its numbers exclude each other
     "tanh as 0..1": (lambda row: (dense(row, 2, "tanh") + 1) / 2, (0, 1, 0)),
     "sum": (lambda row: layers.Add()(two(row)), (0, 2, 3)),
     "difference": (lambda row: layers.Subtract()(two(row)), (-1, 1, 0)),
+    "all other classes": (lambda row: 1 - dense(row), (0, 1, 0)),
+    "a layer called like Keras's": (lambda row: Clip()(dense(row)), (-np.inf, np.inf, 0)),
     "product of signs": (lambda row: ops.multiply(*two(row, 2, "tanh")), (-1, 1, 0)),
     "at most": (lambda row: ops.minimum(dense(row), 0.5), (0, 0.5, 3)),
     "ranges for each": (lambda row: ops.clip(dense(row, 2), [0.1, 0.2], [0.3, 0.4]), (0.1, 0.4, 2)),

@@ -379,6 +379,8 @@ def test_the_default_layer_is_the_last_convolution_on_the_way_to_the_head():
     image = pixels()
     squeezed = layers.Conv2D(2, SIZE - 2)(conv(name="wide")(image))  # (1, 1, 2) says nothing
     assert defaults(keras.Model(image, layers.Flatten()(squeezed))) == ["wide"]
+    ending = layers.Softmax()(layers.Conv2D(3, SIZE, name="logits")(image))
+    assert defaults(keras.Model(image, layers.Flatten()(ending))) == ["logits"]
     pooled = layers.MaxPooling2D(name="pooled")(layers.AveragePooling2D(2)(image))
     assert defaults(keras.Model(image, head(pooled))) == ["pooled"]  # there is none
 

@@ -34,7 +34,7 @@ class Heatmaps(NamedTuple):
     outputs: str  # what the head gives: "probabilities", "logits" or "numbers"
     targets: np.ndarray  # (n,) int32, the classes explained, or which of the numbers
     scores: np.ndarray  # (n,) float32, their logits (negated for class 0 of a single unit); numbers
-    probabilities: np.ndarray  # (n,) float32, 0..1, as the model predicts them; NaN of numbers
+    probabilities: np.ndarray  # (n,) float32, 0..1, that the model predicts; NaN of numbers
     peak: np.ndarray  # (n,) float32, the highest value of `raw`, in units of `scores`; empty: <= 0
     raw: np.ndarray  # (n, h, w) float32, the weighted sums at the layer's own size, with their sign
     note: tuple[str, ...]  # n strings, "" or why the map is empty, all 0, or says little

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from cnnlab.interpret.model.graph import Graph, TensorRef
-from cnnlab.interpret.model.kinds import EXCLUSIVE, LIMITS, activation_name, within
+from cnnlab.interpret.model.kinds import EXCLUSIVE, LIMITS, activation_name, kind_of, within
 
 NEAR = 0.01  # how far from 0 and 1 the bounds may be, as after a clip to 1e-7 .. 1 - 1e-7
 ARITHMETIC = {
@@ -59,7 +59,7 @@ def _after(call, known):
         return UNKNOWN
     low, high = _hull(given) if within(call) else _computed(call, known)
     sizes = {one.exclusive for one in given}
-    is_kept = len(sizes) == 1 and low >= 0 and type(call.operation).__name__ not in TURNING
+    is_kept = len(sizes) == 1 and low >= 0 and kind_of(call) not in TURNING
     return Bounds(low, high, sizes.pop() if is_kept else 0)
 
 
@@ -69,11 +69,11 @@ def _hull(given):
 
 def _computed(call, known):
     """Return (low, high) of what a call computes of bounded tensors and constants."""
-    operation, kind = call.operation, type(call.operation).__name__.removeprefix("True")
+    operation, kind = call.operation, kind_of(call)
     if kind == "Clip":
         ends = np.min(operation.x_min), np.max(operation.x_max)
         return tuple(np.clip(known[call.inputs[0]][:2], *ends))
-    if isinstance(operation, keras.layers.Rescaling):
+    if kind == "Rescaling":
         scaled = _corners(operator.mul, known[call.inputs[0]][:2], _constant(operation.scale))
         return _corners(operator.add, scaled, _constant(operation.offset))
     if kind not in ARITHMETIC:

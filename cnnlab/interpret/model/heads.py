@@ -50,6 +50,11 @@ class Head(NamedTuple):
         is_pair = self.units == 1 and self.outputs != "numbers" and not self.exclusive
         return 2 if is_pair else self.units
 
+    @property
+    def explained(self):
+        """The number of the value in the graph that is explained: the logits, or the output."""
+        return self.value if self.entering is None else self.entering.value
+
     def read_as(self, outputs):
         """Return the head with its outputs as the user says; None leaves them as they were read.
 

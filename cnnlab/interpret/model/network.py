@@ -42,7 +42,7 @@ class ModelView:
 
     def feature_maps(self, head=None) -> list[str]:
         """Return the layers whose output is (height, width, channels), on the way to `head`."""
-        calls = self.graph.calls if head is None else self.graph.ancestors(head.value)
+        calls = self.graph.calls if head is None else self.graph.ancestors(head.explained)
         return [call.name for call in calls if call.name in self.layers and len(call.shape) == 3]
 
     def convolutions(self, head=None) -> list[str]:
@@ -80,7 +80,8 @@ class ModelView:
         call = self.layer(name)
         if call.name in usable:
             return call
-        why = f"does not feed the head {head.name!r}"
+        what = "the head" if head.entering is None else "the logits of the head"
+        why = f"does not feed {what} {head.name!r}"
         if len(call.shape) != 3:
             why = f"gives {call.shape} for an image, not (height, width, channels)"
         raise ValueError(f"layer {call.name!r} {why}; usable are {', '.join(usable)}")
