@@ -30,6 +30,11 @@ def two(row, units=3, activation="softmax"):
     return [dense(row, units, activation) for _ in range(2)]
 
 
+def halves(row):
+    members = [dense(row, dtype="mixed_float16") for _ in range(2)]
+    return layers.Average(dtype="float16")(members)
+
+
 def model_of(ending):
     """A convolution, and an ending on the row of its numbers."""
     image = keras.Input((SIZE, SIZE, 3))
@@ -87,12 +92,7 @@ PROBABILITIES = {  # name: (ending, how many classes)
     "classes in another order": (lambda row: ops.take(dense(row), [2, 0, 1], axis=-1), 3),
     "some of the classes": (lambda row: dense(row, 5)[:, 1:4], 3),
     "the other class": (lambda row: 1 - dense(row, 1, "sigmoid"), 2),
-    "float16": (
-        lambda row: layers.Average(dtype="float16")(
-            [dense(row, dtype="mixed_float16") for _ in range(2)]
-        ),
-        3,
-    ),
+    "float16": (halves, 3),
 }
 NUMBERS = {
     "linear unit": (lambda row: dense(row, 1, None), 1),
@@ -226,6 +226,13 @@ def test_where_no_other_class_speaks_the_score_is_finite_and_the_map_says_why():
         found = grad_cam(model, IMAGES, target=target)
         assert (sign * found.scores > 80).all() and np.isfinite(found.scores).all()
         assert {note.partition(",")[0] for note in found.note} == {"empty: no gradient arrives"}
+
+
+def test_no_gradient_is_too_large_for_float16():
+    model = model_of(halves)
+    for layer in model.layers[-3:-1]:
+        layer.bias.assign_add([14, 0, 0])  # 1 / (1 - p) is above 65504
+    assert np.isfinite(grad_cam(model, IMAGES, target=0).raw).all()
 
 
 def test_a_map_of_one_member_says_so():
