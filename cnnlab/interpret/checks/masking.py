@@ -52,7 +52,7 @@ def explained(view, images, heatmaps, head, target, outputs):
     if head.outputs == "numbers":
         raise ValueError(
             f"the probability of a class is watched, but head {head.name!r} gives numbers; "
-            "if they are logits, say so with outputs='logits' where the heatmaps are made"
+            "if they are logits, say so with outputs='logits'"
         )
     if target is None:
         raise ValueError(f"which class of head {head.name!r} is explained? give the target")
