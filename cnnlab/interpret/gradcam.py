@@ -19,10 +19,9 @@ from cnnlab.interpret import placement
 from cnnlab.interpret.model import scores
 from cnnlab.interpret.model.heads import check_targets, find_head
 from cnnlab.interpret.model.network import as_batch, in_batches, inspect_model
-from cnnlab.validation import HEATMAP_METHODS, require, require_method, require_outputs
+from cnnlab.validation import HEATMAP_METHODS, require_method, require_outputs
 
 BATCH = 256  # images in one call of the compiled function: bounds the memory
-ROUNDED = 1e-3  # how far a computed probability may lie outside of 0..1
 
 
 class Heatmaps(NamedTuple):
@@ -121,23 +120,10 @@ def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
     )
     results = in_batches(lambda *part: explain(*part, values), BATCH, images, targets)
     facts = {name: results.pop(name) for name in ("finite", "active", "reached", "shown")}
-    _require_probabilities(head, results["probabilities"])
+    head.require_probabilities(results["probabilities"])
     note = _notes(head, results["raw"], results["peak"], **facts)
-    return Heatmaps(
-        layer=call.name,
-        head=head.name,
-        outputs=head.outputs,
-        note=note,
-        beside=view.beside(call, head),
-        method=how.method,
-        **results,
-    )
-
-
-def _require_probabilities(head, values):
-    """Raise ValueError where the user calls probabilities what are none; NaN is another matter."""
-    outside = (values < -ROUNDED) | (values > 1 + ROUNDED)
-    require(~outside, values, f"probability of head {head.name!r}:", "in 0..1")
+    facts = {"layer": call.name, "beside": view.beside(call, head), "method": how.method}
+    return Heatmaps(head=head.name, outputs=head.outputs, note=note, **facts, **results)
 
 
 def _compile(view, head, call, combine, variables):

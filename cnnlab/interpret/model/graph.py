@@ -54,6 +54,15 @@ class Graph(NamedTuple):
                 ancestors.append(call)
         return ancestors[::-1]
 
+    def descendants(self, value: int) -> list[Call]:
+        """Return the calls that depend on the value, in order."""
+        known, descendants = {value}, []
+        for call in self.calls:
+            if known.intersection(call.inputs):
+                known.update(call.outputs)
+                descendants.append(call)
+        return descendants
+
     def walk(self, value: int, backwards: bool = False) -> Iterator[list[Call]]:
         """Yield the calls that read a value, then those that read what the first one makes, ..."""
         # Backwards, the call that makes the value, then the one that makes its first input, ...

@@ -22,7 +22,9 @@ from cnnlab.interpret.model.kinds import (
     has_inner_activation,
     keeps_order,
 )
-from cnnlab.validation import require_outputs
+from cnnlab.validation import require, require_outputs
+
+ROUNDED = 1e-3  # how far a computed probability may lie outside of 0..1
 
 
 class Entering(NamedTuple):
@@ -67,6 +69,11 @@ class Head(NamedTuple):
         if outputs == "logits" and self.outputs == "probabilities":
             raise ValueError(f"head {self.name!r} gives probabilities, not logits")
         return self._replace(outputs=outputs, entering=None)
+
+    def require_probabilities(self, values):
+        """Raise ValueError where (n,) values are called probabilities and are none, NaN apart."""
+        outside = (values < -ROUNDED) | (values > 1 + ROUNDED)
+        require(~outside, values, f"probability of head {self.name!r}:", "in 0..1")
 
 
 def read_heads(graph: Graph) -> dict[str, Head]:

@@ -56,17 +56,10 @@ class ModelView:
 
     def beside(self, call: Call, head) -> tuple[str, ...]:
         """Return the convolutions that lead to a head neither through this call nor into it."""
-        before = self.graph.ancestors(call.outputs[0])
-        after = set(call.outputs)
-        for other in self.graph.calls:
-            if after.intersection(other.inputs):
-                after.update(other.outputs)
-        linked = {other.name for other in before}
-        return tuple(
-            name
-            for name in self.convolutions(head)
-            if name not in linked and not after.intersection(self.layers[name].outputs)
-        )
+        value = call.outputs[0]
+        linked = self.graph.ancestors(value) + self.graph.descendants(value)
+        names = {other.name for other in linked}
+        return tuple(name for name in self.convolutions(head) if name not in names)
 
     def feature_map(self, name: str | None, head) -> Call:
         """Return a layer with feature maps on the way to a head; ValueError lists those usable."""
