@@ -18,6 +18,13 @@ INACTIVE = (
     keras.layers.SpatialDropout2D,
     keras.layers.GaussianNoise,
     keras.layers.GaussianDropout,
+    keras.layers.AlphaDropout,
+)
+# Nor do those that augment: RandomFlip, RandomHue and so on.
+AUGMENTING = tuple(
+    layer
+    for name, layer in vars(keras.layers).items()
+    if name.startswith(("Rand", "AugMix", "CutMix", "MixUp", "Equalization", "Solarization"))
 )
 # They leave a row of numbers as it is, though maybe along another axis.
 SAME_ROW = (*INACTIVE, keras.layers.Flatten, keras.layers.Reshape)
@@ -25,19 +32,28 @@ SAME_ROW_OPERATIONS = ("Cast", "ExpandDims", "Identity", "Ravel", "Reshape", "Sq
 # They leave every value of an image as it is, though maybe at another position.
 SAME_VALUES = (
     *INACTIVE,
+    *AUGMENTING,
     keras.layers.ZeroPadding2D,
     keras.layers.Cropping2D,
     keras.layers.CenterCrop,
     keras.layers.Resizing,
-    keras.layers.RandomBrightness,
-    keras.layers.RandomContrast,
-    keras.layers.RandomCrop,
-    keras.layers.RandomFlip,
-    keras.layers.RandomRotation,
-    keras.layers.RandomTranslation,
-    keras.layers.RandomZoom,
 )
 SAME_VALUES_OPERATIONS = ("Cast", "Identity")
+# They put the values, or means of them, elsewhere: also into other channels.
+REARRANGING = (
+    *POOLING,
+    keras.layers.Concatenate,
+    keras.layers.Flatten,
+    keras.layers.Permute,
+    keras.layers.Reshape,
+    keras.layers.UpSampling2D,
+)
+REARRANGING_OPERATIONS = (
+    *("Concatenate", "Stack", "Split", "Unstack", "GetItem", "Take", "Repeat", "Tile"),
+    *("Flip", "Roll", "Rot90", "Transpose", "Swapaxes", "Moveaxis"),
+    *("Reshape", "ExpandDims", "Squeeze", "Pad", "Resize", "CropImages", "PadImages"),
+    "RGBToGrayscale",
+)
 
 # Layers that are an activation, and activations by the names that `activation_name` gives them.
 ACTIVATIONS = (keras.layers.Activation, keras.layers.Softmax, keras.layers.PReLU)
@@ -57,6 +73,11 @@ def same_row(call) -> bool:
 def same_values(call) -> bool:
     """Say whether a call leaves every value as it is, apart from its position."""
     return _is_one_of(call.operation, SAME_VALUES, SAME_VALUES_OPERATIONS)
+
+
+def rearranges(call) -> bool:
+    """Say whether a call puts values, or means of them, elsewhere, also into other channels."""
+    return _is_one_of(call.operation, REARRANGING, REARRANGING_OPERATIONS)
 
 
 def _is_one_of(operation, layers, operations):
