@@ -1,4 +1,4 @@
-"""Image files as pixels: read whole, turned upright, and said how, without TensorFlow."""
+"""Images as pixels: files read whole, turned upright, and said how; arrays; no TensorFlow."""
 
 import warnings
 from pathlib import Path
@@ -16,6 +16,7 @@ class Picture(NamedTuple):
     pixels: np.ndarray  # (height, width), or with a last axis of 1, 3 or 4 channels
     white: int | None  # what white is, 1, 255 or 65535, black being 0; None for a model's own range
     steps: tuple[str, ...] = ()  # what was done to the pixels, as in "the first of 3 frames"
+    before: np.ndarray | None = None  # (h, w, 1 or 3) uint8, what a drawing was made from
 
 
 def read(path) -> Picture:
@@ -40,6 +41,45 @@ def read(path) -> Picture:
                 raise ValueError(f"{path} is damaged: {error or type(error).__name__}") from None
             pixels, white = _as_array(path, image, steps)
     return Picture(pixels, white, tuple(steps))
+
+
+def picture_of(image) -> Picture:
+    """Return the pixels of a path, a `Picture`, or an array (h, w) or (h, w, 1, 3 or 4).
+
+    Arrays are whole numbers 0..255 or 0..65535, booleans, or floats.
+
+    Raises:
+        OSError, MemoryError: as `read`.
+        ValueError: as there, or an array that is no image.
+    """
+    if isinstance(image, Picture):
+        return image
+    if isinstance(image, (str, Path)):
+        return read(image)
+    try:
+        pixels = np.asarray(image)
+    except ValueError:
+        raise ValueError("the rows of the image differ in length") from None
+    if pixels.dtype.kind not in "buif":
+        raise ValueError(f"an image must be numbers or the path of a file, not {pixels.dtype}")
+    if pixels.ndim in (3, 4) and len(pixels) == 1 and (pixels.ndim == 4 or pixels.shape[2] > 4):
+        pixels = pixels[0]  # a batch of one
+    is_image = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))
+    if not is_image or pixels.size == 0:
+        raise ValueError(
+            f"one image is needed, (height, width) or (height, width, 1, 3 or 4), "
+            f"not the shape {pixels.shape}"
+        )
+    lowest, highest = pixels.min(), pixels.max()  # NaN if there is one
+    if pixels.dtype.kind == "f":
+        if not np.isfinite([lowest, highest]).all():
+            raise ValueError("the image contains NaN or infinite values")
+        return Picture(pixels, None)
+    if pixels.dtype.kind == "b":
+        return Picture(pixels, 1)
+    if lowest < 0 or highest > 65535:
+        raise ValueError(f"integer pixels must be 0..255 or 0..65535, not {lowest}..{highest}")
+    return Picture(pixels, 65535 if highest > 255 else 255)
 
 
 def _opened(path, file):

@@ -4,7 +4,7 @@ import difflib
 import os
 from pathlib import Path
 
-from cnnlab import lines, mnist
+from cnnlab import drawings, lines, mnist
 from cnnlab.runtime import repository_root
 
 MODELS = {  # the project's own, below its root
@@ -81,6 +81,11 @@ def class_names(name, heads) -> dict[str, list[str]]:
     if name in LINES:
         return {heads[0]: [lines.class_name(number) for number in range(lines.CLASSES)]}
     return {}
+
+
+def as_its_images(name, picture):
+    """Return a `Picture` as the images that a model of ours was trained on, if that is known."""
+    return drawings.as_mnist(picture) if name in DIGITS else picture
 
 
 def images_for(name):

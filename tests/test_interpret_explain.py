@@ -10,13 +10,16 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from drawings import paint_program
 from keras import layers
 from PIL import Image
 
 from cnnlab import __main__ as main
 from cnnlab import interpret
+from cnnlab.drawings import as_mnist
 from cnnlab.interpret.figures import pictures
 from cnnlab.interpret.figures.sheet import Sheet, Tile
+from cnnlab.preprocessing import named
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULE = sys.modules["cnnlab.interpret.explain"]  # the room's `explain` is the function
@@ -79,6 +82,60 @@ def test_options(model):
     assert list(one.heatmaps) == ["kind"] and one.heatmaps["kind"].targets == [3]
     assert "resized from 12 × 24 to 6 × 12 pixels" in one.steps
     assert "resized from 12 × 24" in words(one.figure)  # how the image was changed is said
+
+
+def tiles(figure, *shape):
+    """The pictures of a figure that have this shape, (height, width, 3)."""
+    arrays = (np.asarray(image.get_array()) for image in figure.axes[0].images)
+    return [array for array in arrays if array.shape == shape]
+
+
+def test_the_model_gets_what_it_was_trained_on_and_the_picture_stays(model):
+    shown = interpret.explain(model, IMAGE, "shared", preprocess="resnet50")
+    taken = keras.applications.resnet50.preprocess_input(IMAGE.astype("float32"))
+    expected = interpret.activations(model, taken)["shared"][0]
+    np.testing.assert_allclose(shown.activations["shared"], expected, 1e-4, 1e-4)
+    np.testing.assert_allclose(tiles(shown.figure, 12, 12, 3)[0], IMAGE / 255, atol=1e-5)
+    assert "in BGR, the range that the model takes" in words(shown.figure)
+
+
+@pytest.mark.parametrize(("preprocess", "bgr"), [("caffe", False), ("0..1", True), ("0..1", False)])
+def test_filters_in_the_order_of_colors(preprocess, bgr):
+    """A filter for the first channel is for blue where the model takes blue first."""
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(1, 1, name="conv")])
+    kernel = np.float32([1, -1, -1]).reshape(1, 1, 3, 1)
+    model.get_layer("conv").set_weights([kernel, np.zeros(1)])
+    shown = interpret.explain(model, layer="conv", preprocess=preprocess, bgr=bgr)
+    color = [0, 0, 1] if bgr or preprocess == "caffe" else [1, 0, 0]
+    (weights,), (picture,) = tiles(shown.figure, 1, 1, 3), tiles(shown.figure, 8, 8, 3)
+    np.testing.assert_array_equal(weights[0, 0], color)
+    np.testing.assert_allclose(picture, np.broadcast_to(color, (8, 8, 3)), atol=0.01)
+    how = named(preprocess)._replace(bgr=True)
+    best = how.to_model(np.float32([0, 0, 1]))
+    np.testing.assert_allclose(shown.filters.end, best @ [1, -1, -1], 1e-4)
+
+
+def test_a_range_that_is_guessed_is_called_so(model):
+    stack = [layers.Conv2D(2, 3, name="conv"), layers.Flatten(), layers.Dense(2)]
+    unknown = keras.Sequential([keras.Input((12, 12, 3)), *stack])
+    for given in ({"image": IMAGE}, {"layer": "conv"}):
+        for one, options, said in (
+            (unknown, {}, True),
+            (unknown, {"preprocess": (0, 1)}, False),
+            (model, {}, False),
+        ):
+            where = given if one is unknown or "image" in given else {"layer": "shared"}
+            shown = interpret.explain(one, **where, **options)
+            for text in (words(shown.figure), shown.summary):
+                assert ("0 … 1 (guessed" in text) == said
+
+
+def test_a_drawing_is_shown_before_and_after():
+    model = interpret.load("task1-mnist")
+    shown = interpret.explain(model, as_mnist(paint_program(6)), "conv2d")
+    assert "the drawing what the model sees" in words(shown.figure)
+    assert tiles(shown.figure, 280, 280, 3)[0].min() == 0  # black
+    assert "as MNIST was" in shown.summary and "class 6 (" in shown.summary
 
 
 def test_models_of_other_kinds():
@@ -214,6 +271,25 @@ def test_the_command_shows_what_a_head_is_said_to_give(tmp_path, capsys):
     for options, words in (([], "length: short ("), (["--outputs=numbers"], "length: output 0 = ")):
         assert main.main(["explain", *given, *options]) == 0
         assert words in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "centered by mass in 28 × 28"),
+        (["--as-is"], "left as dark strokes on a bright ground"),
+        (["--as-is", "--invert"], "inverted; converted from color to gray"),
+        (["--as-is", "--preprocess", "-1..1"], "scaled to -1 … 1, the range"),
+    ],
+)
+def test_the_options_of_an_image(options, said, tmp_path, capsys):
+    image, out = tmp_path / "drawing.png", tmp_path / "out.png"
+    paint_program(8).save(image)
+    given = ["explain", "--model=task1-mnist", "--layer=conv2d", f"--image={image}", f"--out={out}"]
+    assert main.main([*given, *options]) == 0
+    summary = capsys.readouterr().out
+    assert said in summary and ("as MNIST was" in summary) == (options == [])
+    assert options or ": 8 (" in summary
 
 
 # Libraries are imported first: what they call on Linux is their own affair.

@@ -9,7 +9,6 @@ from scipy import ndimage
 from cnnlab.interpret.ascent import Ascent
 from cnnlab.interpret.filters import _one_tone, first_layer_weights, maximize_filters
 from cnnlab.interpret.model.network import inspect_model
-from cnnlab.interpret.model.ranges import input_range
 
 layers = keras.layers
 # Two filters that look at one place of 3 x 3 pixels.
@@ -354,33 +353,6 @@ def test_first_layer_weights_are_the_kernels_of_the_image_alone():
     one, two = layers.Conv2D(1, 3, name="one"), layers.Conv2D(2, 3, name="two")
     with pytest.raises(ValueError, match="'two' is not a convolution .* usable are one$"):
         first_layer_weights(sequential(one, two, shape=(8, 8, 1)), "two")
-
-
-# --- the range of the input
-
-
-BRIGHT = keras.initializers.Constant(40)
-
-
-@pytest.mark.parametrize(
-    ("first", "expected"),
-    [
-        (lambda x: x, (0, 1)),
-        (lambda x: layers.Rescaling(1 / 255)(layers.RandomFlip()(x)), (0, 255)),
-        (layers.Rescaling(1 / 78.6, offset=-33.3 / 78.6), (0, 255)),
-        (layers.Normalization(mean=[100.0, 1.0, 1.0], variance=[1.0] * 3), (0, 255)),
-        (layers.BatchNormalization(moving_mean_initializer=BRIGHT), (0, 255)),
-        (lambda x: layers.Rescaling(1 / 255)(layers.ReLU()(x)), (0, 1)),
-        (lambda x: 1 - x, (0, 1)),
-        (lambda x: (x - np.array([123.7, 116.8, 103.9], "f")) / 58, (0, 255)),
-        (lambda x: keras.ops.multiply(keras.ops.cast(x, "float32"), 1 / 255), (0, 255)),
-        (lambda x: 255 / x, (0, 1)),
-    ],
-)
-def test_the_range_of_the_input_is_read_from_what_comes_first(first, expected):
-    image = keras.Input((4, 4, 3))
-    model = keras.Model(image, layers.Conv2D(1, 2)(first(image)))
-    assert input_range(inspect_model(model)) == pytest.approx(expected)
 
 
 def test_the_middle_alone_shows_the_filter_once():

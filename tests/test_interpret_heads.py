@@ -275,7 +275,7 @@ def test_a_number_is_explained_itself_and_shown_with_its_name():
     shown = interpret.explain(regression(), black, names={"age": ["years"]})
     assert "age: years = 33.8, " in shown.summary
     words = " ".join(text.get_text() for text in shown.figure.axes[0].texts)
-    assert "years = 33.8" in words and "in the units of its number" in words and "%" not in words
+    assert "years = 33.8" in words and "in the units of its number" in words and " %)" not in words
 
 
 def test_the_highest_of_several_numbers_is_explained_and_never_shares_a_scale_with_classes():

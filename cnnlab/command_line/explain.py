@@ -1,19 +1,26 @@
 """`cnnlab explain`: what a model sees in an image, or what a layer looks for."""
 
 import contextlib
+import re
 import sys
 from pathlib import Path
 
-from cnnlab import image_files, pretrained, runtime
+from cnnlab import drawings, image_files, preprocessing, pretrained, runtime
 from cnnlab.command_line.options import check_writable, option, whole_number, writing
-from cnnlab.validation import HEATMAP_METHODS, OUTPUTS, checked_range
+from cnnlab.validation import HEATMAP_METHODS, OUTPUTS
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 IMAGE = "any image; it is said how it is converted"
 TARGET = "the class, or number, to explain (default: the predicted class, the highest number)"
 OUTPUT_KINDS = "what the head gives (default: numbers, unless it ends on a softmax or the like)"
 METHOD = "of the heatmaps (default: %(default)s)"
-RANGE = "black and white in the model's input (default: read from its first layers)"
+PREPROCESS = (
+    "black..white for the model, such as 0..1, or caffe, torch, or a module of keras.applications "
+    "(default: read from its first layers)"
+)
+BGR = "the model takes blue first"
+INVERT = "exchange black and white in the image"
+AS_IS = "do not turn a drawing into a digit of MNIST for the models of MNIST"
 OUT = "the figure, in an existing folder: .png, .pdf or .svg"
 
 
@@ -34,13 +41,18 @@ def add(subcommands):
     add_option("--target", metavar="N", type=whole_number(0), help=TARGET)
     add_option("--outputs", choices=OUTPUTS, help=OUTPUT_KINDS)
     add_option("--method", choices=HEATMAP_METHODS, default=HEATMAP_METHODS[0], help=METHOD)
-    add_option("--range", nargs=2, type=float, metavar=("LOW", "HIGH"), help=RANGE)
+    add_option("--preprocess", metavar="HOW", help=PREPROCESS)
+    add_option("--bgr", action="store_true", help=BGR)
+    add_option("--invert", action="store_true", help=INVERT)
+    add_option("--as-is", action="store_true", help=AS_IS)
     add_option("--out", metavar="FILE", type=Path, required=True, help=OUT)
+    # As in Python 3.14: -1..1 is a value, too.
+    parser._negative_number_matcher = re.compile(r"-\.?\d")
     parser.set_defaults(run=_run, parser=parser)
 
 
 def _run(options):
-    image, value_range = _checked_before_tensorflow(options)
+    image = _checked_before_tensorflow(options)
     _say("starting TensorFlow")
     runtime.start(seed=0)
     from cnnlab import interpret
@@ -62,7 +74,8 @@ def _run(options):
             *asked,
             method=options.method,
             real_images=pretrained.images_for(options.model) if image is None else None,
-            value_range=value_range,
+            preprocess=options.preprocess,
+            bgr=options.bgr,
             outputs=options.outputs,
             names=names,
             progress=_say,
@@ -90,21 +103,34 @@ def _computing(model):
 
 
 def _checked_before_tensorflow(options):
-    """Return the image and the range, or None for what is left out; starting takes seconds."""
+    """Return the image, or None if there is none; starting TensorFlow takes seconds."""
     if options.out.suffix.lower() not in FIGURE_SUFFIXES:
         options.parser.error(f"--out: {options.out} must end in {', '.join(FIGURE_SUFFIXES)}")
     if options.image is None and options.layer is None:
         options.parser.error("nothing to explain: give --image FILE, --layer NAME or both")
-    if options.image is None and not (options.head is None and options.target is None):
-        options.parser.error("--head and --target explain an image: give --image FILE, too")
+    of_an_image = options.head is not None or options.target is not None
+    if options.image is None and (of_an_image or options.invert or options.as_is):
+        options.parser.error(
+            "--head, --target, --invert and --as-is are for an image: give --image FILE, too"
+        )
     if not options.out.parent.is_dir():
         raise ValueError(f"--out: there is no folder {options.out.parent}")
     check_writable("--out", options.out)
     with option("--model"):
         pretrained.find(options.model)
-    value_range = options.range and checked_range(options.range, "--range")
+    if options.preprocess is not None:
+        with option("--preprocess"):
+            preprocessing.named(options.preprocess)
     with option("--image"):
-        return options.image and image_files.read(options.image), value_range
+        return options.image and _read(options)
+
+
+def _read(options):
+    """Return the image, inverted or made as the model's own images if it is to be."""
+    image = image_files.read(options.image)
+    if options.invert:
+        image = drawings.inverted(image)
+    return image if options.as_is else pretrained.as_its_images(options.model, image)
 
 
 def _say(step):

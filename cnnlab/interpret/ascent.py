@@ -6,7 +6,6 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.interpret.responses import Response, middle_response, objective, response_maps
-from cnnlab.validation import checked_range
 
 GRAY, NOISE = 0.5, 0.1  # the blank image, and what is added before the first step
 CALM = 0.25  # the last part of the steps, in which the image is not shifted any more
@@ -52,9 +51,8 @@ class Ascent:
                 kind = "a whole number" if name in WHOLE else "a number"
                 raise ValueError(f"{name} must be {kind} from {least:g} to {most:g}, not {value!r}")
 
-    def settings(self, value_range):
-        """Return what the compiled ascent takes: {name of SETTINGS: number}."""
-        low, high = checked_range(value_range)
+    def settings(self, low, high):
+        """Return what the compiled ascent takes: {name of SETTINGS: number or (channels,)}."""
         numbers = asdict(self) | {"low": low, "high": high}
         return {name: spec.dtype.as_numpy_dtype(numbers[name]) for name, spec in SETTINGS.items()}
 
@@ -74,8 +72,10 @@ class Ascent:
         return (GRAY + noise).astype(np.float32)
 
 
-def compile_ascent(view, read: Response, everywhere=True):
+def compile_ascent(view, read: Response, everywhere=True, ends=()):
     """Return the function that ascends, compiled once for all filters of a layer.
+
+    `ends` is the shape of "low" and "high" in SETTINGS: (3,) where each channel has its own.
 
     (first image (1, height, width, channels) 0..1, (count,) numbers of filters, SETTINGS) ->
     {"images", "start", "end"} as in `FilterImages`, "top": (count,) the highest response of a
@@ -91,7 +91,10 @@ def compile_ascent(view, read: Response, everywhere=True):
 
     first = tf.TensorSpec((1, *view.graph.input_shape), "float32")
 
-    @tf.function(input_signature=[first, tf.TensorSpec((None,), "int32"), SETTINGS])
+    numbers = tf.TensorSpec((None,), "int32")
+    settings = SETTINGS | dict.fromkeys(("low", "high"), tf.TensorSpec(ends, "float32"))
+
+    @tf.function(input_signature=[first, numbers, settings])
     def ascend(first, filters, settings):
         images = tf.repeat(first, tf.size(filters), axis=0)
         best = tf.fill(tf.shape(images), GRAY)

@@ -53,7 +53,7 @@ def explain(model, image=None, layer=None, head=None, target=None, **options) ->
 
 
 def _draw_image(model, request, options, say):
-    batch, steps = request.image
+    batch, steps, before = request.image
     say("heatmaps")
     heatmaps = {
         head: grad_cam(model, batch, head, request.target, layer, options.method, options.outputs)
@@ -65,7 +65,11 @@ def _draw_image(model, request, options, say):
     sheet = Sheet()
     if steps:
         sheet.text(f"The image was {'; '.join(steps)}.")
-    shown = _shown(batch, request.value_range)
+    shown = request.preprocessing.to_pictures(batch)
+    if before is not None:
+        made_of = pictures.Tile(pictures.as_colors(before / 255), "the drawing")
+        made = pictures.Tile(pictures.as_colors(shown[0]), "what the model sees")
+        sheet.tiles([made_of, made], side=1.2)
     if heatmaps:
         pictures.add_heatmaps(sheet, shown, heatmaps, names=options.names)
     else:
@@ -87,25 +91,23 @@ def _draw_filters(model, request, options, say):
     say(f"filters of {layer}")
     sides = inspect_model(model).graph.input_shape[:2]
     size = tuple(side or most for side, most in zip(sides, OPEN_SIZE, strict=True))
-    ends, ascent = request.value_range, Ascent(size=size)
-    filters = maximize_filters(model, layer, None, real_images, ends, ascent)
+    how, ascent = request.preprocessing, Ascent(size=size)
+    filters = maximize_filters(model, layer, None, real_images, how, ascent)
     say("drawing")
     sheet = Sheet()
+    if how.guessed:
+        sheet.text(f"The pictures are for images of {how}.")
     if None in sides:
         sheet.text(f"The model takes any size; the pictures have {size[0]} × {size[1]}.")
-    real = None if real_images is None else _shown(real_images, ends)
+    real = None if real_images is None else how.to_pictures(real_images)
     weights = None
     with contextlib.suppress(ValueError):  # not a first layer
-        weights = first_layer_weights(model, layer)
-    pictures.add_filters(sheet, filters, real, weights)
+        weights = how.in_order(first_layer_weights(model, layer))
+    shown = filters._replace(images=how.in_order(filters.images))
+    pictures.add_filters(sheet, shown, real, weights)
     summary = f"{len(filters.images)} filters of {filters.layer}, {filters.dead.sum()} dead"
+    summary += f", for images of {how}" if how.guessed else ""
     return Explanation(sheet.figure(), (), {}, {}, filters, summary)
-
-
-def _shown(images, value_range):
-    """Return images in the model's range as 0..1."""
-    low, high = value_range
-    return (np.asarray(images, np.float32) - low) / (high - low)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from cnnlab.interpret.ascent import Ascent, compile_ascent
 from cnnlab.interpret.model.network import in_batches, inspect_model
-from cnnlab.interpret.model.ranges import input_range, sees_pixels
+from cnnlab.interpret.model.ranges import preprocessing_of, sees_pixels
 from cnnlab.interpret.responses import at_once, best_images, response
 
 # A picture is one tone if its middle has a smaller standard deviation, and, averaged over 2 x 2
@@ -37,7 +37,7 @@ class FilterImages(NamedTuple):
     best: np.ndarray  # (count,) int64, the image given with the highest response; -1 without images
     best_response: np.ndarray  # (count,) float32, that response; NaN without images
     objective: str  # what is maximized, in words
-    value_range: tuple[float, float]  # what 0 and 1 of `images` are for the model
+    value_range: tuple  # what 0 and 1 of `images` are for the model: numbers, or (channels,) arrays
 
 
 DEFAULT_ASCENT = Ascent()
@@ -50,22 +50,22 @@ def maximize_filters(
 
     The layer has feature maps, or units, each a filter; `filters` are numbers, one or several, or
     all. `images` are real ones, (n, height, width[, channels]) as the model takes them, for `best`;
-    `value_range` is (low, high) of its input, left out that of `ranges.input_range`. ValueError for
-    a layer without filters, or a filter that it has not.
+    `value_range` is (low, high) of its input, or as in `preprocessing.named`; left out, it is read
+    off the model, or (0, 1). ValueError for a layer without filters, or a filter that it has not.
     """
     view = inspect_model(model, images)
     call = view.layer(layer)
     read = response(view, call)
     numbers = _numbers(view, call, filters)
-    ends = input_range(view) if value_range is None else value_range
-    settings = ascent.settings(ends)
+    ends = preprocessing_of(view, value_range)[:2]
+    settings = ascent.settings(*ends)
     if not read.one_sided:
         settings["negative_slope"] = np.float32(1)
     first = ascent.first_image(view.graph.input_shape)
     view.require_size(first.shape[1:3])
     everywhere = ascent.everywhere
-    key = ("ascent", call.name, everywhere)
-    ascend = view.function(key, lambda: compile_ascent(view, read, everywhere))
+    key = ("ascent", call.name, everywhere, np.shape(ends[0]))
+    ascend = view.function(key, lambda: compile_ascent(view, read, *key[2:]))
     made = in_batches(lambda part: ascend(first, part, settings), at_once(first.size), numbers)
     slope = settings["negative_slope"] if everywhere else None
     best = best_images(view, call, read, images, numbers, slope)
@@ -98,7 +98,7 @@ def maximize_filters(
         best=best.index,
         best_response=best.response,
         objective=objective,
-        value_range=tuple(map(float, ends)),
+        value_range=ends,
     )
 
 

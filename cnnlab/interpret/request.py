@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cnnlab.image_files import Picture
+from cnnlab.image_files import Picture, picture_of
 from cnnlab.interpret.model.heads import check_targets, find_head
-from cnnlab.interpret.model.images import Prepared, picture_of, prepare
+from cnnlab.interpret.model.images import Prepared, prepare
 from cnnlab.interpret.model.network import inspect_model
-from cnnlab.interpret.model.ranges import input_range
-from cnnlab.validation import HEATMAP_METHODS, checked_range, require_method
+from cnnlab.interpret.model.ranges import preprocessing_of
+from cnnlab.preprocessing import Preprocessing
+from cnnlab.validation import HEATMAP_METHODS, require_method
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Options:
 
     method: str = HEATMAP_METHODS[0]
     real_images: np.ndarray | None = None  # as the model takes them; the best is below each filter
-    value_range: tuple[float, float] | None = None  # of black, white; None: `ranges.input_range`
+    preprocess: str | tuple | None = None  # as in `preprocessing.named`; None: read or guessed
+    bgr: bool = False  # whether the model takes blue first
     names: dict[str, list[str]] | None = None  # {head: of its classes, numbers}; None counts them
     outputs: str | None = None  # what the heads give, as in `grad_cam`; None: read from the model
     progress: Callable[[str], None] | None = None  # told each step; None: stderr, after a second
@@ -35,7 +37,7 @@ class Request(NamedTuple):
     layers: list[str]  # to show
     heat_layers: dict[str, str]  # {head: name of the layer at which its heatmap is made}
     target: int | None  # the class or number to explain, or None for the predicted, the highest
-    value_range: tuple[float, float]  # what black and white are for the model
+    preprocessing: Preprocessing  # how a picture becomes what the model takes
 
 
 def resolve(model, image, layer, head, target, options: Options) -> Request:
@@ -49,15 +51,14 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
     is_file = isinstance(image, (str, Path, Picture))  # its size was not chosen for a model
     own = None if image is None or is_file else np.atleast_3d(picture.pixels)[..., :3]
     view = inspect_model(model, own)
-    ends = options.value_range
-    ends = input_range(view) if ends is None else checked_range(ends)
+    preprocessing = preprocessing_of(view, options.preprocess, options.bgr)
     heads = _heads(view, head, target, options.outputs)
     _check_names(options.names, view.heads | heads)
     with _naming("layer"):
         layers = None if layer is None else [view.layer(layer).name]
     if image is None:
-        return Request(None, layers, {}, None, ends)
-    prepared = prepare(view, picture, ends)
+        return Request(None, layers, {}, None, preprocessing)
+    prepared = prepare(view, picture, preprocessing)
     heat_layers = {}
     with _naming("layer"):
         for one in heads.values():
@@ -66,7 +67,7 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
             if (head is not None or layers[0] in usable) if layers else usable:
                 heat_layers[one.name] = view.feature_map(layer, one).name
     layers = layers or view.feature_maps() or list(view.layers)
-    return Request(prepared, layers, heat_layers, target, ends)
+    return Request(prepared, layers, heat_layers, target, preprocessing)
 
 
 def _heads(view, head, target, outputs):

@@ -84,7 +84,11 @@ EARLY = {  # option: {value: what is said of it}
     "target": {"-1": "'-1'", "seven": "'seven'"},
     "method": {"cam": "invalid choice: 'cam' (choose from"},
     "outputs": {"percent": "invalid choice: 'percent' (choose from"},
-    "range": {"0|1e300": "two numbers", "black|white": "'black'", "0": "2 arguments"},
+    "preprocess": {
+        "0..1e300": "two numbers",
+        "black..white": "'black..white'",
+        "rasnet50": "did you mean 'resnet50'?",
+    },
 }
 
 
@@ -94,7 +98,7 @@ def test_a_wrong_value_is_said_early(option, value, here, without_tensorflow, ca
     assert f"--{option}" in said and EARLY[option][value] in said
 
 
-@pytest.mark.parametrize("options", [{}, {"layer": "a", "target": "1"}])
+@pytest.mark.parametrize("options", [{}, {"layer": "a", "target": "1"}, {"layer": "a|--invert"}])
 def test_options_that_need_an_image(options, here, without_tensorflow, capsys):
     assert "give --image FILE" in run(capsys, image=None, **options)
 

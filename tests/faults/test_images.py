@@ -21,6 +21,7 @@ from cnnlab import image_files, interpret
 from cnnlab.interpret.ascent import Ascent
 from cnnlab.interpret.model import images
 from cnnlab.interpret.model.network import inspect_model
+from cnnlab.preprocessing import Preprocessing
 
 BYTES = (0.0, 255.0)
 FORMATS = ("png", "jpg", "gif", "bmp", "tif", "webp", "ppm", "tga", "jp2", "ico", "pcx")
@@ -41,9 +42,9 @@ def convolutional(*shape):
 COLOR = convolutional(8, 6, 3)  # one model for all examples
 
 
-def batch_of(image, value_range=BYTES, model=COLOR):
+def batch_of(image, ends=BYTES, model=COLOR):
     """Return an image as the model needs it, (1, height, width, channels)."""
-    return images.prepare(inspect_model(model), image, value_range).batch
+    return images.prepare(inspect_model(model), image, Preprocessing(*ends)).batch
 
 
 def noise(*shape):
@@ -188,7 +189,7 @@ NO_IMAGES = {  # other dtypes are tried below
 
 @pytest.mark.parametrize("name", NO_IMAGES)
 def test_no_image(name):
-    _, said = attempt(interpret.explain, COLOR, NO_IMAGES[name], value_range=BYTES)
+    _, said = attempt(interpret.explain, COLOR, NO_IMAGES[name], preprocess=BYTES)
     assert said and len(said) < 200
 
 
@@ -200,7 +201,7 @@ def test_a_wrong_image_builds_no_model():
 
 def test_tiny_and_large_floats_are_explained_in_finite_numbers():
     values = np.array([5e-324, 1e-45, -1e-300, -0.0, 1e4]).repeat(6).reshape(5, 6)
-    explained = interpret.explain(COLOR, values, value_range=BYTES)
+    explained = interpret.explain(COLOR, values, preprocess=BYTES)
     for heat in explained.heatmaps.values():
         assert np.isfinite(heat.maps).all() and np.isfinite(heat.probabilities).all()
     assert all(np.isfinite(maps).all() for maps in explained.activations.values())

@@ -1,17 +1,19 @@
 """Any image as a model needs it: scaled, resized, and said how."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from cnnlab import image_files
-from cnnlab.image_files import Picture
+from cnnlab.drawings import LUMA, contrasting, has_dark_strokes
+from cnnlab.image_files import picture_of
 from cnnlab.interpret.model.network import ModelView, as_batch
+from cnnlab.preprocessing import Preprocessing
 
 BAND = 2**20  # pixels that are numbers of 32 bits at once: bounds the memory
 OPEN_MOST = 512  # pixels of the longest side, for a model that takes any size
+BLANK = 0.02  # of the range: an image whose values differ by less shows nothing
+SMALL = 64  # pixels of the longest side: larger inputs are for photos
 FAR = 1e6  # widths of the model's range: of farther pixels float32 cannot tell black from white
 
 
@@ -20,90 +22,81 @@ class Prepared(NamedTuple):
 
     batch: np.ndarray  # (1, height, width, channels) in the model's input dtype and range
     steps: tuple[str, ...]  # what was done to it, as in "resized from 40 × 30 to 28 × 21"
+    before: np.ndarray | None = None  # (h, w, 1 or 3) uint8, what a drawing was made from
 
 
-def picture_of(image) -> Picture:
-    """Return the pixels of a path, a `Picture` or an array (h, w) or (h, w, 4); or ValueError."""
-    if isinstance(image, Picture):
-        return image
-    if isinstance(image, (str, Path)):
-        return image_files.read(image)
-    try:
-        pixels = np.asarray(image)
-    except ValueError:
-        raise ValueError("the rows of the image differ in length") from None
-    if pixels.dtype.kind not in "buif":
-        raise ValueError(f"an image must be numbers or the path of a file, not {pixels.dtype}")
-    if pixels.ndim in (3, 4) and len(pixels) == 1 and (pixels.ndim == 4 or pixels.shape[2] > 4):
-        pixels = pixels[0]  # a batch of one
-    is_image = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))
-    if not is_image or pixels.size == 0:
-        raise ValueError(
-            f"one image is needed, (height, width) or (height, width, 1, 3 or 4), "
-            f"not the shape {pixels.shape}"
-        )
-    lowest, highest = pixels.min(), pixels.max()  # NaN if there is one
-    if pixels.dtype.kind == "f":
-        if not np.isfinite([lowest, highest]).all():
-            raise ValueError("the image contains NaN or infinite values")
-        return Picture(pixels, None)
-    if pixels.dtype.kind == "b":
-        return Picture(pixels, 1)
-    if lowest < 0 or highest > 65535:
-        raise ValueError(f"integer pixels must be 0..255 or 0..65535, not {lowest}..{highest}")
-    return Picture(pixels, 65535 if highest > 255 else 255)
-
-
-def prepare(view: ModelView, image, value_range) -> Prepared:
+def prepare(view: ModelView, image, preprocessing: Preprocessing) -> Prepared:
     """Convert one image, see `picture_of`, to the size, color mode and range that a model needs.
 
     A model that takes any size gets the image's own, up to OPEN_MOST a side. Integers are
-    interpreted as 0..255 (16-bit ones as 0..65535), floats as in the model's own range already;
-    `value_range` is (low, high), what black and white are for it. ValueError for a model that takes
-    neither 1 nor 3 channels, or floats far outside of its range.
+    interpreted as 0..255 (16-bit ones as 0..65535), floats as what the model takes already. Ink on
+    transparency is laid on black or white, whichever is farther from it. ValueError for a model
+    that takes neither 1 nor 3 channels, or floats far outside of its range.
     """
     picture = picture_of(image)
     pixels, steps = picture.pixels, list(picture.steps)
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
-    low, high = value_range
-    if picture.white is None:
-        _say_reach(pixels, low, high, steps)
-    elif (low, high) != (0, 255):
-        steps.append(f"scaled to {low:g} … {high:g}, the range that the model takes")
     channels = view.graph.input_shape[2]
-    _say_color_mode(pixels.shape[2], channels, steps)
+    _say_range(picture, preprocessing, steps)
 
-    def convert(band):  # rows of the image, to float32, 0..1
-        values = band.astype(np.float32)
+    def colors(part):  # of the pixels, to float32, 0..1
         if picture.white is None:
-            values = (values - np.float32(low)) / np.float32(high - low)
-        else:
-            values /= picture.white
-        return _in_color_mode(values, channels)
+            return preprocessing.to_pictures(part)
+        return part.astype(np.float32) / picture.white
 
+    below = _below(pixels, colors, channels == 1, steps)
+    _say_color_mode(min(pixels.shape[2], 3), channels, steps)
     size = _size(view.graph.input_shape[:2], pixels.shape[:2])
-    values = low + (high - low) * _resized(pixels, convert, *size, steps)
+    values = _resized(
+        pixels, lambda band: _in_color_mode(colors(band), channels, below), *size, steps
+    )
+    _say_what_is_seen(values, steps)
+    values = preprocessing.to_model(_framed(values, *size, steps))
     if view.graph.dtype.startswith(("int", "uint")):
         values = values.round()
-    return Prepared(as_batch(view, values[None]), tuple(steps))
+    return Prepared(as_batch(view, values[None]), tuple(steps), picture.before)
 
 
-def _say_reach(pixels, low, high, steps):
+def _say_range(picture, preprocessing, steps):
+    if picture.white is None:
+        _say_reach(picture.pixels, preprocessing, steps)
+    elif str(preprocessing) != "0 … 255":
+        sure = "" if preprocessing.guessed else ", the range that the model takes"
+        steps.append(f"scaled to {preprocessing}{sure}")
+
+
+def _say_reach(pixels, preprocessing, steps):
     """Say whether floats leave the model's range, in which they should be."""
-    lowest, highest = ((float(end) - low) / (high - low) for end in (pixels.min(), pixels.max()))
-    if lowest < -FAR or highest > FAR:
+    low, high = preprocessing.low, preprocessing.high
+    if pixels.shape[2:] == (4,) and (preprocessing.bgr or np.ndim(low)):
+        raise ValueError(f"no model takes floats with transparency as {preprocessing}")
+    ends = pixels.min(axis=(0, 1)), pixels.max(axis=(0, 1))
+    reached = [(np.asarray(end, float) - low) / (high - low) for end in ends]
+    if np.min(reached) < -FAR or np.max(reached) > FAR:
         raise ValueError(
             f"the image has values from {pixels.min():g} to {pixels.max():g}, too far from the "
-            f"range that the model takes, {low:g} … {high:g}: scale them first"
+            f"range that the model takes, {preprocessing}: scale them first"
         )
-    if lowest < -0.01 or highest > 1.01:
-        steps.append(f"taken as it is, with values outside of {low:g} … {high:g}")
+    if np.min(reached) < -0.01 or np.max(reached) > 1.01:
+        steps.append(f"taken as it is, with values outside of {preprocessing}")
+    elif preprocessing.guessed:
+        steps.append(f"taken as it is, and shown as {preprocessing}")
+
+
+def _below(pixels, colors, gray, steps):
+    """Return what is seen through transparency, 0..1, black or white; note it in `steps`."""
+    if pixels.shape[2] != 4:
+        return 0.0
+    stride = max(1, round((pixels.shape[0] * pixels.shape[1] / BAND) ** 0.5))
+    sample = colors(pixels[::stride, ::stride])
+    below = contrasting(sample, gray)
+    if sample[..., 3].min() < 1:
+        steps.append(f"laid on {'white' if below else 'black'} where it is transparent")
+    return below
 
 
 def _say_color_mode(own, channels, steps):
-    if own == 4:
-        steps.append("transparency laid on black")
-    if channels not in (1, 3) and channels != min(own, 3):
+    if channels not in (1, 3) and channels != own:
         raise ValueError(f"the model takes {channels} channels; an image has 1 or 3")
     if channels < own and channels == 1:
         steps.append("converted from color to gray")
@@ -111,15 +104,27 @@ def _say_color_mode(own, channels, steps):
         steps.append("gray repeated in three color channels")
 
 
-def _in_color_mode(values, channels):
-    """Return (h, w, channels): alpha laid on black, color to gray or gray to color."""
+def _in_color_mode(values, channels, below):
+    """Return (h, w, channels): alpha laid on 0 or 1, color to gray or gray to color."""
     if values.shape[2] == 4:
-        values = values[..., :3] * values[..., 3:]
+        alpha = values[..., 3:]
+        values = values[..., :3] * alpha + np.float32(below) * (1 - alpha)
     if values.shape[2] == channels:
         return values
     if channels == 1:
-        return values @ np.array([[0.299], [0.587], [0.114]], np.float32)  # ITU-R BT.601
+        return values @ LUMA[:, None]
     return np.repeat(values, 3, axis=2)
+
+
+def _say_what_is_seen(values, steps):
+    """Say of values 0..1 what a model may not have been trained on: nothing, or dark strokes."""
+    if np.ptp(values, axis=(0, 1)).max() < BLANK:
+        steps.append(f"found blank: its values differ by less than {BLANK:.0%} of the range")
+    elif max(values.shape[:2]) <= SMALL and has_dark_strokes(values):
+        steps.append(
+            "left as dark strokes on a bright ground: if the model was trained on bright ones, as "
+            "those of MNIST are, invert it"
+        )
 
 
 def _size(wanted, own):
@@ -130,7 +135,7 @@ def _size(wanted, own):
 
 
 def _resized(pixels, convert, height, width, steps):
-    """Return pixels (h, w, channels) resized as a whole, black at the sides; note it in `steps`."""
+    """Return pixels (h, w, channels) resized as a whole to fit; note it in `steps`."""
     # Rows are converted and resized in bands, then the columns, the order that Pillow has itself,
     # so that a large image is never held as numbers of 32 bits.
     own_height, own_width = pixels.shape[:2]
@@ -142,6 +147,12 @@ def _resized(pixels, convert, height, width, steps):
     values = _scaled(values, columns, rows)
     if (columns, rows) != (own_width, own_height):
         steps.append(f"resized from {own_width} × {own_height} to {columns} × {rows} pixels")
+    return values
+
+
+def _framed(values, height, width, steps):
+    """Return values (h, w, channels) with black at the sides; note it in `steps`."""
+    rows, columns = values.shape[:2]
     if (columns, rows) == (width, height):
         return values
     steps.append(f"black added up to {width} × {height}")

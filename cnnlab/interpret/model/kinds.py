@@ -18,6 +18,13 @@ INACTIVE = (
     keras.layers.SpatialDropout2D,
     keras.layers.GaussianNoise,
     keras.layers.GaussianDropout,
+    keras.layers.AlphaDropout,
+)
+# Nor do those that augment: RandomFlip, RandomHue and so on.
+AUGMENTING = tuple(
+    layer
+    for name, layer in vars(keras.layers).items()
+    if name.startswith(("Rand", "AugMix", "CutMix", "MixUp", "Equalization", "Solarization"))
 )
 # They leave a row of numbers as it is, though maybe along another axis.
 SAME_ROW = (*INACTIVE, keras.layers.Flatten, keras.layers.Reshape)
@@ -25,17 +32,11 @@ SAME_ROW_OPERATIONS = ("Cast", "ExpandDims", "Identity", "Ravel", "Reshape", "Sq
 # They leave every value of an image as it is, though maybe at another position.
 SAME_VALUES = (
     *INACTIVE,
+    *AUGMENTING,
     keras.layers.ZeroPadding2D,
     keras.layers.Cropping2D,
     keras.layers.CenterCrop,
     keras.layers.Resizing,
-    keras.layers.RandomBrightness,
-    keras.layers.RandomContrast,
-    keras.layers.RandomCrop,
-    keras.layers.RandomFlip,
-    keras.layers.RandomRotation,
-    keras.layers.RandomTranslation,
-    keras.layers.RandomZoom,
 )
 SAME_VALUES_OPERATIONS = ("Cast", "Identity")
 # What they give lies between the lowest and the highest of what enters: picked, or averaged.
@@ -55,6 +56,21 @@ WITHIN_OPERATIONS = (
     *SAME_ROW_OPERATIONS,
     *("Average", "Concatenate", "Flip", "GetItem", "Max", "Mean", "Min", "Moveaxis", "Roll"),
     *("Split", "Stack", "Swapaxes", "Take", "Transpose"),
+)
+# They put the values, or means of them, elsewhere: also into other channels.
+REARRANGING = (
+    *POOLING,
+    keras.layers.Concatenate,
+    keras.layers.Flatten,
+    keras.layers.Permute,
+    keras.layers.Reshape,
+    keras.layers.UpSampling2D,
+)
+REARRANGING_OPERATIONS = (
+    *("Concatenate", "Stack", "Split", "Unstack", "GetItem", "Take", "Repeat", "Tile"),
+    *("Flip", "Roll", "Rot90", "Transpose", "Swapaxes", "Moveaxis"),
+    *("Reshape", "ExpandDims", "Squeeze", "Pad", "Resize", "CropImages", "PadImages"),
+    "RGBToGrayscale",
 )
 
 # Layers that are an activation, and activations by the names that `activation_name` gives them.
@@ -96,6 +112,11 @@ def same_values(call) -> bool:
 def within(call) -> bool:
     """Say whether a call gives nothing below the lowest or above the highest of what enters."""
     return _is_one_of(call.operation, WITHIN, WITHIN_OPERATIONS)
+
+
+def rearranges(call) -> bool:
+    """Say whether a call puts values, or means of them, elsewhere, also into other channels."""
+    return _is_one_of(call.operation, REARRANGING, REARRANGING_OPERATIONS)
 
 
 def _is_one_of(operation, layers, operations):
