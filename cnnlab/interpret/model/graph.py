@@ -54,6 +54,22 @@ class Graph(NamedTuple):
                 ancestors.append(call)
         return ancestors[::-1]
 
+    def dominators(self, value: int) -> list[int]:
+        """Return the numbers of the values that all paths from the image to a value go through."""
+        through = {0: {0}}
+        for call in self.ancestors(value):
+            common = set.intersection(*(through[number] for number in call.inputs))
+            through.update((number, common | {number}) for number in call.outputs)
+        return sorted(through[value])
+
+    def before(self, value: int) -> set[int]:
+        """Return the numbers of the values from the image to a value, which is one of them."""
+        return {value}.union(*(call.inputs for call in self.ancestors(value)))
+
+    def maker(self, value: int) -> Call | None:
+        """Return the call that makes a value, None for the image."""
+        return next((call for call in self.calls if value in call.outputs), None)
+
     def walk(self, value: int, backwards: bool = False) -> Iterator[list[Call]]:
         """Yield the calls that read a value, then those that read what the first one makes, ..."""
         # Backwards, the call that makes the value, then the one that makes its first input, ...
@@ -79,17 +95,28 @@ class Graph(NamedTuple):
                     continue
                 leave_out = call.name in without_activation
                 operation = stand_in(call.operation) if leave_out else call.operation
-                args, kwargs = keras.tree.map_structure(
-                    lambda part: values[part.index] if isinstance(part, TensorRef) else part,
-                    (call.args, call.kwargs),
-                )
-                outputs = keras.tree.flatten(operation(*args, **kwargs))
+                outputs = made(call, values, operation)
                 for number, tensor in zip(call.outputs, outputs, strict=True):
                     values[number] = _watched(watch, number, tensor)
             return [values[value] for value in wanted]
 
         with keras.StatelessScope(state_mapping=weights or []):
             return _Whole()(run=run, training=False)
+
+
+def made(call: Call, values, operation) -> list:
+    """Return what a call makes of {number: value}, by its own operation or one in its place."""
+    args, kwargs = keras.tree.map_structure(
+        lambda part: values[part.index] if isinstance(part, TensorRef) else part,
+        (call.args, call.kwargs),
+    )
+    return keras.tree.flatten(operation(*args, **kwargs))
+
+
+def call_alone(call: Call, values, operation) -> list:
+    """Return the same, with nothing about the layers changed, for one call by itself."""
+    with keras.StatelessScope():
+        return _Whole()(run=lambda: made(call, values, operation), training=False)
 
 
 class _Whole(keras.layers.Layer):
