@@ -32,7 +32,8 @@ class Request(NamedTuple):
 
     image: Prepared | None  # None for the filters of a layer
     layers: list[str]  # to show
-    heat_layers: dict[str, str]  # {head: name of the layer at which its heatmap is made}
+    heat_layers: dict[str, str | None]  # {head: at which its heatmap is made; None: the default}
+    without_heat: dict[str, str]  # {head: why it has no heatmap}
     target: int | None  # the class to explain, or None for the predicted one
     value_range: tuple[float, float]  # what black and white are for the model
 
@@ -54,7 +55,7 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
     with _naming("layer"):
         layers = None if layer is None else [view.layer(layer).name]
     if image is None:
-        return Request(None, layers, {}, None, ends)
+        return Request(None, layers, {}, {}, None, ends)
     prepared = prepare(view, picture, ends)
     heads = list(view.heads.values())
     if not (head is None and target is None):
@@ -65,15 +66,19 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
             heads = [scores.find_head(view.heads, head)]
         with _naming("target"):
             scores.check_targets(heads[0], target, 1)
-    heat_layers = {}
+    heat_layers, without_heat = {}, {}
     with _naming("layer"):
         for one in heads:
-            usable = view.feature_maps(one)
-            # When all heads are asked for, the layer need not feed each of them.
-            if (head is not None or layers[0] in usable) if layers else usable:
-                heat_layers[one.name] = view.feature_map(layer, one).name
+            try:
+                view.feature_map(layer, one)
+                heat_layers[one.name] = layer
+            except ValueError as error:
+                # When all heads are asked for, the layer need not feed each of them.
+                if layer is not None and head is not None:
+                    raise
+                without_heat[one.name] = str(error).partition(";")[0]
     layers = layers or view.feature_maps() or list(view.layers)
-    return Request(prepared, layers, heat_layers, target, ends)
+    return Request(prepared, layers, heat_layers, without_heat, target, ends)
 
 
 @contextlib.contextmanager

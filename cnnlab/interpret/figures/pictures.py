@@ -151,6 +151,10 @@ def add_heatmaps(sheet: Sheet, images, heatmaps, titles=None, names=None):
             tiles.append(Tile(overlay(colors, heat)))
     columns = 9 if not several and len(images) > 2 else 1 + 2 * len(heatmaps)
     sheet.tiles(tiles, columns=columns, side=None if columns > 5 else 1.2)
+    for maps in heatmaps.values():
+        for note in dict.fromkeys(maps.note):
+            if note and not note.startswith("empty"):
+                sheet.text(f"{maps.head}: {note}.")
 
 
 def explained_class(maps, index, names):
