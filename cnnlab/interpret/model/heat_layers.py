@@ -15,7 +15,6 @@ import tensorflow as tf
 from cnnlab.interpret.model import kinds, scores
 from cnnlab.interpret.model.graph import Call
 from cnnlab.interpret.model.places import arranged
-from cnnlab.interpret.model.ranges import input_range
 
 
 def usable(view, head) -> list[str]:
@@ -103,8 +102,7 @@ def _read_by(view, head, numbers):
     """Return those of some values whose tokens a head looks at, and not at a class token alone."""
     if not numbers:
         return []
-    shape, kept = view.graph.input_shape, {}
-    image = np.random.default_rng(0).uniform(*input_range(view), (1, *shape))
+    image, kept = np.random.default_rng(0).random((1, *view.graph.input_shape)), {}
     with tf.GradientTape(watch_accessed_variables=False) as tape:
 
         def watch(number, tensor):
