@@ -63,10 +63,11 @@ def _grad_cam(model, images):
         copied.layers[-1].activation = keras.activations.linear
 
     visualizer = Gradcam(model, model_modifier=end_linearly)
+    layer = inspect_model(model).convolutions()[-1]  # the one that theirs takes
     signature = [inspect_model(model).signature()]
     forward = tf.function(lambda given: model(given, training=False), signature)
     return interleaved(
-        ours=lambda: grad_cam(model, images, target=targets),
+        ours=lambda: grad_cam(model, images, target=targets, layer=layer),
         theirs=lambda: visualizer(score, batch),
         forward=lambda: forward(batch),
     )

@@ -235,24 +235,6 @@ def test_no_gradient_is_too_large_for_float16():
     assert np.isfinite(grad_cam(model, IMAGES, target=0).raw).all()
 
 
-def test_a_map_of_one_member_says_so():
-    def member(image):
-        return dense(layers.Flatten()(layers.Conv2D(2, 3)(image)))
-
-    image = keras.Input((SIZE, SIZE, 3))
-    trunk = layers.Conv2D(3, 3, padding="same", name="trunk")(image)
-    model = with_random_weights(keras.Model(image, layers.Average()([member(trunk) for _ in "ab"])))
-    *others, last = inspect_model(model).convolutions()
-    found = {layer: grad_cam(model, IMAGES, layer=layer) for layer in (None, "trunk")}
-    assert (found[None].layer, found[None].beside) == (last, tuple(others[1:]))
-    assert found["trunk"].beside == ()
-    shown = interpret.explain(model, IMAGES[0])
-    words = f"{last} is one of several branches, {others[1]} leads to"
-    assert words in shown.summary
-    assert words in " ".join(text.get_text() for text in shown.figure.axes[0].texts)
-    assert "branches" not in interpret.explain(model, IMAGES[0], "trunk").summary
-
-
 # --- numbers
 
 

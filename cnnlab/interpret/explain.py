@@ -14,6 +14,7 @@ from cnnlab.interpret.figures.sheet import Sheet
 from cnnlab.interpret.filters import FilterImages, first_layer_weights, maximize_filters
 from cnnlab.interpret.gradcam import Heatmaps, grad_cam
 from cnnlab.interpret.model.network import inspect_model
+from cnnlab.interpret.model.places import arranged
 from cnnlab.interpret.request import Options, resolve
 
 PATIENCE = 1.0  # seconds until a step is announced
@@ -25,7 +26,8 @@ class Explanation(NamedTuple):
 
     figure: object  # of Matplotlib
     steps: tuple[str, ...]  # what was done to the image to fit the model
-    activations: dict[str, np.ndarray]  # {layer: (height, width, channels) or (units,) float32}
+    # {layer: (height, width, channels) or (units,), or what else it makes of the image, float32}
+    activations: dict[str, np.ndarray]
     heatmaps: dict[str, Heatmaps]  # {head: those of the one image}
     filters: FilterImages | None
     summary: str  # what is in the figure, in one sentence
@@ -60,30 +62,48 @@ def _draw_image(model, request, options, say):
         for head, layer in request.heat_layers.items()
     }
     say("activations")
-    maps = {layer: made[0] for layer, made in activations(model, batch, request.layers).items()}
+    made = activations(model, batch, request.layers)
     say("drawing")
     sheet = Sheet()
     if steps:
         sheet.text(f"The image was {'; '.join(steps)}.")
     shown = request.preprocessing.to_pictures(batch)
     if before is not None:
-        made_of = pictures.Tile(pictures.as_colors(before / 255), "the drawing")
-        made = pictures.Tile(pictures.as_colors(shown[0]), "what the model sees")
-        sheet.tiles([made_of, made], side=1.2)
+        drawing = pictures.Tile(pictures.as_colors(before / 255), "the drawing")
+        seen = pictures.Tile(pictures.as_colors(shown[0]), "what the model sees")
+        sheet.tiles([drawing, seen], side=1.2)
     if heatmaps:
         pictures.add_heatmaps(sheet, shown, heatmaps, names=options.names)
     else:
-        sheet.text("No heatmap: this layer has no feature maps on the way to a head.")
         sheet.tiles([pictures.Tile(pictures.as_colors(shown[0]))], side=1.2)
-    for layer, of_layer in maps.items():
-        pictures.add_activations(sheet, layer, of_layer)
+    missing = [f"no heatmap of {head}: {why}" for head, why in request.without_heat.items()]
+    if not (heatmaps or missing):
+        missing = ["no heatmap: no output of the model is a row of numbers for an image"]
+    for sentence in missing:
+        sheet.text(f"{sentence[0].upper()}{sentence[1:]}.")
+    for layer, of_layer in made.items():
+        pictures.add_activations(sheet, layer, _as_map(model, layer, of_layer))
     summary = list(steps)
     for head, heat in heatmaps.items():
         what = f"{head}: {pictures.answer(heat, 0, options.names)}"
-        words = [what, f"heat at {heat.layer}", *heat.note, pictures.branch(heat)]
-        summary.append(", ".join(filter(None, words)))
-    summary.append(f"activations of {len(maps)} layer{'s' if len(maps) > 1 else ''}")
+        summary.append(", ".join([what, f"heat at {heat.layer}", *filter(None, heat.note)]))
+    summary.extend(missing)
+    summary.append(f"activations of {len(made)} layer{'s' if len(made) > 1 else ''}")
+    maps = {layer: of_one[0] if len(of_one) == 1 else of_one for layer, of_one in made.items()}
     return Explanation(sheet.figure(), steps, maps, heatmaps, None, "; ".join(summary))
+
+
+def _as_map(model, layer, made):
+    """Return what a layer makes of one image as (h, w, channels) or (units,).
+
+    Tokens and windows are put where they lie in the image, or else side by side.
+    """
+    if len(made) == 1 and made.ndim in (2, 4):
+        return made[0]
+    view = inspect_model(model)
+    found = arranged(view.geometry().places[view.layer(layer).outputs[0]])
+    cells = made.reshape(-1, made.shape[-1])
+    return cells[found[0]] if found else cells[None]
 
 
 def _draw_filters(model, request, options, say):

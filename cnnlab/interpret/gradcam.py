@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.interpret import placement
-from cnnlab.interpret.model import scores
+from cnnlab.interpret.model import heat_layers, scores
 from cnnlab.interpret.model.heads import check_targets, find_head
 from cnnlab.interpret.model.network import as_batch, in_batches, inspect_model
+from cnnlab.interpret.placement import enlarged, place
 from cnnlab.validation import HEATMAP_METHODS, require_method, require_outputs
 
 BATCH = 256  # images in one call of the compiled function: bounds the memory
@@ -35,10 +35,9 @@ class Heatmaps(NamedTuple):
     scores: np.ndarray  # (n,) float32, their logits (negated for class 0 of a single unit); numbers
     probabilities: np.ndarray  # (n,) float32, 0..1, that the model predicts; NaN of numbers
     peak: np.ndarray  # (n,) float32, the highest value of `raw`, in units of `scores`; empty: <= 0
-    raw: np.ndarray  # (n, h, w) float32, the weighted sums at the layer's own size, with their sign
+    raw: np.ndarray  # (n, h, w) float32, the weighted sums of the layer's cells, with their sign
     note: tuple[str, ...]  # n strings, "" or why the map is empty, all 0, or says little
     method: str  # a key of METHODS
-    beside: tuple[str, ...]  # convolutions of other branches, such as an ensemble's other members
 
 
 def grad_cam_sum(maps, gradients):
@@ -71,7 +70,7 @@ METHODS = dict(zip(HEATMAP_METHODS, _sums, strict=True))
 class GradCam:
     """How heatmaps are made; ValueError for an unknown method, or no kind of outputs."""
 
-    layer: str | None = None  # with feature maps; None for the last convolution before the head
+    layer: str | None = None  # with feature maps; None for the default of `model.heat_layers`
     method: str = "grad-cam"  # a key of METHODS
     outputs: str | None = None  # what the head gives; None: as in `model.heads`
 
@@ -87,9 +86,10 @@ def grad_cam(
 
     `head` names the output to explain, and can be left out if there is only one; `target` is a
     class, 0/1 for a single sigmoid unit, or the place of a number, or one for each image, left out
-    the model's prediction, or its highest number; for layer and method see `GradCam`. The raw sums
-    are enlarged by bilinear interpolation between the positions that the cells of the layer look
-    at, see `interpret.placement`.
+    the model's prediction, or its highest number; for layer and method see `GradCam`. Tokens make a
+    map, too, if they lie on a grid. The raw sums are enlarged by bilinear interpolation between the
+    positions that the cells of the layer look at, see `interpret.placement`; where these are not
+    known, the notes say so.
 
     `outputs` says what the head gives, where the model does not tell, see `model.heads`: "numbers",
     as linear units do unless they are said to be "logits" of classes, or "probabilities".
@@ -113,26 +113,35 @@ def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
     head = find_head(view.heads, head, how.outputs)
     call = view.feature_map(how.layer, head)
     targets = check_targets(head, target, len(images))
+    placement = place(view, call, images.shape[1:3])
+    tables = placement.cells, placement.down, placement.across
     variables, values = zip(*weights, strict=True) if weights else ((), ())
     explain = view.function(
         ("grad_cam", call.name, head.name, head.outputs, how.method, *map(id, variables)),
-        lambda: _compile(view, head, call, METHODS[how.method], variables),
+        lambda: _compile(view, head, call, METHODS[how.method], variables, placement.tokens),
     )
-    results = in_batches(lambda *part: explain(*part, values), BATCH, images, targets)
+    results = in_batches(lambda *part: explain(*part, values, tables), BATCH, images, targets)
     facts = {name: results.pop(name) for name in ("finite", "active", "reached", "shown")}
     head.require_probabilities(results["probabilities"])
-    note = _notes(head, results["raw"], results["peak"], **facts)
-    facts = {"layer": call.name, "beside": view.beside(call, head), "method": how.method}
-    return Heatmaps(head=head.name, outputs=head.outputs, note=note, **facts, **results)
+    remarks = [placement.remark] if placement.remark else []
+    if how.layer is None and heat_layers.is_bypassed(view, call, head):
+        remarks.append(f"of the branch with {call.name} alone, since the branches share no map")
+    note = _notes(head, results["peak"], "; ".join(remarks), **facts)
+    told = {"layer": call.name, "head": head.name, "outputs": head.outputs, "method": how.method}
+    return Heatmaps(note=note, **told, **results)
 
 
-def _compile(view, head, call, combine, variables):
-    """Return the function (images, targets or -1 for predictions, values for variables) -> dict."""
-    enlarge = placement.enlarger(view, call)
+def _compile(view, head, call, combine, variables, tokens):
+    """Return the function (images, targets, values for variables, tables of a placement) -> dict.
+
+    Targets are classes, or -1 for the predicted ones; `tokens` are those of the placement.
+    """
     values = tuple(tf.TensorSpec(variable.shape, variable.dtype) for variable in variables)
+    tables = [tf.TensorSpec((None, None), dtype) for dtype in ("int32", "float32", "float32")]
+    targets = tf.TensorSpec((None,), tf.int32)
 
-    @tf.function(input_signature=[view.signature(), tf.TensorSpec((None,), tf.int32), values])
-    def explain(images, targets, values):
+    @tf.function(input_signature=[view.signature(), targets, values, tuple(tables)])
+    def explain(images, targets, values, tables):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
 
             def watch(number, tensor):
@@ -148,9 +157,11 @@ def _compile(view, head, call, combine, variables):
         # Images do not influence each other, so the gradient of the sum holds that of each score.
         gradients = tape.gradient(score, feature_maps[0], unconnected_gradients="zero")
         maps, gradients = (tf.cast(part, "float32") for part in (feature_maps[0], gradients))
+        if tokens is not None:
+            maps, gradients = (tf.gather(part, tokens, axis=1) for part in (maps, gradients))
         raw = combine(maps, gradients)
         finite = tf.reduce_all(tf.math.is_finite(raw), axis=(1, 2))
-        large = enlarge(tf.nn.relu(raw), tf.shape(images)[1:3])
+        large = enlarged(tf.nn.relu(raw), *tables)
         highest, peak = (tf.reduce_max(part, axis=(1, 2)) for part in (large, raw))
         shown = finite & (highest >= scores.TINY)
         # Both go through every number again, and only matter where there is nothing to show.
@@ -176,8 +187,8 @@ def _compile(view, head, call, combine, variables):
     return explain
 
 
-def _notes(head, raw, peak, finite, active, reached, shown):
-    """Return why each map is empty or says little; "" for a good one."""
+def _notes(head, peak, remarks, finite, active, reached, shown):
+    """Return why each map is empty, or else the remarks."""
     what = "a higher number" if head.outputs == "numbers" else "the class"
     highest = [f"the highest raw value is {value:.3g}" for value in peak]
     # In the order in which they are asked: the first that holds is the note.
@@ -188,8 +199,7 @@ def _notes(head, raw, peak, finite, active, reached, shown):
         "or saturated": reached,
         f"empty: no position speaks for {what}, {{highest}}": peak >= scores.TINY,
         f"empty: what speaks for {what} lies outside the pixels, in padding for example": shown,
-        "the layer has a single position, so the heat is the same everywhere": raw[0].size > 1,
     }
     wrong = [np.logical_not(good) for good in reasons.values()]
-    notes = np.select(wrong, list(reasons), "").tolist()
+    notes = np.select(wrong, list(reasons), remarks).tolist()
     return tuple(note.format(highest=words) for note, words in zip(notes, highest, strict=True))

@@ -35,7 +35,8 @@ class Request(NamedTuple):
 
     image: Prepared | None  # None for the filters of a layer
     layers: list[str]  # to show
-    heat_layers: dict[str, str]  # {head: name of the layer at which its heatmap is made}
+    heat_layers: dict[str, str | None]  # {head: at which its heatmap is made; None: the default}
+    without_heat: dict[str, str]  # {head: why it has no heatmap}
     target: int | None  # the class or number to explain, or None for the predicted, the highest
     preprocessing: Preprocessing  # how a picture becomes what the model takes
 
@@ -57,17 +58,21 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
     with _naming("layer"):
         layers = None if layer is None else [view.layer(layer).name]
     if image is None:
-        return Request(None, layers, {}, None, preprocessing)
+        return Request(None, layers, {}, {}, None, preprocessing)
     prepared = prepare(view, picture, preprocessing)
-    heat_layers = {}
+    heat_layers, without_heat = {}, {}
     with _naming("layer"):
         for one in heads.values():
-            usable = view.feature_maps(one)
-            # When all heads are asked for, the layer need not feed each of them.
-            if (head is not None or layers[0] in usable) if layers else usable:
-                heat_layers[one.name] = view.feature_map(layer, one).name
+            try:
+                view.feature_map(layer, one)
+                heat_layers[one.name] = layer
+            except ValueError as error:
+                # When all heads are asked for, the layer need not feed each of them.
+                if layer is not None and head is not None:
+                    raise
+                without_heat[one.name] = str(error).partition(";")[0]
     layers = layers or view.feature_maps() or list(view.layers)
-    return Request(prepared, layers, heat_layers, target, preprocessing)
+    return Request(prepared, layers, heat_layers, without_heat, target, preprocessing)
 
 
 def _heads(view, head, target, outputs):

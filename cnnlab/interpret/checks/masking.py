@@ -6,11 +6,11 @@ from itertools import product
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.interpret import placement
 from cnnlab.interpret.gradcam import Heatmaps
 from cnnlab.interpret.model import scores
 from cnnlab.interpret.model.heads import check_targets, find_head
 from cnnlab.interpret.model.network import as_list, in_batches
+from cnnlab.interpret.placement import enlarged, place
 from cnnlab.validation import require_whole
 
 ROWS = 1024  # changed images in one call of the compiled function: bounds the memory
@@ -108,9 +108,9 @@ def displaced_maps(view, heatmaps, heat, nonempty, repeats, generator):
     mirrors = [(1, -1) if size > 2 else (1,) for size in (height, width)]
     stay, *displacements = product(range(height), range(width), *mirrors)
     displacements = displacements or [stay]
-    enlarge = None if is_array else placement.enlarger(view, view.layer(heatmaps.layer))
+    tables = () if is_array else place(view, view.layer(heatmaps.layer), heat.shape[1:])[:3]
     count = min(repeats, len(displacements))
     for index in generator.choice(len(displacements), size=count, replace=False):
         down, across, vertical, horizontal = displacements[index]
         displaced = np.roll(cells[:, ::vertical, ::horizontal], (down, across), axis=(1, 2))
-        yield displaced if is_array else np.asarray(enlarge(tf.constant(displaced), heat.shape[1:]))
+        yield displaced if is_array else np.asarray(enlarged(tf.constant(displaced), *tables))

@@ -155,8 +155,9 @@ def add_heatmaps(sheet: Sheet, images, heatmaps, titles=None, names=None):
     columns = 9 if not several and len(images) > 2 else 1 + 2 * len(heatmaps)
     sheet.tiles(tiles, columns=columns, side=None if columns > 5 else 1.2)
     for maps in heatmaps.values():
-        if words := branch(maps):
-            sheet.text(f"{words}.")
+        for note in dict.fromkeys(maps.note):
+            if note and not note.startswith("empty"):
+                sheet.text(f"{maps.head}: {note}.")
 
 
 def answer(maps, index, names):
@@ -168,15 +169,6 @@ def answer(maps, index, names):
     if is_number:
         return f"{name} = {maps.scores[index]:.4g}"
     return f"{name} ({100 * maps.probabilities[index]:.1f} %)"
-
-
-def branch(maps):
-    """Say that maps, as in `add_heatmaps`, lack what other branches see, or return ""."""
-    if not maps.beside:
-        return ""
-    return (
-        f"{maps.layer} is one of several branches, {maps.beside[-1]} leads to {maps.head} past it"
-    )
 
 
 def overlay(image, heat):

@@ -54,14 +54,21 @@ class Graph(NamedTuple):
                 ancestors.append(call)
         return ancestors[::-1]
 
-    def descendants(self, value: int) -> list[Call]:
-        """Return the calls that depend on the value, in order."""
-        known, descendants = {value}, []
-        for call in self.calls:
-            if known.intersection(call.inputs):
-                known.update(call.outputs)
-                descendants.append(call)
-        return descendants
+    def dominators(self, value: int) -> list[int]:
+        """Return the numbers of the values that all paths from the image to a value go through."""
+        through = {0: {0}}
+        for call in self.ancestors(value):
+            common = set.intersection(*(through[number] for number in call.inputs))
+            through.update((number, common | {number}) for number in call.outputs)
+        return sorted(through[value])
+
+    def before(self, value: int) -> set[int]:
+        """Return the numbers of the values from the image to a value, which is one of them."""
+        return {value}.union(*(call.inputs for call in self.ancestors(value)))
+
+    def maker(self, value: int) -> Call | None:
+        """Return the call that makes a value, None for the image."""
+        return next((call for call in self.calls if value in call.outputs), None)
 
     def walk(self, value: int, backwards: bool = False) -> Iterator[list[Call]]:
         """Yield the calls that read a value, then those that read what the first one makes, ..."""
@@ -86,7 +93,9 @@ class Graph(NamedTuple):
             for call in self.calls:
                 if id(call) not in needed:
                     continue
-                outputs = compute(call, values, call.name in without_activation)
+                leave_out = call.name in without_activation
+                operation = stand_in(call.operation) if leave_out else call.operation
+                outputs = made(call, values, operation)
                 for number, tensor in zip(call.outputs, outputs, strict=True):
                     values[number] = watched(watch, number, tensor)
             return [values[value] for value in wanted]
@@ -95,14 +104,19 @@ class Graph(NamedTuple):
             return _Whole()(run=run, training=False)
 
 
-def compute(call: Call, values, without_activation=False) -> list:
-    """Return the outputs of a call, which finds its inputs in {number: tensor} of a graph."""
-    operation = stand_in(call.operation) if without_activation else call.operation
+def made(call: Call, values, operation) -> list:
+    """Return what a call makes of {number: value}, by its own operation or one in its place."""
     args, kwargs = keras.tree.map_structure(
         lambda part: values[part.index] if isinstance(part, TensorRef) else part,
         (call.args, call.kwargs),
     )
     return keras.tree.flatten(operation(*args, **kwargs))
+
+
+def call_alone(call: Call, values, operation) -> list:
+    """Return the same, with nothing about the layers changed, for one call by itself."""
+    with keras.StatelessScope():
+        return _Whole()(run=lambda: made(call, values, operation), training=False)
 
 
 class _Whole(keras.layers.Layer):

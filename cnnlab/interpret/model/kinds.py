@@ -5,10 +5,61 @@ import keras
 SLIDING = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
 CONVOLUTIONS = (*SLIDING, keras.layers.Conv2DTranspose)
 POOLING = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
-STRIDED = (*SLIDING, *POOLING)  # they slide a window over the image
+ADAPTIVE_POOLING = (keras.layers.AdaptiveMaxPooling2D, keras.layers.AdaptiveAveragePooling2D)
+POOLING_OPERATIONS = ("AdaptiveAveragePool", "AdaptiveMaxPool", "AveragePool", "MaxPool")
 NORMALIZING = (keras.layers.Normalization, keras.layers.BatchNormalization)
 # They keep the channels of feature maps, and act on each by itself.
-CHANNELWISE = (*NORMALIZING, *POOLING)
+CHANNELWISE = (*NORMALIZING, *POOLING, *ADAPTIVE_POOLING)
+
+# How the cells of feature maps move, see `geometry` and `windows`: (layers, names of operations).
+# They slide a window over the image, or, transposed, write one window beside the other.
+STRIDED = (
+    (*SLIDING, *POOLING),
+    ("AveragePool", "Conv", "DepthwiseConv", "MaxPool", "SeparableConv"),
+)
+TRANSPOSED = ((keras.layers.Conv2DTranspose,), ("ConvTranspose",))
+# They spread their input, or a part of it, evenly over what they make.
+SPREADING = (
+    (
+        *ADAPTIVE_POOLING,
+        keras.layers.CenterCrop,
+        keras.layers.Resizing,
+        keras.layers.UpSampling2D,
+    ),
+    ("AdaptiveAveragePool", "AdaptiveMaxPool", "Resize"),
+)
+# They only move values about, leave some out, or put others between.
+MOVING = (
+    (
+        keras.layers.Concatenate,
+        keras.layers.Cropping1D,
+        keras.layers.Permute,
+        keras.layers.Reshape,
+        keras.layers.ZeroPadding1D,
+    ),
+    (
+        *("AffineTransform", "ArraySplit", "Concatenate", "CropImages", "DepthToSpace"),
+        *("ExpandDims", "ExtractPatches", "Flip", "Fliplr", "Flipud", "GetItem", "Hstack"),
+        *("Moveaxis", "Pad", "PadImages", "PerspectiveTransform", "Ravel", "Repeat", "Reshape"),
+        *("Roll", "Rot90", "ScaleAndTranslate", "Slice", "SpaceToDepth", "Split", "Squeeze"),
+        *("Stack", "Swapaxes", "Take", "TakeAlongAxis", "Tile", "Transpose", "Unstack", "Vstack"),
+    ),
+)
+# What they make comes from many positions at once, and has none of its own.
+GATHERING = (
+    (keras.layers.Dot,),
+    (
+        *("Amax", "Amin", "Dot", "Einsum", "Inner", "Matmul", "Max", "Mean", "Median", "Min"),
+        *("Prod", "Std", "Sum", "Tensordot", "Var"),
+    ),
+)
+# Each position of their first input looks at all positions of the others.
+ATTENTION = (
+    keras.layers.AdditiveAttention,
+    keras.layers.Attention,
+    keras.layers.GroupQueryAttention,
+    keras.layers.MultiHeadAttention,
+)
 
 # They do nothing when a trained network predicts.
 INACTIVE = (
@@ -88,6 +139,14 @@ LIMITS = {  # the lowest and the highest number that they can give
 }
 
 
+def is_of(operation, kind) -> bool:
+    """Say whether an operation is of a kind, given as (layers, names of operations)."""
+    layers, operations = kind
+    if isinstance(operation, keras.layers.Layer):
+        return isinstance(operation, layers)
+    return type(operation).__name__ in operations
+
+
 def same_row(call) -> bool:
     """Say whether a call leaves a row of numbers as it is, apart from its axes."""
     return _is_one_of(call.operation, SAME_ROW, SAME_ROW_OPERATIONS)
@@ -119,12 +178,15 @@ def rearranges(call) -> bool:
     return _is_one_of(call.operation, REARRANGING, REARRANGING_OPERATIONS)
 
 
+def keeps_channels(call) -> bool:
+    """Say whether a call pools, normalizes or only passes on the channels of its input."""
+    return same_row(call) or is_of(call.operation, (CHANNELWISE, POOLING_OPERATIONS))
+
+
 def _is_one_of(operation, layers, operations):
     if isinstance(operation, keras.layers.Activation):
         return operation.activation is keras.activations.linear
-    if isinstance(operation, keras.layers.Layer):
-        return isinstance(operation, layers)
-    return type(operation).__name__ in operations
+    return is_of(operation, (layers, operations))
 
 
 def has_inner_activation(operation) -> bool:

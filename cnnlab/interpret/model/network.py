@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from cnnlab.interpret.model import heat_layers
+from cnnlab.interpret.model.geometry import Geometry, follow
 from cnnlab.interpret.model.graph import Call, Graph
 from cnnlab.interpret.model.heads import read_heads
 from cnnlab.interpret.model.kinds import CONVOLUTIONS
@@ -21,16 +23,19 @@ class ModelView:
     def __init__(self, graph: Graph, state):
         self.graph = graph
         self.heads = read_heads(graph)  # {name: Head}; empty where no output is a row of numbers
+        self.calls = {call.name: call for call in graph.calls}  # of nested models as "outer/name"
         layers = [call for call in graph.calls if isinstance(call.operation, keras.layers.Layer)]
-        self.layers = {call.name: call for call in layers}  # of nested models as "outer/name"
+        self.layers = {call.name: call for call in layers}  # without operations such as `a + b`
         self.compiled = {}  # {key: tf.function}
         self.state = state  # of the model when it was read, see `_state`
+        self.default_layers = {}  # {(head, outputs): Call}, see `heat_layers`
+        self._geometry = {}  # {(height, width): Geometry}
         self._sizes = set()  # (height, width) that have passed `require_size`
 
     def layer(self, name: str) -> Call:
         """Return the call of a layer by its name; "conv" also finds the only ".../conv"."""
-        if isinstance(name, str) and name in self.layers:
-            return self.layers[name]
+        if isinstance(name, str) and name in self.calls:
+            return self.calls[name]
         ends = [full for full in self.layers if full.endswith(f"/{name}")]
         if len(ends) == 1:
             return self.layers[ends[0]]
@@ -40,10 +45,23 @@ class ModelView:
         meant = f" (did you mean {close[0]!r}?)" if close else ""
         raise ValueError(f"no layer {name!r}{meant}; the layers are {', '.join(self.layers)}")
 
+    def geometry(self, size=None) -> Geometry:
+        """Return the geometry for images of this (height, width), left out the model's own."""
+        own = self.graph.input_shape[:2]
+        size = own if size is None else tuple(size)
+        if size not in self._geometry:
+            kept = {own: self._geometry[own]} if own in self._geometry else {}
+            self._geometry = kept | {size: follow(self.graph, size)}  # not more: bounds the memory
+        return self._geometry[size]
+
     def feature_maps(self, head=None) -> list[str]:
-        """Return the layers whose output is (height, width, channels), on the way to `head`."""
+        """Return the layers that make (height, width, channels) of an image, on the way to `head`.
+
+        A layer that works on several windows of an image is none of them.
+        """
         calls = self.graph.calls if head is None else self.graph.ancestors(head.explained)
-        return [call.name for call in calls if call.name in self.layers and len(call.shape) == 3]
+        maps = [call for call in calls if call.name in self.layers and len(call.shape) == 3]
+        return [call.name for call in maps if self.geometry().rows(call.outputs[0]) == 1]
 
     def convolutions(self, head=None) -> list[str]:
         """Return the convolution layers, and layers with one inside, of one head or of all."""
@@ -54,30 +72,9 @@ class ModelView:
 
         return list(filter(has_convolution, self.feature_maps(head)))
 
-    def beside(self, call: Call, head) -> tuple[str, ...]:
-        """Return the convolutions that lead to a head neither through this call nor into it."""
-        value = call.outputs[0]
-        linked = self.graph.ancestors(value) + self.graph.descendants(value)
-        names = {other.name for other in linked}
-        return tuple(name for name in self.convolutions(head) if name not in names)
-
     def feature_map(self, name: str | None, head) -> Call:
-        """Return a layer with feature maps on the way to a head; ValueError lists those usable."""
-        usable = self.feature_maps(head)
-        if not usable:
-            raise ValueError(f"no layer on the way to {head.name!r} has feature maps")
-        if name is None:  # the last convolution, or else the last layer with more than one cell
-            wide = [name for name in usable if self.layers[name].shape[:2] != (1, 1)] or usable
-            convolutions = [name for name in self.convolutions(head) if name in wide]
-            return self.layers[(convolutions or wide)[-1]]
-        call = self.layer(name)
-        if call.name in usable:
-            return call
-        what = "the head" if head.entering is None else "the logits of the head"
-        why = f"does not feed {what} {head.name!r}"
-        if len(call.shape) != 3:
-            why = f"gives {call.shape} for an image, not (height, width, channels)"
-        raise ValueError(f"layer {call.name!r} {why}; usable are {', '.join(usable)}")
+        """Return the layer at which heatmaps of a head are made, see `heat_layers.find`."""
+        return heat_layers.find(self, name, head)
 
     def function(self, key, make):
         """Return the `tf.function` kept under a key; `make()` returns it the first time."""

@@ -10,7 +10,7 @@ number is the number.
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.interpret.model.graph import Graph, compute, watched
+from cnnlab.interpret.model.graph import Graph, made, stand_in, watched
 from cnnlab.interpret.model.heads import Head
 
 # How what an ending gives becomes a probability 0..1; it is one after all others.
@@ -35,8 +35,9 @@ def answers(graph: Graph, head: Head, images, watch=None, weights=()):
         else:
             # Computed a second time: TensorFlow rounds like `predict` only where nobody else reads
             # what enters an activation.
-            again = compute(entering.maker, values, entering.is_inside)
-            again = again[entering.maker.outputs.index(number)]
+            maker = entering.maker
+            operation = stand_in(maker.operation) if entering.is_inside else maker.operation
+            again = made(maker, values, operation)[maker.outputs.index(number)]
             logits.append(watched(watch, number, again))
         values[number] = tensor
         return tensor

@@ -1,0 +1,122 @@
+"""At which layers heatmaps can be made, and at which they are made if none is named.
+
+Grad-CAM takes the rectified output of the last convolution, the last features that still know where
+they are (Selvaraju et al., 2017). Where a network branches, that may be one branch of many, and its
+map leaves out what the others see. So the default is the last feature map that all paths from the
+image to the head go through, a dominator of the graph (Prosser, 1959): that of the merged branches,
+after its activation. Poolings and normalizations at the end are left out, because before them there
+are more cells, and nothing below 0. Without such a map, as in an ensemble, it is the last one on
+all paths to the first branch that has any.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from cnnlab.interpret.model import kinds, scores
+from cnnlab.interpret.model.graph import Call
+from cnnlab.interpret.model.places import arranged
+
+
+def usable(view, head) -> list[str]:
+    """Return the layers with feature maps, or tokens that lie on a grid, on the way to a head."""
+    calls = view.graph.ancestors(head.explained)
+    return [call.name for call in calls if call.name in view.layers and _has_map(view, call)]
+
+
+def find(view, name: str | None, head) -> Call:
+    """Return the layer of that name, or the default; ValueError lists those usable."""
+    names = usable(view, head)
+    if not names:
+        raise ValueError(f"no layer on the way to {head.name!r} has feature maps")
+    if name is None:
+        key = head.name, head.outputs
+        default = view.default_layers.get(key) or _default(view, head)
+        if not default:
+            why = f"no layer on the way to {head.name!r} has learned feature maps"
+            raise ValueError(f"{why}; usable by name are {', '.join(names)}")
+        view.default_layers[key] = default
+        return default
+    call = view.layer(name)
+    rows = view.geometry().rows(call.outputs[0])
+    if rows != 1:
+        why = f"gives {rows:g} rows for an image, as if cut into windows, not one"
+    elif not _has_map(view, call):
+        why = f"gives {call.shape}, neither (height, width, channels) nor tokens on a grid"
+    elif call.outputs[0] not in view.graph.before(head.explained):
+        what = "the head" if head.entering is None else "the logits of the head"
+        why = f"does not feed {what} {head.name!r}"
+    else:
+        return call
+    raise ValueError(f"layer {call.name!r} {why}; usable are {', '.join(names)}")
+
+
+def is_bypassed(view, call, head) -> bool:
+    """Say whether there are paths from the image to a head that do not go through a call."""
+    return call.outputs[0] not in view.graph.dominators(head.explained)
+
+
+def _has_map(view, call):
+    """Say whether a call makes one map for an image, of (h, w, channels) or of tokens on a grid."""
+    geometry, value = view.geometry(), call.outputs[0]
+    if geometry.rows(value) != 1 or len(call.shape) not in (2, 3):
+        return False
+    return len(call.shape) == 3 or arranged(geometry.places[value]) is not None
+
+
+def _default(view, head):
+    """Return the default, see above, or None if no layer with weights makes a feature map."""
+    graph, maps = view.graph, _learned_maps(view, head)
+    if not maps:
+        return None
+    value = head.explained
+    while not (common := [number for number in graph.dominators(value) if number in maps]):
+        inputs = graph.maker(value).inputs
+        value = next(number for number in inputs if maps.keys() & graph.before(number))
+    tokens = [number for number in common if len(maps[number].shape) == 2]
+    unread = set(tokens).difference(_read_by(view, head, tokens))
+    call = maps[([number for number in common if number not in unread] or common)[-1]]
+    while kinds.keeps_channels(call) and call.inputs[0] in maps:
+        call = maps[call.inputs[0]]
+    return call
+
+
+def _learned_maps(view, head):
+    """Return {number: call} of learned maps with several cells in the image, else with one."""
+    learned, wide, single = set(), {}, {}
+    before = view.graph.before(head.explained)
+    for call in view.graph.ancestors(head.explained):
+        value = call.outputs[0]
+        has_weights = getattr(call.operation, "weights", ())
+        if has_weights and not isinstance(call.operation, kinds.NORMALIZING):
+            learned.update(call.outputs)
+        if not learned.isdisjoint(call.inputs):
+            learned.update(call.outputs)
+        if value in learned & before and _has_map(view, call):
+            places = view.geometry().places[value]
+            if set(call.shape[:-1]) == {1}:
+                single[value] = call
+            elif places is None or arranged(places):  # else it lies on no grid in the image
+                wide[value] = call
+    return wide or single
+
+
+def _read_by(view, head, numbers):
+    """Return those of some values whose tokens a head looks at, and not at a class token alone."""
+    if not numbers:
+        return []
+    image, kept = np.random.default_rng(0).random((1, *view.graph.input_shape)), {}
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+
+        def watch(number, tensor):
+            if number in numbers:
+                tape.watch(tensor)
+                kept[number] = tensor
+
+        _, scored = scores.answers(view.graph, head, image, watch)
+    gradients = tape.gradient(scored, kept, unconnected_gradients="zero")
+    places = view.geometry().places
+    return [
+        number
+        for number in numbers
+        if np.take(gradients[number], arranged(places[number])[0], axis=1).any()
+    ]
