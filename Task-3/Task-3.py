@@ -66,7 +66,7 @@ from cnnlab.interpret.checks.randomization import _cascade
 from cnnlab.interpret.figures import checks as check_plots
 from cnnlab.interpret.figures import pictures
 from cnnlab.interpret.figures.sheet import Sheet
-from cnnlab.interpret.model import graph, loading
+from cnnlab.interpret.model import graph, loading, windows
 from cnnlab.interpret.model.network import inspect_model
 from cnnlab.lines import other_programs
 from cnnlab.notebook import percent, table
@@ -225,6 +225,11 @@ def rectified(name):
     return [c.name for c in layers if type(c.operation).__name__ == "ReLU" and len(c.shape) == 3]
 
 
+def bare(name):
+    """The last convolution of a network, whose rectifier is a layer of its own."""
+    return inspect_model(models[name]).convolutions()[-1]
+
+
 def first_middle_last(layers):
     return list(dict.fromkeys([layers[0], layers[(len(layers) - 1) // 2], layers[-1]]))
 
@@ -363,13 +368,14 @@ table(
 # %% [markdown]
 # **Reading.** *First layers* already hold color and width, which even the mean brightness of the
 # three color channels tells, and length, which it does not: 76.85 % on the image, 96.05–100.00 %
-# after one layer. *Middle layers* work out what needs several positions at once: in our networks
-# the angle rises from 79–88 % after the first layer (13.1 % on the image, 8.3 % is chance) to
-# 93–96 %. *Last layers* finish: 99.8 % for the angle in the 96-way network, 98.75 % in the
-# four-headed one, whose dense layer does the rest; for digits 99.65 %, from 63.45 % in the first
-# layer. Part 1's single wide convolution leaves 9.35 % of the digits and 5.2 % of the angles unread
-# by this measure: presumably its dense layer of 1,024 units, which looks at every position
-# separately, does the rest.
+# after one layer. But so do first layers that were never trained, and these tell nearly as many
+# angles and digits as the trained ones: to take an image apart into edges, any filters will do.
+# *Middle and last layers* are what training makes. In our networks the angle rises from 79–88 %
+# after the first layer (13.1 % on the image, 8.3 % is chance) to 98.75–99.8 % after the last;
+# untrained, it falls from layer to layer, to 39–45 %. For digits the trained layers go from 63.45
+# to 99.65 %, the untrained ones stop at 86 %. Part 1's single wide convolution leaves 9.35 % of the
+# digits and 5.2 % of the angles unread by this measure: presumably its dense layer of 1,024 units,
+# which looks at every position separately, does the rest.
 #
 # ## 3 · Filters
 #
@@ -464,9 +470,16 @@ filter_table(results["filters, controls"])
 # nearly each beats the best of 2,000 test images, by a factor of about two for deep digit filters
 # and of up to ten and more for those of lines. The response is a mean over positions, and a line
 # covers few: in four of the eight layers for lines even the blank gray image has a higher one than
-# the best line. In the figures the first 32 filters of every convolution are shown, a star where
-# the middle of a picture is one tone ("one tone" in the table), or where it says little for another
-# reason, given below.
+# the best line.
+#
+# That the ascent succeeds says nothing about learning: the filters of the untrained network are
+# raised above the best test image just as often. What training changes is how strongly they
+# respond, more than ten times, and to what. For the middle position alone every picture beats the
+# best test image, too, though by less: a digit can fill what one position sees, not a whole field.
+#
+# In the figures the first 32 filters of every convolution are shown, a star where the middle of a
+# picture is one tone ("one tone" in the table), or where it says little for another reason, given
+# below.
 
 # %%
 show(draw_filters("Part 1, MNIST"), "filters-part1-mnist")
@@ -521,10 +534,11 @@ show(draw_filters("four heads, lines"), "filters-four-heads")
 #
 # **Question.** Which part of an image spoke for the prediction?
 #
-# Grad-CAM (Selvaraju et al., 2017) weighs each channel of the last convolution with the mean
-# gradient of the class's score and adds the channels up; what is above 0 speaks for the class. The
-# score is the logit, since a softmax close to 1 has hardly any gradient; for a sigmoid that
-# predicts 0 it is the negated logit. Images are explained in batches by one compiled function:
+# Grad-CAM (Selvaraju et al., 2017) weighs each channel of the last feature map, after its
+# rectifier, with the mean gradient of the class's score and adds the channels up; what is above 0
+# speaks for the class. The score is the logit, since a softmax close to 1 has hardly any gradient;
+# for a sigmoid that predicts 0 it is the negated logit. Images are explained in batches by one
+# compiled function:
 
 # %%
 Code(inspect.getsource(gradcam._compile), language="python")
@@ -587,20 +601,20 @@ def draw_chosen(name, layer=None, method="grad-cam"):
 # where there are any among the test images, come last.
 
 # %%
-show(draw_chosen("Part 1, MNIST"), "heatmaps-part1-mnist")
+show(draw_chosen("Part 1, MNIST", bare("Part 1, MNIST")), "heatmaps-part1-mnist-bare")
 
 # %% [markdown]
 # *Figure: Part 1's network for digits, at its only convolution. Several maps are empty, and say
 # why: nowhere does the sum of the channels speak for the class.*
 #
 # The reason is known: this convolution has no activation inside, the rectifier is a layer of its
-# own. Below 0 a filter says nothing to the layers above, but counts in Grad-CAM's sum. At the
-# rectifier the maps are there:
+# own. Below 0 a filter says nothing to the layers above, but counts in Grad-CAM's sum. So if no
+# layer is named, heatmaps are made after the rectifier, at the last feature map that all paths from
+# the image to the head go through. There the maps are:
 
 
 # %%
-rectifier = rectified("Part 1, MNIST")[-1]
-show(draw_chosen("Part 1, MNIST", rectifier), "heatmaps-part1-mnist-rectified")
+show(draw_chosen("Part 1, MNIST"), "heatmaps-part1-mnist")
 
 # %% [markdown]
 # *Figure: the same images at the rectifier. Heat lies on edges and on strokes' ends, and also next
@@ -611,7 +625,7 @@ show(draw_chosen("Part 1, MNIST", rectifier), "heatmaps-part1-mnist-rectified")
 show(draw_chosen("final, MNIST"), "heatmaps-final-mnist")
 
 # %% [markdown]
-# *Figure: the final MNIST network, six digits and three mistakes. The last convolution has 3 × 3
+# *Figure: the final MNIST network, six digits and three mistakes. The last feature map has 3 × 3
 # cells, and without padding their middles lie at the pixels 12, 14 and 16 of 28, so a map says no
 # more than which quarter of the image spoke for the prediction. An earlier layer, and LayerCAM, see
 # finer:*
@@ -632,15 +646,6 @@ show(draw_chosen("Part 1, lines"), "heatmaps-part1-lines")
 # %% [markdown]
 # *Figure: Part 1's network for lines; the last three are mistakes. Heat lies along the line, and,
 # for lines near the border, on the empty ground between it and the border.*
-
-
-# %%
-rectifier = rectified("Part 1, lines")[-1]
-show(draw_chosen("Part 1, lines", rectifier), "heatmaps-part1-lines-rectified")
-
-# %% [markdown]
-# *Figure: the same at the rectifier. Two of the three mistakes lie near the border of the image,
-# where the network sees less around the line; the upright one lies in the middle.*
 
 
 # %%
@@ -767,13 +772,12 @@ show_chart(check_plots.cascade({head: four[head] for head in lines.HEADS}), "ran
 # dashed lines the similarity of the maps of different images, "% empty" the comparisons lost.*
 #
 # **Reading.** In the table, each pair is the rank correlation with and without sign, the mean of
-# three draws. With its sign it falls to 0.16 or less once the head is random, in all networks.
+# three draws. With its sign it falls to 0.15 or less once the head is random, in all networks.
 # Single draws differ widely for length: a random head with two classes may keep or turn the sign.
-# Without sign some outlines stay: 0.63 and 0.42 for Part 1's networks and 0.53 for the final one
-# for lines, where different images have 0.31, 0.00 and 0.13. When all is random, 0.14 is left of
-# the last, but 0.40 and 0.37 of Part 1's: their maps follow the weights only in part. (The last
-# column asks whether the maps become as unlike the trained ones as maps of different images are.)
-# For Part 1's digits nearly half of the comparisons are lost to empty maps.
+# Without sign some outlines stay. The last column asks whether the maps become as unlike the
+# trained ones as maps of different images are. Those of our networks do, before any convolution is
+# random. Those of Part 1's do not, even when all is random: they follow the weights only in part.
+# For the final network for digits, two fifths of the comparisons are lost to empty maps.
 #
 # ### Does the network need what is hot?
 #
@@ -870,20 +874,18 @@ show_chart(check_plots.curves(inserted), "insertion")
 #
 # ### Which method is the most faithful?
 #
-# Grad-CAM, Grad-CAM++ and LayerCAM, each at the last convolution and at the rectifier that follows
-# it. The figures are the areas between the curve of the map and that of the displaced maps; above 0
-# the map is better. The last row of each is not an explanation: *contrast* takes the brightest
-# pixels first, knowing nothing of the network.
+# Grad-CAM, Grad-CAM++ and LayerCAM, each at the last convolution and after its rectifier, where
+# they are made by default. The figures are the areas between the curve of the map and that of the
+# displaced maps; above 0 the map is better. The last row of each is not an explanation: *contrast*
+# takes the brightest pixels first, knowing nothing of the network.
 
 
 # %%
 def compare(name):
-    """{head: rows of `checks.compare_methods`}, at the last convolution and at its rectifier."""
+    """{head: rows of `checks.compare_methods`}, at the last convolution and its rectifier."""
     images, masking = test_images[name][:CHECKED], checks.Masking(steps=10, repeats=2)
     methods = [
-        gradcam.GradCam(layer, method)
-        for layer in (None, rectified(name)[-1])
-        for method in gradcam.METHODS
+        gradcam.GradCam(layer, method) for layer in (bare(name), None) for method in gradcam.METHODS
     ]
     return {
         head: checks.compare_methods(models[name], images, head, None, methods, masking)
@@ -901,13 +903,13 @@ with stopwatch.measure("comparison of methods"):
 
 # %%
 results["faithfulness"] = compared
-bare = {layer for model in models.values() for layer in inspect_model(model).convolutions()}
+convolutions = {bare(name) for name in models}
 titles = {
     f"{name}: {head}" if len(of_heads) > 1 else name: rows
     for name, of_heads in compared.items()
     for head, rows in of_heads.items()
 }
-show_chart(check_plots.gains(titles, bare), "faithfulness")
+show_chart(check_plots.gains(titles, convolutions), "faithfulness")
 
 
 # %%
@@ -926,7 +928,7 @@ def count(layers):
 
 
 rectifiers = {rectified(name)[-1] for name in models}
-table([{"at": "bare convolution"} | count(bare), {"at": "rectifier"} | count(rectifiers)])
+table([{"at": "convolution"} | count(convolutions), {"at": "rectifier"} | count(rectifiers)])
 
 # %% [markdown]
 # *Figure: 40 test images of each network; dots right of 0 are better than the displaced map, bars
@@ -972,13 +974,13 @@ show_chart(check_plots.localization(games, heats), "pointing-game")
 #
 # A map has to be enlarged before it can be compared with the line, and that moves heat. Usually it
 # is stretched over the image, as if the cells of a layer shared it out evenly. They do not: without
-# padding, the outermost cells look at positions further inside. `interpret.placement` computes from
+# padding, the outermost cells look at positions further inside. `interpret` computes from
 # kernels, strides and padding where each cell looks. In the table, "stretched" is the same heat
 # enlarged in the usual way.
 
 # %%
 Code(
-    "\n\n".join(map(inspect.getsource, (placement._strided, placement.interpolation))),
+    "\n\n".join(map(inspect.getsource, (windows.strided, placement.interpolation))),
     language="python",
 )
 
@@ -993,15 +995,15 @@ def stretched_maps(maps):
 
 
 def on_the_line(title, name, head):
-    """How much lies on the line: heat placed where cells look, stretched, and at the rectifier."""
+    """How much lies on the line: heat placed where cells look, stretched, of the convolution."""
     game, heat = games[title], heats[title]
     usual = stretched_maps(pointed_maps[title])
-    later = grad_cam(models[name], pointed.images, head, layer=rectified(name)[-1])
+    earlier = grad_cam(models[name], pointed.images, head, layer=bare(name))
     return {
         "hottest pixel": game.share,
         "times chance": game.share / game.chance,
         "if stretched": checks.pointing_game(usual, masks).share,
-        "at the rectifier": checks.pointing_game(later, masks).share,
+        "at the convolution": checks.pointing_game(earlier, masks).share,
         "heat": heat.share,
         "heat times chance": heat.share / heat.chance,
         "heat if stretched": checks.heat_inside(usual, masks).share,
@@ -1044,17 +1046,16 @@ results["pointing game by answer"] = [
 table([in_percent(row) for row in results["pointing game by answer"]])
 
 # %% [markdown]
-# **Reading.** The hottest pixel lies on the line 4.2 to 12.4 times as often as chance, the heat 2.7
-# to 5.1 times; most of it lies next to the line. Placing the heat where the cells look takes Part
-# 1's hottest pixels from 36.2 % to 60.0 %. For the 4 × 4 maps it moves them by −5 to +4 points, and
-# slightly less heat is on the line in four of five rows, slightly more for width. At the rectifier
-# more hottest pixels lie on the line, except for width, where fewer do, and color, where far fewer
-# do.
+# **Reading.** The hottest pixel lies on the line 4 to 13 times as often as chance, except for color
+# (1.7 times); the heat 2 to 6 times: most of it lies next to the line. Placing the heat where the
+# cells look takes Part 1's hottest pixels from 42.2 % to 64.2 %. For the 4 × 4 maps it moves them
+# by −5 to +3 points. At the bare convolution fewer hottest pixels lie on the line, except for
+# width, where a few more do, and color, where far more do.
 #
-# By class, "long" has its hottest pixel on the line for 42.1 % of the lines, "short" for none: it
-# is told by the ground, as the black image showed. In the same way only 9.6 % of the heat of "red",
-# to which a black image leans, lies on the line, 16.3 % of that of "blue". A test that expects heat
-# on the line interprets such maps as mistakes.
+# By class, "long" has its hottest pixel on the line for 42.9 % of the lines, "short" for none: it
+# is told by the ground, as the black image showed. Of the heat of "red", to which a black image
+# leans, 11.8 % lies on the line, of that of "blue" 7.1 %. A test that expects heat on the line
+# interprets such maps as mistakes.
 #
 # ## 6 · One entry point
 #
@@ -1081,19 +1082,18 @@ show(explanation.figure, "explain")
 # ## 7 · What the networks have learned
 #
 # * **First layers** take images apart into edges and strokes of one direction, and color. Their
-#   filters look for stripes (section 3); a linear probe on them reads width and color without an
-#   error on 2,000 images, 79–95 % of the angles, and 63 % of the digits from our network's 4 × 4
-#   filters, 91 % from Part 1's 7 × 7 (section 2).
-# * **Middle layers** put strokes together. For digits the probe climbs from 63 % to 97 % in three
-#   layers, and the filters' pictures bend.
+#   filters look for stripes (section 3). A linear probe on them reads width and color without an
+#   error on 2,000 images and most of the angles (section 2); on untrained ones nearly as much.
+# * **Middle layers** put strokes together, and this is learned: the probes climb from layer to
+#   layer, where those of untrained networks stop or fall, and the filters' pictures of digits bend.
 # * **Last layers** know the class: probes reach 99.65 % for digits and 98.75–99.8 % for the angle.
 # * **The heads of the four-headed network look at different parts of the image.** Angle at the
 #   line; "long" at the line, "short" at the ground away from it; "red" has strong, wide heat,
 #   "blue" weak heat.
-# * **Heatmaps must be questioned.** They depend on the weights, Part 1's only in part, and most
-#   beat the displaced map. But at a bare convolution Grad-CAM can be empty or no better than
-#   displaced heat; stretching misplaces the maps of convolutions without padding; and on a plain
-#   ground brightness alone does as well.
+# * **Heatmaps must be questioned.** They depend on the weights, Part 1's only in part, and at the
+#   rectifier all beat the displaced map on the mean. But at a bare convolution Grad-CAM can be
+#   empty or no better than displaced heat; stretching misplaces the maps of convolutions without
+#   padding; and on a plain ground brightness alone does as well.
 #
 # What this notebook does not settle: one trained network of each kind was looked at, one seed; the
 # probes cannot use position, which the networks' dense layers can; and an image with deleted pixels

@@ -140,6 +140,11 @@ def faults() -> str:
     return table(rows).data
 
 
+def supported() -> str:
+    """Write what kinds of models can be looked into, as a test has found it."""
+    return table(_read("tests/data/supported.json")).data
+
+
 def short_time(seconds: float) -> str:
     """Write a time with three digits, in ms below a second."""
     return f"{1000 * seconds:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
