@@ -44,7 +44,7 @@ ACTIVATIONS = (keras.layers.Activation, keras.layers.Softmax, keras.layers.PReLU
 RECTIFIERS = ("relu", "relu6")  # they give 0 for what is below 0
 SMALL_BELOW_0 = ("leakyrelu", "prelu", "elu", "selu", "celu", "gelu", "silu", "swish", "softplus")
 # They squeeze numbers and keep their order: what enters them is a logit.
-UNITWISE = ("sigmoid", "logsigmoid", "hardsigmoid", "tanh")  # each number by itself
+UNITWISE = ("sigmoid", "logsigmoid", "hardsigmoid", "keras2hardsigmoid", "tanh")  # one by one
 SQUEEZING = ("softmax", "logsoftmax", *UNITWISE)
 BOUNDED = (*SQUEEZING, "hardtanh", "softsign")
 

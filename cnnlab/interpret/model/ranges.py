@@ -21,7 +21,7 @@ def input_range(view) -> tuple[float, float]:
     for call, *_ in view.graph.walk(0):
         if step := _affine(call):
             scale, offset = scale * step[0], offset * step[0] + step[1]
-        elif not same_values(call):
+        elif not (same_values(call) or type(call.operation).__name__ == "GetItem"):  # BGR, say
             if isinstance(call.operation, NORMALIZING):
                 mean = getattr(call.operation, "moving_mean", getattr(call.operation, "mean", 0))
             break

@@ -12,11 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.interpret.model.graph import Graph
+from cnnlab.interpret.model.keras2 import keras2_hard_sigmoid
 from cnnlab.interpret.model.kinds import SQUEEZING, UNITWISE, activation_name, same_row
 
 # How the logit of a unit by itself becomes 0..1; each f has f(-x) = 1 - f(x).
 TO_PROBABILITY = {
     "hardsigmoid": keras.activations.hard_sigmoid,
+    "keras2hardsigmoid": keras2_hard_sigmoid,
     "tanh": lambda logit: (1 + tf.tanh(logit)) / 2,
 }
 
