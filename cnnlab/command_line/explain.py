@@ -1,6 +1,7 @@
 """`cnnlab explain`: what a model sees in an image, or what a layer looks for."""
 
 import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def add(subcommands):
 def _run(options):
     image, value_range = _checked_before_tensorflow(options)
     _say("starting TensorFlow")
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's own programs work with
     runtime.start(seed=0)
     from cnnlab import interpret
     from cnnlab.interpret.model import loading
