@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from cnnlab.interpret import placement
 from cnnlab.interpret.model import scores
-from cnnlab.interpret.model.network import as_batch, in_batches, inspect_model
+from cnnlab.interpret.model.batches import in_batches
+from cnnlab.interpret.model.network import as_batch, inspect_model
 from cnnlab.validation import HEATMAP_METHODS, require_method
 
 BATCH = 256  # images in one call of the compiled function: bounds the memory
@@ -104,7 +105,7 @@ def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
         ("grad_cam", call.name, head.name, how.method, *map(id, variables)),
         lambda: _compile(view, head, call, METHODS[how.method], variables),
     )
-    results = in_batches(lambda *part: explain(*part, values), BATCH, images, targets)
+    results = in_batches(view.graph, lambda *part: explain(*part, values), BATCH, images, targets)
     facts = {name: results.pop(name) for name in ("finite", "active", "reached", "shown")}
     note = _notes(results["raw"], results["peak"], **facts)
     return Heatmaps(layer=call.name, head=head.name, note=note, method=how.method, **results)

@@ -9,7 +9,8 @@ import tensorflow as tf
 from cnnlab.interpret import placement
 from cnnlab.interpret.gradcam import Heatmaps
 from cnnlab.interpret.model import scores
-from cnnlab.interpret.model.network import as_list, in_batches
+from cnnlab.interpret.model.batches import in_batches
+from cnnlab.interpret.model.network import as_list
 from cnnlab.validation import require_whole
 
 ROWS = 1024  # changed images in one call of the compiled function: bounds the memory
@@ -56,9 +57,14 @@ def explained(view, images, heatmaps, head, target):
 def measure(view, head, pair, ranks, counts, targets):
     """Return (n, counts) probabilities of the targets, with the first `counts` pixels exchanged."""
     # The pair is the images before and after the exchange of all; ranks (n, h, w) are the turns.
+    if view.graph.batch:
+        raise ValueError(
+            f"the model must be given {view.graph.batch} images at once; pixels can be exchanged "
+            "only for a model that takes any number"
+        )
     compute = view.function(("exchange", head.name), lambda: _compile(view, head))
     rows = max(1, ROWS // len(counts))
-    return in_batches(lambda *part: compute(*part, counts), rows, *pair, ranks, targets)
+    return in_batches(view.graph, lambda *part: compute(*part, counts), rows, *pair, ranks, targets)
 
 
 def _compile(view, head):
