@@ -6,6 +6,7 @@ Importing this module does not import TensorFlow; `start` does.
 import atexit
 import contextlib
 import importlib.metadata
+import json
 import logging
 import os
 import platform
@@ -98,8 +99,32 @@ def start(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
+def require_tensorflow_backend() -> None:
+    """Find out which backend Keras works with, or is set to, without importing it.
+
+    Raises:
+        ValueError: it is another one than TensorFlow, which may not even be installed.
+    """
+    if "keras" in sys.modules:
+        backend, where = sys.modules["keras"].backend.backend(), "was imported with"
+    elif backend := os.environ.get("KERAS_BACKEND"):
+        where = "is set by the environment variable KERAS_BACKEND to"
+    else:
+        settings = Path(os.environ.get("KERAS_HOME", "~/.keras"), "keras.json").expanduser()
+        where = f"is set in {settings} to"
+        backend = "tensorflow"
+        with contextlib.suppress(OSError, ValueError):  # not there or damaged, as Keras allows
+            backend = json.loads(settings.read_text()).get("backend", "tensorflow")
+    if backend != "tensorflow":
+        raise ValueError(
+            f"Keras {where} {backend!r}, and this needs TensorFlow: set KERAS_BACKEND=tensorflow "
+            "in the environment before Keras is imported"
+        )
+
+
 def _require_fit_surroundings() -> None:
-    """Refuse a folder or limit of memory with which TensorFlow would end without a clear word."""
+    """Refuse what would make TensorFlow or Keras end without a clear word."""
+    require_tensorflow_backend()
     try:
         __file__.encode()
     except UnicodeEncodeError:

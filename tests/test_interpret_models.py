@@ -16,7 +16,9 @@ import tensorflow as tf
 from keras import layers, ops
 from models import sigmoid, softmax, with_random_weights
 
-from cnnlab.interpret import activations, grad_cam
+from cnnlab.interpret import activations, grad_cam, maximize_filters
+from cnnlab.interpret.ascent import Ascent
+from cnnlab.interpret.checks import deletion
 from cnnlab.interpret.model import network
 from cnnlab.interpret.model.loading import load
 from cnnlab.interpret.model.network import inspect_model
@@ -417,6 +419,54 @@ def test_keras2_models_predict_as_they_did_and_their_files_stay(name, tmp_path):
     if name != "keras2_sequential":
         with pytest.raises((TypeError, ValueError)):
             keras.models.load_model(path, compile=False)  # else no translation is needed
+
+
+# --- models for batches of one size
+
+
+def with_middle(batch, middle):
+    image = keras.Input(batch_shape=(batch, SIZE, SIZE, 3))
+    return keras.Model(image, layers.Dense(3, "softmax", name="head")(middle(conv()(image))))
+
+
+def in_rows(**options):
+    return lambda x: layers.LSTM(3, **options)(layers.Reshape((6, -1))(x))
+
+
+BATCH_SIZES = {  # what depends on the batch, and what computes the same of any
+    "its size in a shape": (lambda x: ops.reshape(x, (x.shape[0], -1)), layers.Flatten()),
+    "a constant of its size": (
+        lambda x: layers.Flatten()(x + ops.ones(x.shape)),
+        lambda x: layers.Flatten()(x + 1),
+    ),
+    "a state": (in_rows(stateful=True), in_rows()),
+    "nothing": (layers.Flatten(), layers.Flatten()),
+}
+
+
+@pytest.mark.parametrize("case", BATCH_SIZES)
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_model_for_batches_of_one_size_gets_them(batch, case):
+    fixed, free = map(with_middle, (batch, None), BATCH_SIZES[case])
+    free.set_weights(with_random_weights(fixed).get_weights()[: len(free.weights)])
+    for layer in fixed.layers:
+        getattr(layer, "reset_state", lambda: None)()
+    images, results = images_for(free), []
+    for model in (fixed, free):
+        heat = grad_cam(model, images)
+        filters = maximize_filters(model, "head", None, images, ascent=Ascent(steps=2))
+        (maps, row) = activations(model, images, [model.layers[1].name, "head"]).values()
+        results.append([maps, row, heat.raw, heat.scores, filters.end, filters.best_response])
+    for ours, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, expected, 1e-4, 1e-5)
+    depends = case != "nothing" and (case, batch) != ("a constant of its size", 1)
+    assert inspect_model(fixed).graph.batch == (batch if depends else None)
+
+
+def test_pixels_are_not_exchanged_where_the_batch_has_one_size():
+    model = with_middle(2, BATCH_SIZES["a state"][0])
+    with pytest.raises(ValueError, match="must be given 2 images at once; pixels"):
+        deletion(model, images_for(model), grad_cam(model, images_for(model)))
 
 
 # --- clear errors

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 import zipfile
 from pathlib import Path
 
@@ -169,3 +170,37 @@ def test_models_are_saved_without_optimizer_and_repeatably(tmp_path, recwarn):
         assert {entry.date_time[0] for entry in archive.infolist()} == {1980}
         weights = h5py.File(archive.open("model.weights.h5"))
         assert "optimizer" not in weights
+
+
+@pytest.mark.parametrize(
+    ("variable", "settings", "words"),
+    [
+        ("jax", None, "the environment variable KERAS_BACKEND to 'jax'"),
+        (None, '{"backend": "torch"}', "keras.json to 'torch'"),
+    ],
+)
+def test_another_backend_of_keras_is_said_before_it_is_imported(
+    tmp_path, variable, settings, words
+):
+    if settings:
+        (tmp_path / "keras.json").write_text(settings)
+    environment = os.environ | {"KERAS_HOME": str(tmp_path), "KERAS_BACKEND": variable or ""}
+    command = [sys.executable, "-c", "from cnnlab import interpret"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    sentence = done.stderr.splitlines()[-1]
+    assert sentence.startswith("ValueError: Keras is set ") and words in sentence
+    assert "set KERAS_BACKEND=tensorflow" in sentence and "import keras" not in done.stderr
+
+
+def test_the_backend_that_keras_has_or_will_have(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    for settings in (None, "damaged", "{}", '{"backend": "tensorflow"}'):
+        if settings:
+            (tmp_path / "keras.json").write_text(settings)
+        runtime.require_tensorflow_backend()
+    imported = types.SimpleNamespace(backend=types.SimpleNamespace(backend=lambda: "numpy"))
+    monkeypatch.setitem(sys.modules, "keras", imported)
+    with pytest.raises(ValueError, match="imported with 'numpy'"):
+        runtime.require_tensorflow_backend()

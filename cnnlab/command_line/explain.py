@@ -1,6 +1,7 @@
 """`cnnlab explain`: what a model sees in an image, or what a layer looks for."""
 
 import contextlib
+import os
 import re
 import sys
 from pathlib import Path
@@ -54,6 +55,7 @@ def add(subcommands):
 def _run(options):
     image = _checked_before_tensorflow(options)
     _say("starting TensorFlow")
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's own programs work with
     runtime.start(seed=0)
     from cnnlab import interpret
     from cnnlab.interpret.model import loading

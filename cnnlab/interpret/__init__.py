@@ -4,8 +4,12 @@
 which stays as it was, and `images` are what its own input needs, one or many; see
 `model.network.as_batch`. What is not a Keras model raises TypeError, and a value that is not usable
 ValueError, which says what would be right. No network is trained here; charts of networks and their
-errors are in `plots`.
+errors are in `plots`. With another backend of Keras than TensorFlow, the import raises ValueError.
 """
+
+from cnnlab.runtime import require_tensorflow_backend
+
+require_tensorflow_backend()  # before anything imports Keras
 
 from cnnlab.interpret.activations import activations
 from cnnlab.interpret.explain import Explanation, explain

@@ -3,7 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.interpret.model.network import as_batch, as_list, in_batches, inspect_model
+from cnnlab.interpret.model.batches import in_batches
+from cnnlab.interpret.model.network import as_batch, as_list, inspect_model
 
 BATCH = 256  # images in one call of the compiled function: bounds the memory
 
@@ -21,7 +22,7 @@ def activations(model, images, layers=None) -> dict[str, np.ndarray]:
     calls = [view.layer(name) for name in layers]
     names = tuple(call.name for call in calls)
     compute = view.function(("activations", names), lambda: _compile(view, calls))
-    return dict(zip(names, in_batches(compute, BATCH, images), strict=True))
+    return dict(zip(names, in_batches(view.graph, compute, BATCH, images), strict=True))
 
 
 def _compile(view, calls):

@@ -15,7 +15,8 @@ import numpy as np
 from scipy import ndimage
 
 from cnnlab.interpret.ascent import Ascent, compile_ascent
-from cnnlab.interpret.model.network import in_batches, inspect_model
+from cnnlab.interpret.model.batches import in_batches
+from cnnlab.interpret.model.network import inspect_model
 from cnnlab.interpret.model.ranges import preprocessing_of, sees_pixels
 from cnnlab.interpret.responses import at_once, best_images, response
 
@@ -66,7 +67,9 @@ def maximize_filters(
     everywhere = ascent.everywhere
     key = ("ascent", call.name, everywhere, np.shape(ends[0]))
     ascend = view.function(key, lambda: compile_ascent(view, read, *key[2:]))
-    made = in_batches(lambda part: ascend(first, part, settings), at_once(first.size), numbers)
+    made = in_batches(
+        view.graph, lambda part: ascend(first, part, settings), at_once(first.size), numbers
+    )
     slope = settings["negative_slope"] if everywhere else None
     best = best_images(view, call, read, images, numbers, slope)
     reached, top = made.pop("reached"), made.pop("top")

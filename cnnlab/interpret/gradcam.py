@@ -16,8 +16,9 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.interpret.model import heat_layers, scores
+from cnnlab.interpret.model.batches import in_batches
 from cnnlab.interpret.model.heads import check_targets, find_head
-from cnnlab.interpret.model.network import as_batch, in_batches, inspect_model
+from cnnlab.interpret.model.network import as_batch, inspect_model
 from cnnlab.interpret.placement import enlarged, place
 from cnnlab.validation import HEATMAP_METHODS, require_method, require_outputs
 
@@ -120,7 +121,9 @@ def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
         ("grad_cam", call.name, head.name, head.outputs, how.method, *map(id, variables)),
         lambda: _compile(view, head, call, METHODS[how.method], variables, placement.tokens),
     )
-    results = in_batches(lambda *part: explain(*part, values, tables), BATCH, images, targets)
+    results = in_batches(
+        view.graph, lambda *part: explain(*part, values, tables), BATCH, images, targets
+    )
     facts = {name: results.pop(name) for name in ("finite", "active", "reached", "shown")}
     head.require_probabilities(results["probabilities"])
     remarks = [placement.remark] if placement.remark else []

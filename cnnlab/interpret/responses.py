@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.interpret.model import kinds
+from cnnlab.interpret.model.batches import filled
 from cnnlab.interpret.model.network import as_batch
 
 CHUNK, NUMBERS = 64, 2**20  # images, and their numbers, at once: bounds the memory
@@ -74,9 +75,13 @@ def best_images(view, call, read: Response, images, numbers, negative_slope=None
         images = as_batch(view, images)
     key = ("responses", call.name, negative_slope is None)
     respond = view.function(key, lambda: _responder(view, read, negative_slope is None))
-    length = at_once(images[0].size)
+    length = view.graph.batch or at_once(images[0].size)
     results = [
-        respond(as_batch(view, images[start : start + length]), numbers, negative_slope or 0.0)
+        respond(
+            filled(view.graph, as_batch(view, images[start : start + length])),
+            numbers,
+            negative_slope or 0.0,
+        )
         for start in range(0, len(images), length)
     ]
     values, within, tops = map(np.array, zip(*results, strict=True))  # (batches, filters) each

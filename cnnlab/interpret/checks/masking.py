@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from cnnlab.interpret.gradcam import Heatmaps
 from cnnlab.interpret.model import scores
+from cnnlab.interpret.model.batches import in_batches
 from cnnlab.interpret.model.heads import check_targets, find_head
-from cnnlab.interpret.model.network import as_list, in_batches
+from cnnlab.interpret.model.network import as_list
 from cnnlab.interpret.placement import enlarged, place
 from cnnlab.validation import require_whole
 
@@ -62,9 +63,14 @@ def explained(view, images, heatmaps, head, target, outputs):
 def measure(view, head, pair, ranks, counts, targets):
     """Return (n, counts) probabilities of the targets, with the first `counts` pixels exchanged."""
     # The pair is the images before and after the exchange of all; ranks (n, h, w) are the turns.
+    if view.graph.batch:
+        raise ValueError(
+            f"the model must be given {view.graph.batch} images at once; pixels can be exchanged "
+            "only for a model that takes any number"
+        )
     compute = view.function(("exchange", head.name, head.outputs), lambda: _compile(view, head))
     rows = max(1, ROWS // len(counts))
-    return in_batches(lambda *part: compute(*part, counts), rows, *pair, ranks, targets)
+    return in_batches(view.graph, lambda *part: compute(*part, counts), rows, *pair, ranks, targets)
 
 
 def _compile(view, head):

@@ -41,6 +41,7 @@ class Graph(NamedTuple):
 
     input_shape: tuple  # (height, width, channels); None where a size is open
     dtype: str  # of the input
+    batch: int | None  # the number of images that it must be given at once; None for any
     calls: tuple[Call, ...]  # in an order in which they can be made
     outputs: dict[str, int]  # {name: number of the value} of the model's outputs
     shapes: tuple[tuple, ...]  # of each value, as `Call.shape`
@@ -87,7 +88,10 @@ class Graph(NamedTuple):
         `weights` are [(variable, tensor)] to use instead of the variables' own values.
         """
         needed = {call for value in wanted for call in map(id, self.ancestors(value))}
-        values = {0: watched(watch, 0, tf.cast(images, self.dtype))}
+        images = tf.cast(images, self.dtype)
+        if self.batch:
+            images = tf.ensure_shape(images, (self.batch, None, None, None))
+        values = {0: watched(watch, 0, images)}
 
         def run():
             for call in self.calls:

@@ -130,10 +130,11 @@ RECTIFIERS = ("relu", "relu6")  # they give 0 for what is below 0
 SMALL_BELOW_0 = ("leakyrelu", "prelu", "elu", "selu", "celu", "gelu", "silu", "swish", "softplus")
 # They squeeze numbers and keep their order: what enters them is a logit.
 EXCLUSIVE = ("softmax", "logsoftmax", "sparsemax")  # one class of a row, not several
-SQUEEZING = (*EXCLUSIVE, "sigmoid", "logsigmoid", "hardsigmoid", "sparsesigmoid", "tanh")
+HARD = ("hardsigmoid", "keras2hardsigmoid")
+SQUEEZING = (*EXCLUSIVE, "sigmoid", "logsigmoid", *HARD, "sparsesigmoid", "tanh")
 BOUNDED = (*SQUEEZING, "hardtanh", "softsign")
 LIMITS = {  # the lowest and the highest number that they can give
-    **dict.fromkeys(("softmax", "sparsemax", "sigmoid", "hardsigmoid", "sparsesigmoid"), (0, 1)),
+    **dict.fromkeys(("softmax", "sparsemax", "sigmoid", *HARD, "sparsesigmoid"), (0, 1)),
     **dict.fromkeys(("tanh", "hardtanh", "softsign"), (-1, 1)),
     "relu6": (0, 6),
 }

@@ -1,14 +1,18 @@
 """Models by name or from a file, read as plain JSON before Keras, so that no code in it is run."""
 
+import copy
 import json
 import stat
 import zipfile
+from contextlib import nullcontext
 
 import h5py
 import keras
 import numpy as np
 
-from cnnlab.interpret.model.keras2 import readable
+from cnnlab.interpret.model import copies, keras2
+from cnnlab.interpret.model.descriptions import add_modules, drop_training, rename_softmax
+from cnnlab.interpret.model.keras2_graphs import FUNCTIONS
 from cnnlab.pretrained import HDF5, find
 
 RUNS_CODE = ("Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper")
@@ -30,22 +34,22 @@ def load(name_or_path) -> keras.Model:
             infinite, or code to run: a Lambda layer or a class that is not registered.
     """
     path = find(name_or_path)
-    description = _description(path)
+    written, version = _description(path)
     try:
+        description = _readable(path, written, version)
         for layer, part in _objects(description, "the model"):
             _check(path, layer, part)
     except RecursionError:
         raise ValueError(f"{path} describes layers inside each other too deeply") from None
-    names = {"softmax_v2": keras.activations.softmax}  # `tf.nn.softmax` is saved like that
     try:
-        with readable(path, description) as file:
-            model = keras.models.load_model(file, names, compile=False, safe_mode=True)
+        model = _load(path, description, description == written)
     except Exception as error:  # whatever a damaged file makes Keras stumble over
-        reason = str(error).rsplit("Exception encountered:", 1)[-1].strip() or repr(error)
-        reason = reason.splitlines()[0].partition(". ")[0][:300]
-        raise ValueError(f"{path} cannot be loaded: {reason}") from error
+        raise ValueError(f"{path} cannot be loaded: {_reason(error)}") from error
     if not isinstance(model, keras.Model):
         raise ValueError(f"{path} holds a {type(model).__name__}, not a model")
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # Keras forgets it in nested models of `.h5` files
     for weight in model.weights:
         is_float = keras.backend.is_float_dtype(weight.dtype)
         if is_float and not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
@@ -53,25 +57,66 @@ def load(name_or_path) -> keras.Model:
     return model
 
 
+def _load(path, description, is_as_written):
+    if path.suffix == ".keras":
+        with nullcontext(path) if is_as_written else copies.described(path, description) as file:
+            return keras.models.load_model(file, compile=False, safe_mode=True)
+    model = keras.saving.deserialize_keras_object(description, safe_mode=True)
+    # By this end of a name Keras knows files that hold weights only, in another order.
+    renamed = path.name.endswith(".weights.h5")
+    with copies.named(path, "model.h5") if renamed else nullcontext(path) as file:
+        model.load_weights(file)
+    with h5py.File(path) as file:
+        backend = _text(file["model_weights"].attrs.get("backend"))
+    if backend == "theano":
+        keras2.turn_kernels(model)
+    return model
+
+
+def _reason(error):
+    """Return the one sentence in what Keras says that tells most."""
+    reason = str(error).rsplit("Exception encountered:", 1)[-1].strip() or repr(error)
+    return reason.splitlines()[0].partition(". ")[0][:300]
+
+
+def _readable(path, written, version):
+    """Return a description that Keras 3 reads as it was meant."""
+    description = copy.deepcopy(written)
+    drop_training(description)
+    rename_softmax(description)
+    try:
+        if version.startswith("2."):
+            keras2.translate(description)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:  # a damaged one
+        raise ValueError(f"{path} cannot be translated from Keras 2: {error!r}") from error
+    add_modules(description)
+    return description
+
+
 def _description(path):
-    """Return what a file says about its model as plain JSON data."""
+    """Return what a file says about its model as plain JSON data, and the version of Keras."""
     is_hdf5 = path.suffix in HDF5
     if (zipfile.is_zipfile if is_hdf5 else h5py.is_hdf5)(path):
         raise ValueError(f"{path} should be called {path.stem}{'.keras' if is_hdf5 else '.h5'}")
     try:
-        text = _in_hdf5(path) if is_hdf5 else _in_zip(path)
+        text, version = _in_hdf5(path) if is_hdf5 else _in_zip(path)
         description = json.loads(text) if text else None
     except Exception as error:  # a damaged file raises whatever its damaged part leads to
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(f"{path} is damaged, or not a model of Keras: {reason}") from None
     if not isinstance(description, dict):
         raise ValueError(f"{path} does not say what its model is made of; it may hold weights only")
-    return description
+    description.pop("compile_config", None)  # not read by Keras either
+    return description, version
 
 
 def _in_hdf5(path):
     with h5py.File(path, "r") as file:
-        return file.attrs.get("model_config")
+        return [_text(file.attrs.get(name)) for name in ("model_config", "keras_version")]
+
+
+def _text(attribute):
+    return attribute.decode() if isinstance(attribute, bytes) else str(attribute or "")
 
 
 def _in_zip(path):
@@ -81,12 +126,14 @@ def _in_zip(path):
             if parts[0] == "" or ".." in parts or stat.S_ISLNK(entry.external_attr >> 16):
                 raise ValueError(f"{entry.filename!r} in it leads out of the archive")
         if "config.json" not in archive.namelist():
-            return None
+            return None, ""
         if archive.getinfo("config.json").file_size > LONGEST:
             raise ValueError("the description of the layers is too long")
         if damaged := archive.testzip():
             raise ValueError(f"{damaged} in it is not as it was written")
-        return archive.read("config.json")
+        about = archive.read("metadata.json") if "metadata.json" in archive.namelist() else "{}"
+        version = json.loads(about).get("keras_version", "")
+        return archive.read("config.json"), str(version)
 
 
 def _objects(part, layer):
@@ -106,6 +153,13 @@ def _check(path, layer, part):
     is_lambda = list(part) == ["value"] and isinstance(part["value"], list)  # as an activation
     if name in RUNS_CODE or is_lambda:
         raise ValueError(f"{path} is not loaded: {layer!r} would run Python code out of the file")
+    if name in FUNCTIONS:
+        function = part["config"].get("function")
+        called = f"tf.{function}" if function else "a function of TensorFlow"
+        raise ValueError(
+            f"{path} is not loaded: {layer!r} calls {called}, in a way that is not translated "
+            "from Keras 2; build the same model in Keras 3, load its weights there, and save it"
+        )
     package = str(module).partition(".")[0]
     if package not in IMPORTED:
         if "config" not in part or not isinstance(name, str) or name.startswith("_"):

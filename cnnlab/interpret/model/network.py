@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.interpret.model import heat_layers
+from cnnlab.interpret.model.batches import own_batch
 from cnnlab.interpret.model.geometry import Geometry, follow
 from cnnlab.interpret.model.graph import Call, Graph
 from cnnlab.interpret.model.heads import read_heads
@@ -21,7 +22,7 @@ class ModelView:
     """A model's layers and heads by name; it holds no reference to the model itself."""
 
     def __init__(self, graph: Graph, state):
-        self.graph = graph
+        self.graph = graph._replace(batch=own_batch(graph))
         self.heads = read_heads(graph)  # {name: Head}; empty where no output is a row of numbers
         self.calls = {call.name: call for call in graph.calls}  # of nested models as "outer/name"
         layers = [call for call in graph.calls if isinstance(call.operation, keras.layers.Layer)]
@@ -88,7 +89,9 @@ class ModelView:
         """Raise ValueError if a model of any size cannot take images of this (height, width)."""
         if None not in self.graph.input_shape[:2] or size in self._sizes:
             return
-        image = tf.TensorSpec((1, *size, self.graph.input_shape[2]), self.graph.dtype)
+        image = tf.TensorSpec(
+            (self.graph.batch or 1, *size, self.graph.input_shape[2]), self.graph.dtype
+        )
         outputs = list(self.graph.outputs.values())
         # The shapes are computed, but no number is. TensorFlow does not always say so itself: of
         # 2 x 2 pixels its 3 x 3 convolution makes nonsense.
@@ -102,8 +105,8 @@ class ModelView:
         self._sizes.add(size)
 
     def signature(self):
-        """Return what `tf.function` should expect for a batch of any number of images."""
-        return tf.TensorSpec((None, *self.graph.input_shape), self.graph.dtype)
+        """Return what `tf.function` should expect for a batch of images, of any number mostly."""
+        return tf.TensorSpec((self.graph.batch, *self.graph.input_shape), self.graph.dtype)
 
 
 def inspect_model(model, images=None) -> ModelView:
@@ -187,10 +190,3 @@ def _fitting(array, shape):
 def as_list(names):
     """Return names as a list, also a single one, or what is not a name at all."""
     return list(names) if np.iterable(names) and not isinstance(names, str | bytes) else [names]
-
-
-def in_batches(compute, size, *arrays):
-    """Return what `compute` makes of arrays, given `size` rows at a time, as numpy arrays."""
-    starts = range(0, len(arrays[0]), size)
-    parts = [compute(*(array[start : start + size] for array in arrays)) for start in starts]
-    return tf.nest.map_structure(lambda *of_parts: np.concatenate(of_parts), *parts)

@@ -25,6 +25,7 @@ def read(model) -> Graph:
     return Graph(
         input_shape=reader.shapes[0],
         dtype=keras.backend.standardize_dtype(model.inputs[0].dtype),
+        batch=model.inputs[0].shape[0],
         calls=tuple(reader.calls),
         outputs=dict(zip(_output_names(model), outputs, strict=True)),
         shapes=tuple(reader.shapes),
