@@ -664,9 +664,9 @@ show(draw_chosen("four heads, lines"), "heatmaps-four-heads")
 # scale, so they show which head has the most to say; the overlays go up to each map's own peak.*
 #
 # **Reading.** The heads look at different things. *Angle* looks along the line. *Length* does two
-# things: "long" is supported by the line, "short" by the empty ground away from it. *Color*: the
-# maps of "red" are strong and spread over the ground, those of "blue" are weak. *Width* has weak
-# maps, mostly at the line, the weakest for "thin".
+# things: "long" is supported by the line, "short" by the empty ground away from it. *Width* has
+# weaker maps, mostly at the line. *Color* has weak maps that spread over the ground, those of "red"
+# the weakest.
 #
 # ### Where it fails: lines of another program
 #
@@ -1087,9 +1087,9 @@ show(explanation.figure, "explain")
 # * **Middle layers** put strokes together, and this is learned: the probes climb from layer to
 #   layer, where those of untrained networks stop or fall, and the filters' pictures of digits bend.
 # * **Last layers** know the class: probes reach 99.65 % for digits and 98.75–99.8 % for the angle.
-# * **The heads of the four-headed network look at different parts of the image.** Angle at the
-#   line; "long" at the line, "short" at the ground away from it; "red" has strong, wide heat,
-#   "blue" weak heat.
+# * **The heads of the four-headed network look at different parts of the image.** Angle and width at
+#   the line; "long" at the line, "short" at the ground away from it; color's weak heat spreads over
+#   the ground.
 # * **Heatmaps must be questioned.** They depend on the weights, Part 1's only in part, and at the
 #   rectifier all beat the displaced map on the mean. But at a bare convolution Grad-CAM can be
 #   empty or no better than displaced heat; stretching misplaces the maps of convolutions without
