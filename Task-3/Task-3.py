@@ -1087,9 +1087,9 @@ show(explanation.figure, "explain")
 # * **Middle layers** put strokes together, and this is learned: the probes climb from layer to
 #   layer, where those of untrained networks stop or fall, and the filters' pictures of digits bend.
 # * **Last layers** know the class: probes reach 99.65 % for digits and 98.75–99.8 % for the angle.
-# * **The heads of the four-headed network look at different parts of the image.** Angle and width at
-#   the line; "long" at the line, "short" at the ground away from it; color's weak heat spreads over
-#   the ground.
+# * **The heads of the four-headed network look at different parts of the image.** Angle and width
+#   at the line; "long" at the line, "short" at the ground away from it; color's weak heat spreads
+#   over the ground.
 # * **Heatmaps must be questioned.** They depend on the weights, Part 1's only in part, and at the
 #   rectifier all beat the displaced map on the mean. But at a bare convolution Grad-CAM can be
 #   empty or no better than displaced heat; stretching misplaces the maps of convolutions without
