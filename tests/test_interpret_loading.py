@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
-from cnnlab.interpret.model import keras2_graphs, loading
+from cnnlab.interpret.model import files, keras2_graphs
 from cnnlab.interpret.model.loading import load
 
 SUFFIXES = (".keras", ".h5")
@@ -147,7 +147,7 @@ def test_files_that_hold_no_model(tmp_path, monkeypatch):
         path = saved(with_layer(), tmp_path, suffix).rename(tmp_path / wrong)
         with pytest.raises(ValueError, match=f"{wrong} should be called a{suffix}"):
             load(path)
-    monkeypatch.setattr(loading, "LONGEST", 1000)
+    monkeypatch.setattr(files, "LONGEST", 1000)
     with pytest.raises(ValueError, match="the description of the layers is too long"):
         load(saved(with_layer(), tmp_path))
 

@@ -17,6 +17,7 @@ import tensorflow as tf
 from cnnlab.interpret import placement
 from cnnlab.interpret.model import scores
 from cnnlab.interpret.model.batches import in_batches
+from cnnlab.interpret.model.memory import images_that_fit
 from cnnlab.interpret.model.network import as_batch, inspect_model
 from cnnlab.validation import HEATMAP_METHODS, require_method
 
@@ -105,7 +106,8 @@ def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
         ("grad_cam", call.name, head.name, how.method, *map(id, variables)),
         lambda: _compile(view, head, call, METHODS[how.method], variables),
     )
-    results = in_batches(view.graph, lambda *part: explain(*part, values), BATCH, images, targets)
+    count = images_that_fit(view, images.shape[1:3], BATCH, [head.value], since=call.outputs[0])
+    results = in_batches(view.graph, lambda *part: explain(*part, values), count, images, targets)
     facts = {name: results.pop(name) for name in ("finite", "active", "reached", "shown")}
     note = _notes(results["raw"], results["peak"], **facts)
     return Heatmaps(layer=call.name, head=head.name, note=note, method=how.method, **results)

@@ -10,6 +10,7 @@ from cnnlab.interpret import placement
 from cnnlab.interpret.gradcam import Heatmaps
 from cnnlab.interpret.model import scores
 from cnnlab.interpret.model.batches import in_batches
+from cnnlab.interpret.model.memory import images_that_fit
 from cnnlab.interpret.model.network import as_list
 from cnnlab.validation import require_whole
 
@@ -63,7 +64,8 @@ def measure(view, head, pair, ranks, counts, targets):
             "only for a model that takes any number"
         )
     compute = view.function(("exchange", head.name), lambda: _compile(view, head))
-    rows = max(1, ROWS // len(counts))
+    at_once = images_that_fit(view, pair[0].shape[1:3], ROWS, [head.value])
+    rows = max(1, at_once // len(counts))
     return in_batches(view.graph, lambda *part: compute(*part, counts), rows, *pair, ranks, targets)
 
 

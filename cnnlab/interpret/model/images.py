@@ -8,6 +8,7 @@ from PIL import Image
 
 from cnnlab import image_files
 from cnnlab.image_files import Picture
+from cnnlab.interpret.model import memory
 from cnnlab.interpret.model.network import ModelView, as_batch
 
 BAND = 2**20  # pixels that are numbers of 32 bits at once: bounds the memory
@@ -60,7 +61,7 @@ def prepare(view: ModelView, image, value_range) -> Prepared:
     A model that takes any size gets the image's own, up to OPEN_MOST a side. Integers are
     interpreted as 0..255 (16-bit ones as 0..65535), floats as in the model's own range already;
     `value_range` is (low, high), what black and white are for it. ValueError for a model that takes
-    neither 1 nor 3 channels, or floats far outside of its range.
+    neither 1 nor 3 channels, or floats far outside of its range; MemoryError for one too large.
     """
     picture = picture_of(image)
     pixels, steps = picture.pixels, list(picture.steps)
@@ -82,6 +83,7 @@ def prepare(view: ModelView, image, value_range) -> Prepared:
         return _in_color_mode(values, channels)
 
     size = _size(view.graph.input_shape[:2], pixels.shape[:2])
+    memory.require_image(*size, channels)
     values = low + (high - low) * _resized(pixels, convert, *size, steps)
     if view.graph.dtype.startswith(("int", "uint")):
         values = values.round()
