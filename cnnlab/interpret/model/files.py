@@ -29,7 +29,10 @@ def description(path) -> tuple[dict, str]:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(f"{path} is damaged, or not a model of Keras: {reason}") from None
     if not isinstance(described, dict):
-        raise ValueError(f"{path} does not say what its model is made of; it may hold weights only")
+        raise ValueError(
+            f"{path} does not say what its model is made of; if it holds weights only, load them "
+            "into that model and save it whole, as .keras"
+        )
     described.pop("compile_config", None)  # not read by Keras either
     return described, version
 

@@ -127,7 +127,9 @@ def _check(path, layer, part):
         if known and module is not None:
             return
     if keras.saving.get_registered_object(str(part.get("registered_name") or name)) is None:
+        how = "register a class of your own with keras.saving.register_keras_serializable"
+        how = f"import {package} before" if package in IMPORTED else how
         raise ValueError(
             f"{path} is not loaded: {layer!r} is of the class {name}, which this Keras does not "
-            "have; register a class of your own with keras.saving.register_keras_serializable"
+            f"have; {how}"
         )

@@ -133,7 +133,8 @@ def _state(model):
     """Return what tells a changed model: its layers and their activations, also nested ones."""
     # The objects, not their ids: Python gives the id of a function that is gone to the next one.
     layers = getattr(model, "_flatten_layers", lambda **_: ())(include_self=False)
-    return tuple((layer, getattr(layer, "activation", None)) for layer in layers)
+    parts = ("activation", "quantization_mode")
+    return tuple((layer, *(getattr(layer, part, None) for part in parts)) for layer in layers)
 
 
 def as_batch(view: ModelView, images) -> np.ndarray:
