@@ -55,7 +55,7 @@ def find(name_or_path) -> Path:
         raise ValueError(f"{path} is {kind}; a model is one file, and {ENDS}")
     if path.suffix not in (".keras", *HDF5):
         if exists:
-            raise ValueError(f"{path} is not a model: {ENDS}")
+            raise ValueError(f"{path} is not a model of Keras: {ENDS}")
         close = difflib.get_close_matches(name, MODELS, n=1, cutoff=0.5)
         meant = f" (did you mean {close[0]!r}?)" if close else ""
         raise ValueError(

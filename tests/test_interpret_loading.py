@@ -3,13 +3,16 @@
 Files that are damaged or could run code are in `faults/test_models.py`.
 """
 
+import json
+import zipfile
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers, ops
 
-from cnnlab.interpret.model import keras2_graphs, loading
+from cnnlab.interpret.model import files, keras2_graphs
 from cnnlab.interpret.model.loading import load
 
 SUFFIXES = (".keras", ".h5")
@@ -141,15 +144,30 @@ def test_a_registered_class_is_loaded(tmp_path):
 
 def test_files_that_hold_no_model(tmp_path, monkeypatch):
     with_layer().save_weights(tmp_path / "only.weights.h5")
-    with pytest.raises(ValueError, match="it may hold weights only"):
+    with pytest.raises(ValueError, match="if it holds weights only, load them"):
         load(tmp_path / "only.weights.h5")
     for suffix, wrong in ((".h5", "a.keras"), (".keras", "a.h5")):
         path = saved(with_layer(), tmp_path, suffix).rename(tmp_path / wrong)
         with pytest.raises(ValueError, match=f"{wrong} should be called a{suffix}"):
             load(path)
-    monkeypatch.setattr(loading, "LONGEST", 1000)
+    monkeypatch.setattr(files, "LONGEST", 1000)
     with pytest.raises(ValueError, match="the description of the layers is too long"):
         load(saved(with_layer(), tmp_path))
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".hdf5"])
+def test_a_whole_model_is_read_whatever_its_name_says(tmp_path, suffix):
+    model = with_layer()
+    path = saved(model, tmp_path, ".h5").rename(tmp_path / f"best{suffix}")
+    np.testing.assert_array_equal(load(path)(IMAGES), model(IMAGES))
+
+
+def test_a_class_of_a_package_that_was_not_imported(tmp_path):
+    described = {"module": "keras_hub.models", "class_name": "Hub", "config": {}}
+    with zipfile.ZipFile(tmp_path / "hub.keras", "w") as archive:
+        archive.writestr("config.json", json.dumps(described))
+    with pytest.raises(ValueError, match="does not have; import keras_hub before"):
+        load(tmp_path / "hub.keras")
 
 
 @pytest.mark.parametrize(

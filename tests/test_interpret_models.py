@@ -545,6 +545,16 @@ def test_popped_added_and_exchanged_parts_are_noticed():
     np.testing.assert_allclose(sigmoid(new.scores), predicted[:, 4], 1e-5, 1e-6)
 
 
+def test_a_model_that_was_quantized_meanwhile_is_noticed():
+    model = with_random_weights(with_middle(None, layers.Flatten()))
+    images = images_for(model)
+    before = grad_cam(model, images, target=1).probabilities
+    model.quantize("int8")
+    after = grad_cam(model, images, target=1).probabilities
+    np.testing.assert_allclose(after, predictions(model, images)["head"][:, 1], 1e-5)
+    assert (after != before).all()
+
+
 # --- memory
 
 

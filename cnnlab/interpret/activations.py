@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.interpret.model.batches import in_batches
+from cnnlab.interpret.model.memory import images_that_fit
 from cnnlab.interpret.model.network import as_batch, as_list, inspect_model
 
 BATCH = 256  # images in one call of the compiled function: bounds the memory
@@ -20,9 +21,14 @@ def activations(model, images, layers=None) -> dict[str, np.ndarray]:
     images = as_batch(view, images)
     layers = view.feature_maps() if layers is None else as_list(layers)
     calls = [view.layer(name) for name in layers]
-    names = tuple(call.name for call in calls)
+    names, wanted = tuple(call.name for call in calls), [call.outputs[0] for call in calls]
+    size, count = images.shape[1:3], len(images)
+    what = f"activations for {count:,} image{'s' * (count > 1)}"
+    numbers = sum(view.require_size(size).values[value] for value in wanted)
+    copies = 2 * count * numbers  # the parts and the whole
+    at_once = images_that_fit(view, size, BATCH, wanted, results=copies, what=what)
     compute = view.function(("activations", names), lambda: _compile(view, calls))
-    return dict(zip(names, in_batches(view.graph, compute, BATCH, images), strict=True))
+    return dict(zip(names, in_batches(view.graph, compute, at_once, images), strict=True))
 
 
 def _compile(view, calls):

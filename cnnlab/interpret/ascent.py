@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import tensorflow as tf
 
+from cnnlab.interpret.model.memory import require_image
 from cnnlab.interpret.responses import Response, middle_response, objective, response_maps
 
 GRAY, NOISE = 0.5, 0.1  # the blank image, and what is added before the first step
@@ -68,6 +69,7 @@ class Ascent:
                 f"the model takes (height, width, channels) = {shape}, where None is any; "
                 f"size must be (height, width) of such an image, not {self.size!r}"
             )
+        require_image(*sides, shape[2])
         noise = np.random.default_rng(self.seed).uniform(-NOISE, NOISE, (1, *sides, shape[2]))
         return (GRAY + noise).astype(np.float32)
 

@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from cnnlab.interpret.ascent import Ascent, compile_ascent
 from cnnlab.interpret.model.batches import in_batches
+from cnnlab.interpret.model.memory import images_that_fit
 from cnnlab.interpret.model.network import inspect_model
 from cnnlab.interpret.model.ranges import preprocessing_of, sees_pixels
 from cnnlab.interpret.responses import at_once, best_images, response
@@ -63,13 +64,14 @@ def maximize_filters(
     if not read.one_sided:
         settings["negative_slope"] = np.float32(1)
     first = ascent.first_image(view.graph.input_shape)
-    view.require_size(first.shape[1:3])
+    size, results = first.shape[1:3], 2 * len(numbers) * first.size
+    what = f"pictures of {len(numbers):,} filters"
+    most = at_once(first.size)
+    count = images_that_fit(view, size, most, [read.value], 0, results, what)
     everywhere = ascent.everywhere
     key = ("ascent", call.name, everywhere, np.shape(ends[0]))
     ascend = view.function(key, lambda: compile_ascent(view, read, *key[2:]))
-    made = in_batches(
-        view.graph, lambda part: ascend(first, part, settings), at_once(first.size), numbers
-    )
+    made = in_batches(view.graph, lambda part: ascend(first, part, settings), count, numbers)
     slope = settings["negative_slope"] if everywhere else None
     best = best_images(view, call, read, images, numbers, slope)
     reached, top = made.pop("reached"), made.pop("top")

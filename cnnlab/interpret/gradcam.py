@@ -18,6 +18,7 @@ import tensorflow as tf
 from cnnlab.interpret.model import heat_layers, scores
 from cnnlab.interpret.model.batches import in_batches
 from cnnlab.interpret.model.heads import check_targets, find_head
+from cnnlab.interpret.model.memory import images_that_fit
 from cnnlab.interpret.model.network import as_batch, inspect_model
 from cnnlab.interpret.placement import enlarged, place
 from cnnlab.validation import HEATMAP_METHODS, require_method, require_outputs
@@ -121,8 +122,9 @@ def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
         ("grad_cam", call.name, head.name, head.outputs, how.method, *map(id, variables)),
         lambda: _compile(view, head, call, METHODS[how.method], variables, placement.tokens),
     )
+    count = images_that_fit(view, images.shape[1:3], BATCH, [head.value], since=call.outputs[0])
     results = in_batches(
-        view.graph, lambda *part: explain(*part, values, tables), BATCH, images, targets
+        view.graph, lambda *part: explain(*part, values, tables), count, images, targets
     )
     facts = {name: results.pop(name) for name in ("finite", "active", "reached", "shown")}
     head.require_probabilities(results["probabilities"])

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from cnnlab.interpret.model import kinds
 from cnnlab.interpret.model.batches import filled
+from cnnlab.interpret.model.memory import images_that_fit
 from cnnlab.interpret.model.network import as_batch
 
 CHUNK, NUMBERS = 64, 2**20  # images, and their numbers, at once: bounds the memory
@@ -75,7 +76,8 @@ def best_images(view, call, read: Response, images, numbers, negative_slope=None
         images = as_batch(view, images)
     key = ("responses", call.name, negative_slope is None)
     respond = view.function(key, lambda: _responder(view, read, negative_slope is None))
-    length = view.graph.batch or at_once(images[0].size)
+    most = at_once(images[0].size)
+    length = images_that_fit(view, images.shape[1:3], most, [read.value])
     results = [
         respond(
             filled(view.graph, as_batch(view, images[start : start + length])),

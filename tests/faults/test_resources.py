@@ -43,6 +43,8 @@ COMMANDS = {
     "lines": ["-m", "cnnlab", "lines", "--per-class", "1", "--out", "OUT/größe"],
     "explain": ["-m", "cnnlab", "explain", "--model", "own.keras", "--image", "photo.png"]
     + ["--out", "OUT/größe.png"],
+    "large": ["-m", "cnnlab", "explain", "--model", "large.keras", "--image", "photo.png"]
+    + ["--out", "OUT/größe.png"],
     "notebook": ["-m", "tools.notebooks", "run"],
 }
 
@@ -86,6 +88,7 @@ WORKS = [  # in a situation a command comes out as without it
 SAYS = {  # a situation and a command: what it says
     ("not UTF-8", "explain"): "set PYTHONUTF8=1",  # only TensorFlow cannot work there
     ("1 GiB", "explain"): "2,048 MiB",
+    ("4 GiB", "large"): "images of 512 × 512 pixels need about 12.0 GiB of memory, and",
     ("no loopback interface", "notebook"): "127.0.0.1",
     ("full disk", "explain"): "No space left on device",
     ("small files", "notebook"): "File too large",
@@ -125,6 +128,9 @@ def original(tmp_path_factory):
     keras.utils.set_random_seed(0)
     layers = [keras.layers.Conv2D(4, 3), keras.layers.Flatten(), keras.layers.Dense(3)]
     saving.save_model(keras.Sequential([keras.Input((12, 12, 1)), *layers]), root / "own.keras")
+    layers = [keras.layers.Conv2D(4096, 1), keras.layers.GlobalAveragePooling2D()]
+    large = keras.Sequential([keras.Input((512, 512, 1)), *layers, keras.layers.Dense(3)])
+    saving.save_model(large, root / "large.keras")
     return root
 
 

@@ -10,6 +10,7 @@ from cnnlab.interpret.gradcam import Heatmaps
 from cnnlab.interpret.model import scores
 from cnnlab.interpret.model.batches import in_batches
 from cnnlab.interpret.model.heads import check_targets, find_head
+from cnnlab.interpret.model.memory import images_that_fit
 from cnnlab.interpret.model.network import as_list
 from cnnlab.interpret.placement import enlarged, place
 from cnnlab.validation import require_whole
@@ -69,7 +70,8 @@ def measure(view, head, pair, ranks, counts, targets):
             "only for a model that takes any number"
         )
     compute = view.function(("exchange", head.name, head.outputs), lambda: _compile(view, head))
-    rows = max(1, ROWS // len(counts))
+    at_once = images_that_fit(view, pair[0].shape[1:3], ROWS, [head.value])
+    rows = max(1, at_once // len(counts))
     return in_batches(view.graph, lambda *part: compute(*part, counts), rows, *pair, ranks, targets)
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import h5py
 
-WEIGHTS = "model.weights.h5"
+from cnnlab.interpret.model.files import WEIGHTS
+
 OLD_GROUP, GROUP = "_layer_checkpoint_dependencies", "layers"  # of weights in a `.keras` file
 
 

@@ -46,9 +46,9 @@ class Graph(NamedTuple):
     outputs: dict[str, int]  # {name: number of the value} of the model's outputs
     shapes: tuple[tuple, ...]  # of each value, as `Call.shape`
 
-    def ancestors(self, value: int) -> list[Call]:
-        """Return the calls that the value depends on, in order."""
-        wanted, ancestors = {value}, []
+    def ancestors(self, *values: int) -> list[Call]:
+        """Return the calls that the values depend on, in order."""
+        wanted, ancestors = set(values), []
         for call in reversed(self.calls):
             if wanted.intersection(call.outputs):
                 wanted.update(call.inputs)
@@ -87,7 +87,7 @@ class Graph(NamedTuple):
         each value as soon as it is computed, and may return another tensor to go on with, or None.
         `weights` are [(variable, tensor)] to use instead of the variables' own values.
         """
-        needed = {call for value in wanted for call in map(id, self.ancestors(value))}
+        needed = set(map(id, self.ancestors(*wanted)))
         images = tf.cast(images, self.dtype)
         if self.batch:
             images = tf.ensure_shape(images, (self.batch, None, None, None))

@@ -7,6 +7,7 @@ from PIL import Image
 
 from cnnlab.drawings import LUMA, contrasting, has_dark_strokes
 from cnnlab.image_files import picture_of
+from cnnlab.interpret.model import memory
 from cnnlab.interpret.model.network import ModelView, as_batch
 from cnnlab.preprocessing import Preprocessing
 
@@ -31,7 +32,8 @@ def prepare(view: ModelView, image, preprocessing: Preprocessing) -> Prepared:
     A model that takes any size gets the image's own, up to OPEN_MOST a side. Integers are
     interpreted as 0..255 (16-bit ones as 0..65535), floats as what the model takes already. Ink on
     transparency is laid on black or white, whichever is farther from it. ValueError for a model
-    that takes neither 1 nor 3 channels, or floats far outside of its range.
+    that takes neither 1 nor 3 channels, or floats far outside of its range; MemoryError for an
+    image that is too large.
     """
     picture = picture_of(image)
     pixels, steps = picture.pixels, list(picture.steps)
@@ -47,6 +49,7 @@ def prepare(view: ModelView, image, preprocessing: Preprocessing) -> Prepared:
     below = _below(pixels, colors, channels == 1, steps)
     _say_color_mode(min(pixels.shape[2], 3), channels, steps)
     size = _size(view.graph.input_shape[:2], pixels.shape[:2])
+    memory.require_image(*size, channels)
     values = _resized(
         pixels, lambda band: _in_color_mode(colors(band), channels, below), *size, steps
     )

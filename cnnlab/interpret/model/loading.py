@@ -1,25 +1,21 @@
 """Models by name or from a file, read as plain JSON before Keras, so that no code in it is run."""
 
 import copy
-import json
-import stat
-import zipfile
 from contextlib import nullcontext
 
-import h5py
 import keras
 import numpy as np
 
-from cnnlab.interpret.model import copies, keras2
+from cnnlab import runtime
+from cnnlab.interpret.model import copies, files, keras2
 from cnnlab.interpret.model.descriptions import add_modules, drop_training, rename_softmax
 from cnnlab.interpret.model.keras2_graphs import FUNCTIONS
-from cnnlab.pretrained import HDF5, find
+from cnnlab.pretrained import find
 
 RUNS_CODE = ("Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper")
 IMPORTED = ("keras_hub", "keras_cv", "keras_nlp")  # Keras would import, that is run, these
 # Where Keras keeps what a description without module names can be made of.
 MODULES = (keras, keras.layers, keras.initializers, keras.regularizers, keras.constraints)
-LONGEST = 100_000_000  # bytes of a description; a thousand layers need about one million
 
 
 def load(name_or_path) -> keras.Model:
@@ -32,9 +28,10 @@ def load(name_or_path) -> keras.Model:
         TypeError, FileNotFoundError: as `pretrained.find`.
         ValueError: as there; a file without a whole model, weights that are NaN or
             infinite, or code to run: a Lambda layer or a class that is not registered.
+        MemoryError: there is less memory than the weights need.
     """
     path = find(name_or_path)
-    written, version = _description(path)
+    written, version = files.description(path)
     try:
         description = _readable(path, written, version)
         for layer, part in _objects(description, "the model"):
@@ -43,6 +40,8 @@ def load(name_or_path) -> keras.Model:
         raise ValueError(f"{path} describes layers inside each other too deeply") from None
     try:
         model = _load(path, description, description == written)
+    except MemoryError:
+        raise
     except Exception as error:  # whatever a damaged file makes Keras stumble over
         raise ValueError(f"{path} cannot be loaded: {_reason(error)}") from error
     if not isinstance(model, keras.Model):
@@ -58,6 +57,7 @@ def load(name_or_path) -> keras.Model:
 
 
 def _load(path, description, is_as_written):
+    runtime.require_memory(files.weights_size(path), f"the weights in {path}")
     if path.suffix == ".keras":
         with nullcontext(path) if is_as_written else copies.described(path, description) as file:
             return keras.models.load_model(file, compile=False, safe_mode=True)
@@ -66,15 +66,15 @@ def _load(path, description, is_as_written):
     renamed = path.name.endswith(".weights.h5")
     with copies.named(path, "model.h5") if renamed else nullcontext(path) as file:
         model.load_weights(file)
-    with h5py.File(path) as file:
-        backend = _text(file["model_weights"].attrs.get("backend"))
-    if backend == "theano":
+    if files.backend(path) == "theano":
         keras2.turn_kernels(model)
     return model
 
 
 def _reason(error):
     """Return the one sentence in what Keras says that tells most."""
+    if "OOM when allocating" in str(error):
+        return "its layers need more memory than there is"
     reason = str(error).rsplit("Exception encountered:", 1)[-1].strip() or repr(error)
     return reason.splitlines()[0].partition(". ")[0][:300]
 
@@ -91,49 +91,6 @@ def _readable(path, written, version):
         raise ValueError(f"{path} cannot be translated from Keras 2: {error!r}") from error
     add_modules(description)
     return description
-
-
-def _description(path):
-    """Return what a file says about its model as plain JSON data, and the version of Keras."""
-    is_hdf5 = path.suffix in HDF5
-    if (zipfile.is_zipfile if is_hdf5 else h5py.is_hdf5)(path):
-        raise ValueError(f"{path} should be called {path.stem}{'.keras' if is_hdf5 else '.h5'}")
-    try:
-        text, version = _in_hdf5(path) if is_hdf5 else _in_zip(path)
-        description = json.loads(text) if text else None
-    except Exception as error:  # a damaged file raises whatever its damaged part leads to
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{path} is damaged, or not a model of Keras: {reason}") from None
-    if not isinstance(description, dict):
-        raise ValueError(f"{path} does not say what its model is made of; it may hold weights only")
-    description.pop("compile_config", None)  # not read by Keras either
-    return description, version
-
-
-def _in_hdf5(path):
-    with h5py.File(path, "r") as file:
-        return [_text(file.attrs.get(name)) for name in ("model_config", "keras_version")]
-
-
-def _text(attribute):
-    return attribute.decode() if isinstance(attribute, bytes) else str(attribute or "")
-
-
-def _in_zip(path):
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            parts = entry.filename.replace("\\", "/").split("/")
-            if parts[0] == "" or ".." in parts or stat.S_ISLNK(entry.external_attr >> 16):
-                raise ValueError(f"{entry.filename!r} in it leads out of the archive")
-        if "config.json" not in archive.namelist():
-            return None, ""
-        if archive.getinfo("config.json").file_size > LONGEST:
-            raise ValueError("the description of the layers is too long")
-        if damaged := archive.testzip():
-            raise ValueError(f"{damaged} in it is not as it was written")
-        about = archive.read("metadata.json") if "metadata.json" in archive.namelist() else "{}"
-        version = json.loads(about).get("keras_version", "")
-        return archive.read("config.json"), str(version)
 
 
 def _objects(part, layer):
@@ -170,7 +127,9 @@ def _check(path, layer, part):
         if known and module is not None:
             return
     if keras.saving.get_registered_object(str(part.get("registered_name") or name)) is None:
+        how = "register a class of your own with keras.saving.register_keras_serializable"
+        how = f"import {package} before" if package in IMPORTED else how
         raise ValueError(
             f"{path} is not loaded: {layer!r} is of the class {name}, which this Keras does not "
-            "have; register a class of your own with keras.saving.register_keras_serializable"
+            f"have; {how}"
         )

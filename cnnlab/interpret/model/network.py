@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.interpret.model import heat_layers
+from cnnlab.interpret.model import heat_layers, memory
 from cnnlab.interpret.model.batches import own_batch
 from cnnlab.interpret.model.geometry import Geometry, follow
 from cnnlab.interpret.model.graph import Call, Graph
@@ -31,7 +31,7 @@ class ModelView:
         self.state = state  # of the model when it was read, see `_state`
         self.default_layers = {}  # {(head, outputs): Call}, see `heat_layers`
         self._geometry = {}  # {(height, width): Geometry}
-        self._sizes = set()  # (height, width) that have passed `require_size`
+        self._sizes = {}  # {(height, width), or None for its own: what `require_size` returns}
 
     def layer(self, name: str) -> Call:
         """Return the call of a layer by its name; "conv" also finds the only ".../conv"."""
@@ -85,24 +85,24 @@ class ModelView:
             self.compiled[key].get_concrete_function()
         return self.compiled[key]
 
-    def require_size(self, size):
-        """Raise ValueError if a model of any size cannot take images of this (height, width)."""
-        if None not in self.graph.input_shape[:2] or size in self._sizes:
-            return
-        image = tf.TensorSpec(
-            (self.graph.batch or 1, *size, self.graph.input_shape[2]), self.graph.dtype
-        )
-        outputs = list(self.graph.outputs.values())
-        # The shapes are computed, but no number is. TensorFlow does not always say so itself: of
-        # 2 x 2 pixels its 3 x 3 convolution makes nonsense.
+    def require_size(self, size) -> memory.Sizes:
+        """Return how much there is to compute for an image of this (height, width).
+
+        Raises:
+            ValueError: the model takes any size, but not this one.
+        """
+        size = size if None in self.graph.input_shape[:2] else None
+        # TensorFlow does not always say so itself: of 2 x 2 pixels its 3 x 3 convolution makes
+        # nonsense.
         try:
-            tf.function(lambda images: self.graph.run(images, outputs)).get_concrete_function(image)
+            if size not in self._sizes:
+                self._sizes[size] = memory.sizes(self.graph, size)
         except Exception as error:  # whatever the layers say
             raise ValueError(
                 f"the model cannot take images of {size[1]} × {size[0]} pixels: "
                 "they are too small for a layer, or do not fit it"
             ) from error
-        self._sizes.add(size)
+        return self._sizes[size]
 
     def signature(self):
         """Return what `tf.function` should expect for a batch of images, of any number mostly."""
@@ -138,7 +138,8 @@ def _state(model):
     """Return what tells a changed model: its layers and their activations, also nested ones."""
     # The objects, not their ids: Python gives the id of a function that is gone to the next one.
     layers = getattr(model, "_flatten_layers", lambda **_: ())(include_self=False)
-    return tuple((layer, getattr(layer, "activation", None)) for layer in layers)
+    parts = ("activation", "quantization_mode")
+    return tuple((layer, *(getattr(layer, part, None) for part in parts)) for layer in layers)
 
 
 def as_batch(view: ModelView, images) -> np.ndarray:
