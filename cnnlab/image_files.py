@@ -136,5 +136,5 @@ def _of_many_bits(path, image, steps):
         raise ValueError(f"{path} has values {lowest}..{highest}; whole ones of 0..65535 are read")
     if image.mode == "I" and highest <= 255:  # 32 bits tell nothing of the range
         return pixels.astype(np.uint8), 255
-    steps.append("16-bit values converted to 8 bits")
+    steps.append("read with 16 bits, 65535 being white")
     return pixels.astype(np.uint16), 65535

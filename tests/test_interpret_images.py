@@ -145,4 +145,4 @@ def test_what_was_done_to_a_file_is_said(tmp_path):
     assert "the first of 2 frames" in prepare(GRAY, film, BYTES).steps
     Image.fromarray(np.full((8, 6), 65535, np.uint16)).save(clear)
     ready = prepare(GRAY, clear, BYTES)
-    assert (ready.batch == 255).all() and "16-bit values converted to 8 bits" in ready.steps
+    assert (ready.batch == 255).all() and "read with 16 bits, 65535 being white" in ready.steps

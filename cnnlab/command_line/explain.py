@@ -117,6 +117,9 @@ def _checked_before_tensorflow(options):
         )
     if not options.out.parent.is_dir():
         raise ValueError(f"--out: there is no folder {options.out.parent}")
+    both = options.out, options.image
+    if all(path and path.exists() for path in both) and options.out.samefile(options.image):
+        raise ValueError(f"--out: {options.out} is the image itself, and would be replaced")
     check_writable("--out", options.out)
     with option("--model"):
         pretrained.find(options.model)

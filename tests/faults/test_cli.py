@@ -72,6 +72,7 @@ EARLY = {  # option: {value: what is said of it}
     },
     "out": {
         "new/out.png": "there is no folder new",
+        "good.png": "good.png is the image itself",
         "out.jpg": "out.jpg must end in .png, .pdf, .svg",
         "x" * 245 + ".png": "cannot be written: File name too long",
         None: "required",
