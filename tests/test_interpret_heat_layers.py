@@ -254,3 +254,13 @@ def test_rows_without_a_grid_are_drawn_but_have_no_heatmap():
     assert shown.heatmaps == {} and "steps: 5 channels of 1 × 24" in words(shown.figure)
     with pytest.raises(ValueError, match="no layer on the way to 'answer' has feature maps"):
         grad_cam(steps, IMAGE)
+
+
+def test_where_all_places_are_lost_there_is_a_map_and_it_is_said():
+    image = keras.Input((16, 16, 3))
+    swapped = keras.ops.stack([image[..., 2], image[..., 1], image[..., 0]], axis=-1)
+    x = layers.Conv2D(3, 3, activation="relu", name="first")(swapped)
+    x = layers.Conv2D(4, 3, activation="relu", name="last")(x)
+    model = keras.Model(image, layers.Dense(2, "softmax")(layers.GlobalAveragePooling2D()(x)))
+    heat = grad_cam(with_random_weights(model), np.ones((1, 16, 16, 3), "float32"))
+    assert heat.layer == "last" and heat.note[0].startswith(("stretched", "empty"))

@@ -82,7 +82,7 @@ def _default(view, head):
 
 def _learned_maps(view, head):
     """Return {number: call} of learned maps with several cells in the image, else with one."""
-    learned, wide, single = set(), {}, {}
+    learned, wide, lost, single = set(), {}, {}, {}
     before = view.graph.before(head.explained)
     for call in view.graph.ancestors(head.explained):
         value = call.outputs[0]
@@ -95,9 +95,11 @@ def _learned_maps(view, head):
             places = view.geometry().places[value]
             if set(call.shape[:-1]) == {1}:
                 single[value] = call
-            elif places is None or arranged(places):  # else it lies on no grid in the image
+            elif places is None or arranged(places):
                 wide[value] = call
-    return wide or single
+            elif len(call.shape) == 3:  # it lies on no grid in the image, as far as is known
+                lost[value] = call
+    return wide or lost or single
 
 
 def _read_by(view, head, numbers):
