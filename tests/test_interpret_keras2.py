@@ -154,7 +154,7 @@ LAYERS = {  # {case: (layers after the convolution, their weights, what they com
         lambda x: np.where(x > 0.7, x, 0),
     ),
     "LeakyReLU": (
-        [layer("LeakyReLU", "a", of("conv"), alpha=0.30000001192092896)],
+        [layer("LeakyReLU", "a", of("conv"), alpha={"type": "ndarray", "value": 0.3})],
         {},
         lambda x: np.where(x > 0, x, 0.3 * x),
     ),
@@ -267,6 +267,13 @@ def test_functions_of_tensorflow_become_operations(tmp_path, case):
     )
     path = saved_h5(tmp_path / "model.h5", description, {"conv": CONV})
     assert_computes(path, compute(convolved(IMAGES)))
+
+
+@pytest.mark.parametrize("calls", [[], [["conv", 0, 0, {}], ["conv", 0, 0, {}]], [[]]])
+def test_functions_called_never_or_twice_are_refused_in_a_sentence(tmp_path, calls):
+    description = functional(conv("conv", of("image")), call("nn.relu", "f", *calls))
+    with pytest.raises(ValueError, match=r"model\.h5 (is not loaded|cannot be)"):
+        load(saved_h5(tmp_path / "model.h5", description, {"conv": CONV}))
 
 
 def test_functions_of_several_tensors_and_of_a_number(tmp_path):

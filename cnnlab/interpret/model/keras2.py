@@ -34,7 +34,7 @@ CROPPED = {"crop_to_aspect_ratio": True}
 
 
 def _only(config, *keys):
-    return {key: config[key] for key in ("name", *keys)}
+    return {key: config[key] for key in ("name", "dtype", *keys) if key in config}
 
 
 @keras.saving.register_keras_serializable("cnnlab")
@@ -100,11 +100,15 @@ def _translate_values(config):
             config[key] = value["items"]
         elif isinstance(value, dict) and value.get("class_name") in ("Policy", "PolicyV1"):
             config[key] = value["config"]["name"]
+        elif isinstance(value, dict) and value.get("type") == "ndarray":  # a number, once
+            config[key] = value["value"]
 
 
 def _translate_layer(part):
     """Translate a layer or model, unless its class is not one of Keras's own."""
     name, config = part["class_name"], part["config"]
+    if not str(part.get("module", "keras")).startswith(("keras", "tf_keras")):
+        return
     if name in INSTEAD:
         name, config = INSTEAD[name](config)
     if name in MODELS:

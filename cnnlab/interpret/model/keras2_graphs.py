@@ -28,7 +28,7 @@ def translate(config: dict) -> None:
     names = {layer["name"] for layer in layers}
     for layer in layers:
         layer["inbound_nodes"] = [_call(node, names) for node in layer["inbound_nodes"]]
-        if layer["class_name"] in ("TFOpLambda", "SlicingOpLambda"):
+        if layer["class_name"] in FUNCTIONS and len(layer["inbound_nodes"]) == 1:
             keras2_operations.translate(layer)
 
 
@@ -79,8 +79,8 @@ def _call(node, names):
             return {key: convert(value) for key, value in part.items()}
         return list(map(convert, part)) if isinstance(part, list) else part
 
-    first = next(_references(node))
+    arguments = next((reference[3] for reference in _references(node) if len(reference) == 4), {})
     inputs = convert(node)
     if isinstance(inputs, list) and len(inputs) == 1:
         (inputs,) = inputs
-    return {"args": [inputs], "kwargs": convert(first[3]) if len(first) == 4 else {}}
+    return {"args": [inputs], "kwargs": convert(arguments)}

@@ -88,7 +88,8 @@ def translate(layer: dict) -> None:
     One that calls another function, or with arguments that are not known, stays as it is.
     """
     (call,) = layer["inbound_nodes"]
-    function = layer["config"].get("function", "__operators__.getitem")
+    slices = layer["class_name"] == "SlicingOpLambda"
+    function = "__operators__.getitem" if slices else layer["config"].get("function")
     operation, given = OPERATIONS.get(function), dict(call["kwargs"])
     if operation is None:
         return

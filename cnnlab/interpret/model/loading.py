@@ -111,7 +111,8 @@ def _check(path, layer, part):
     if name in RUNS_CODE or is_lambda:
         raise ValueError(f"{path} is not loaded: {layer!r} would run Python code out of the file")
     if name in FUNCTIONS:
-        function = part["config"].get("function")
+        config = part.get("config")
+        function = config.get("function") if isinstance(config, dict) else None
         called = f"tf.{function}" if function else "a function of TensorFlow"
         raise ValueError(
             f"{path} is not loaded: {layer!r} calls {called}, in a way that is not translated "
