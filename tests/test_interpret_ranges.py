@@ -50,6 +50,9 @@ FIRST = {
     # scaled
     "flipped, scaled": (lambda x: scaled(layers.RandomFlip()(x)), BYTES),
     "around 0": (layers.Rescaling(1 / 127.5, offset=-1), BYTES),
+    "around 127.5, by 128": (lambda x: (x - 127.5) * 0.0078125, BYTES),
+    "by 256": (layers.Rescaling(1 / 256), BYTES),
+    "around 128, by 127": (lambda x: (x - 128) / 127, BYTES),
     "cropped, around 0": (
         lambda x: layers.Rescaling(1 / 127.5, -1)(
             layers.CenterCrop(2, 2)(layers.Resizing(3, 3)(x))

@@ -67,6 +67,8 @@ def _becoming_unit(scale, offset):
         return None
     begin = -1 if offset[0] < 0 else 0
     low, high = sorted(((begin - offset[0]) / scale[0], (1 - offset[0]) / scale[0]))
+    if abs(low) <= 1 and abs(high - 255) <= 1:  # as (x - 127.5) / 128, or x / 256
+        return 0.0, 255.0
     usual = min(abs(low), abs(low + high)) < 0.01 * high  # it begins at 0, or is symmetric
     return (float(low), float(high)) if usual and high > 0.1 else None
 
