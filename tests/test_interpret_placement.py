@@ -26,6 +26,10 @@ def deconv(kernel, **options):
     return layers.Conv2DTranspose(2, kernel, kernel_initializer="ones", use_bias=False, **options)
 
 
+def padded(kind, **options):
+    return kind(2, 3, kernel_initializer="ones", use_bias=False, **options)
+
+
 def dense(units):
     return layers.Dense(units, kernel_initializer="ones", use_bias=False)
 
@@ -43,11 +47,60 @@ class Scale(layers.Layer):
         return 0.5 * inputs
 
 
+class Rectified(layers.Layer):
+    """Flips, shifts, scales and cuts off at once."""
+
+    def call(self, inputs):
+        return ops.relu(0.5 * inputs[:, :, ::-1] - 0.01)
+
+
+class Zoom(layers.Layer):
+    """Twice as large, and twice as bright."""
+
+    def call(self, inputs):
+        height, width = inputs.shape[1:3]
+        middle = inputs[:, height // 4 : -height // 4, width // 4 : -width // 4]
+        return 2 * ops.image.resize(middle, (height, width), interpolation="nearest")
+
+
+class Padded(layers.Conv2D):
+    """A convolution that pads its input itself, on one side more than on the other."""
+
+    def call(self, inputs):
+        return super().call(ops.pad(inputs, ((0, 0), (5, 2), (0, 6), (0, 0))))
+
+
+class Standardized(layers.Conv2D):
+    """As that of BiT: its places are those of any convolution."""
+
+    def call(self, inputs):
+        return super().call(inputs) + 0
+
+
+class Block(layers.Layer):
+    """A strided residual block as one layer."""
+
+    def build(self, shape):
+        self.first = layers.Conv2D(4, 3, strides=2, padding="same")
+        self.second = layers.Conv2D(2, 3, padding="same")
+        self.bypass = layers.Conv2D(2, 1, strides=2)
+
+    def call(self, inputs):
+        return ops.relu(self.second(ops.relu(self.first(inputs))) + self.bypass(inputs))
+
+
 class Highest(layers.Layer):
     """Seems to move values, but compares them first."""
 
     def call(self, inputs):
         return ops.max_pool(inputs, 2)
+
+
+class Around(layers.Layer):
+    """Moves everything down by three rows, what falls out comes in above, and squeezes it."""
+
+    def call(self, inputs):
+        return ops.tanh(ops.roll(inputs, 3, axis=1))
 
 
 class Decide(layers.Layer):
@@ -163,6 +216,24 @@ FOLLOWED = {
     "flipped by a layer of one's own": lambda x: conv(3, strides=2)(Flip()(x)),
     "flipped by a function": lambda x: conv(3)(layers.Lambda(lambda y: y[:, ::-1, ::-1])(x)),
     "scaled by a layer of one's own": lambda x: conv(3, strides=2)(Scale()(x)),
+    "flipped and rectified by a layer of one's own": lambda x: conv(3)(Rectified()(x)),
+    "zoomed by a layer of one's own": lambda x: mean(2)(Zoom()(x)),
+    "padded by a layer of one's own": lambda x: padded(Padded)(x),
+    "standardized by a layer of one's own": lambda x: padded(Standardized, strides=2)(x),
+    "mirrored by a matrix": lambda x: conv(3)(
+        ops.einsum("nhwc,wv->nhvc", x, np.eye(WIDTH, dtype="float32")[::-1].copy())
+    ),
+    "channels taken and stacked": lambda x: conv(3, strides=2)(
+        ops.stack([x[..., 0] - 0.1, 2 * x[..., 0]], axis=-1)
+    ),
+    "mean of the channels": lambda x: conv(3, strides=2)(
+        ops.expand_dims(ops.mean(conv(3)(x), axis=-1), -1)
+    ),
+    "channels first and last again": lambda x: conv(3, strides=2)(
+        ops.transpose(
+            layers.BatchNormalization(axis=1)(layers.Permute((3, 1, 2))(conv(1)(x))), (0, 2, 3, 1)
+        )
+    ),
     "transposed axes": lambda x: conv((3, 5), strides=(1, 2))(ops.transpose(x, (0, 2, 1, 3))),
     "permuted": lambda x: conv(3)(layers.Permute((2, 1, 3))(x)),
     "turned": lambda x: conv((3, 5), strides=(1, 2))(ops.rot90(x, axes=(1, 2))),
@@ -172,6 +243,9 @@ FOLLOWED = {
         ops.concatenate([x[:, i::2, j::2] for i in (0, 1) for j in (0, 1)], axis=-1)
     ),
     "patches": lambda x: conv(1)(ops.image.extract_patches(x, 4)),
+    "patches that overlap": lambda x: conv(1)(
+        ops.image.extract_patches(x, 6, strides=3, padding="same")
+    ),
     "tokens": tokens,
     "tokens of patches": lambda x: dense(3)(patches(x)),
     "tokens after a class token": lambda x: WithToken()(tokens(x)),
@@ -241,6 +315,17 @@ def test_a_cell_lies_in_the_middle_of_what_it_looks_at_and_heat_on_the_blob(way)
     assert np.all(np.abs(place - (10, 18)) <= (down.spacing, across.spacing)), place
 
 
+@pytest.mark.parametrize("layer", [Block, Highest])
+def test_of_a_block_of_ones_own_the_places_are_found_by_trying_to_less_than_half_a_cell(layer):
+    keras.utils.set_random_seed(0)
+    model = build(lambda x: layer()(conv(1)(x)))
+    cells, (down, across) = found_at(model)
+    expected = middles_seen(model, cells)
+    for (row, column), middle in expected.items():
+        found = down.first + down.spacing * row, across.first + across.spacing * column
+        np.testing.assert_allclose(found, middle, atol=down.spacing / 2)
+
+
 def test_two_ways_that_differ_by_half_a_cell_meet_between():
     ways = [conv(kernel, strides=2, padding="same") for kernel in (1, 3)]  # a strided residual
     cells, (down, across) = found_at(build(lambda x: layers.Add()([way(x) for way in ways])))
@@ -303,7 +388,7 @@ STRETCHED = {
     "paths a cell apart": lambda x: layers.Add()(
         [conv(3)(x), layers.Cropping2D(((2, 0), (2, 0)))(conv(1)(x))]
     ),
-    "a layer of one's own": lambda x: conv(3)(Highest()(x)),
+    "a layer of one's own": lambda x: conv(3)(Around()(x)),
     "a layer of one's own, of any size": lambda x: conv(3)(Decide()(x)),
     "moved around, then convolved": lambda x: conv(3)(ops.roll(x, 3, axis=1)),
     "repeated": lambda x: ops.repeat(conv(3)(x), 2, axis=1),

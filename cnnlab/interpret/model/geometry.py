@@ -2,18 +2,22 @@
 
 * Convolutions, poolings and resizings have formulas, see `windows`.
 * What only moves values about, as a flip or a reshape does, is asked itself, see `moves`. So is a
-  layer of the user's own, in case that it does no more than that.
+  layer of the user's own, in case that it does no more than that; of another one it is found out,
+  see `probes`.
 * Of everything else, a cell lies where the same cells of the inputs lie, if they agree.
+
+Where the last axis are no channels, as after x[..., 0], each number has a place of its own.
 
 Dumoulin & Visin, 2016, have the arithmetic of convolutions, Araujo et al., 2019, that of networks.
 """
 
+import functools
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from cnnlab.interpret.model import kinds, moves, places, windows
+from cnnlab.interpret.model import kinds, moves, places, probes, windows
 from cnnlab.interpret.model.graph import Graph, made
 
 IMAGES = 2  # in the batch whose shapes are computed
@@ -42,7 +46,17 @@ def follow(graph: Graph, size) -> Geometry:
         for number, part in zip(call.outputs, after, strict=True):
             is_single = set(shapes[number][1:-1]) <= {1}
             known[number] = _nowhere(shapes[number]) if is_single else part
-    return Geometry(shapes, known)
+    return Geometry(shapes, {number: _of_cells(known[number], shapes[number]) for number in known})
+
+
+def _is_of_numbers(part, shape):
+    """Say whether places are those of each number of a value, and not of its cells."""
+    return part is not None and part.ndim > len(shape)
+
+
+def _of_cells(part, shape):
+    """Return the places of cells, also if those of their numbers are given."""
+    return places.in_the_middle(part) if _is_of_numbers(part, shape) else part
 
 
 def _shapes(graph, size):
@@ -50,7 +64,7 @@ def _shapes(graph, size):
     specs = {0: keras.KerasTensor((IMAGES, *size, graph.input_shape[2]), graph.dtype)}
     for call in graph.calls:
         try:
-            outputs = made(call, specs, call.operation.compute_output_spec)
+            outputs = made(call, specs, _shaping(call.operation))
         except Exception:  # a layer of the user's own that takes no such batch
             shapes = ((IMAGES, *graph.shapes[number]) for number in call.outputs)
             outputs = [keras.KerasTensor(shape) for shape in shapes]
@@ -60,18 +74,61 @@ def _shapes(graph, size):
     return {number: tuple(spec.shape) for number, spec in specs.items()}
 
 
+def _shaping(operation):
+    """Return what computes the shapes that a call makes."""
+    if kinds.is_own(operation):  # it may make others than the class that it is derived from
+        return functools.partial(keras.Operation.compute_output_spec, operation)
+    return operation.compute_output_spec
+
+
 def _after(call, given, shapes):
     """Return the places of each value that a call makes, or None, from those of its inputs."""
-    shape = shapes[call.outputs[0]]
-    is_map = len(given) == 1 and given[0].ndim == 4 and len(given[0]) == 1
-    if is_map and len(shape) == 4 and None not in shape:
-        grids = windows.grids(call, given[0].shape[1:3], shape[1:3])
-        if grids:
-            return [places.at(given[0], *map(places.Grid.middles, grids, shape[1:3]))]
-    if _stacks_channels(call, shape) or not kinds.is_of(call.operation, kinds.MOVING):
-        in_place = [_in_place(call, given, shapes[number]) for number in call.outputs]
-        return moves.is_own(call.operation) and moves.moved(call, given, shapes) or in_place
-    return moves.moved(call, given, shapes) or [None] * len(call.outputs)
+    shape, nothing = shapes[call.outputs[0]], [None] * len(call.outputs)
+    if kinds.is_of(call.operation, kinds.MOVING) and not _stacks_channels(call, shape):
+        return moves.moved(call, given, shapes) or nothing
+    is_own = kinds.is_own(call.operation)
+    if is_own and (moved := moves.moved(call, given, shapes)):
+        return moved
+    if kinds.acts_on_numbers(call) and {part.shape[1:-1] for part in given} == {shape[1:]}:
+        return [places.between(np.fmin.reduce(given), np.fmax.reduce(given))]
+    given = [_of_cells(*pair) for pair in zip(given, map(shapes.get, call.inputs), strict=True)]
+    if kinds.gathers_channels(call, shape):
+        return given
+    is_map = len(given[0]) == 1 and given[0].ndim == len(shape) == 4 and None not in shape
+    sides = shape[1:3]
+    is_same_size = is_map and len(given) == 1 and given[0].shape[1:3] == sides
+    gathers = kinds.is_of(call.operation, kinds.GATHERING)
+    if is_map and is_own or is_same_size and gathers:
+        return [_probed(call, given, shapes)]
+    if is_map and len(given) == 1 and (grids := _grids(call, given[0], shape)):
+        return [_at(given[0], grids, shape)]
+    return [_in_place(call, given, shapes[number]) for number in call.outputs]
+
+
+def _grids(call, given, shape):
+    return windows.grids(call, given.shape[1:3], shape[1:3])
+
+
+def _at(given, grids, shape):
+    return places.at(given, *map(places.Grid.middles, grids, shape[1:3]))
+
+
+def _probed(call, given, shapes):
+    """Return the places of a map that a call makes of maps in a way of its own, or None."""
+    shape, found = shapes[call.outputs[0]], []
+    for number, part in zip(call.inputs, given, strict=True):
+        if len(part) != 1 or part.ndim != 4 or part.shape[1:3] == (1, 1):
+            continue  # factors
+        guesses = [_grids(call, part, shape)] if len(given) == 1 else []
+        if part.shape[1:3] == shape[1:3]:
+            guesses.append((places.Grid(0, 1), places.Grid(0, 1)))
+        grids = probes.grids(call, number, shapes, list(filter(None, guesses)))
+        if grids is None:
+            return None
+        found.append(_at(part, grids, shape))
+    if not found or any(part is None for part in found):
+        return None
+    return places.between(np.fmin.reduce(found), np.fmax.reduce(found))
 
 
 def _stacks_channels(call, shape):

@@ -1,6 +1,7 @@
 """The kinds of layers, in tables, and the questions asked of them; of others nothing is known."""
 
 import keras
+import numpy as np
 
 SLIDING = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
 CONVOLUTIONS = (*SLIDING, keras.layers.Conv2DTranspose)
@@ -15,7 +16,7 @@ CHANNELWISE = (*NORMALIZING, *POOLING, *ADAPTIVE_POOLING)
 # They slide a window over the image, or, transposed, write one window beside the other.
 STRIDED = (
     (*SLIDING, *POOLING),
-    ("AveragePool", "Conv", "DepthwiseConv", "MaxPool", "SeparableConv"),
+    ("AveragePool", "Conv", "DepthwiseConv", "ExtractPatches", "MaxPool", "SeparableConv"),
 )
 TRANSPOSED = ((keras.layers.Conv2DTranspose,), ("ConvTranspose",))
 # They spread their input, or a part of it, evenly over what they make.
@@ -39,7 +40,7 @@ MOVING = (
     ),
     (
         *("AffineTransform", "ArraySplit", "Concatenate", "CropImages", "DepthToSpace"),
-        *("ExpandDims", "ExtractPatches", "Flip", "Fliplr", "Flipud", "GetItem", "Hstack"),
+        *("ExpandDims", "Flip", "Fliplr", "Flipud", "GetItem", "Hstack"),
         *("Moveaxis", "Pad", "PadImages", "PerspectiveTransform", "Ravel", "Repeat", "Reshape"),
         *("Roll", "Rot90", "ScaleAndTranslate", "Slice", "SpaceToDepth", "Split", "Squeeze"),
         *("Stack", "Swapaxes", "Take", "TakeAlongAxis", "Tile", "Transpose", "Unstack", "Vstack"),
@@ -52,6 +53,10 @@ GATHERING = (
         *("Amax", "Amin", "Dot", "Einsum", "Inner", "Matmul", "Max", "Mean", "Median", "Min"),
         *("Prod", "Std", "Sum", "Tensordot", "Var"),
     ),
+)
+MERGING = tuple(
+    getattr(keras.layers, name)
+    for name in ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")
 )
 # Each position of their first input looks at all positions of the others.
 ATTENTION = (
@@ -131,8 +136,8 @@ SMALL_BELOW_0 = ("leakyrelu", "prelu", "elu", "selu", "celu", "gelu", "silu", "s
 # They squeeze numbers and keep their order: what enters them is a logit.
 EXCLUSIVE = ("softmax", "logsoftmax", "sparsemax")  # one class of a row, not several
 HARD = ("hardsigmoid", "keras2hardsigmoid")
-SQUEEZING = (*EXCLUSIVE, "sigmoid", "logsigmoid", *HARD, "sparsesigmoid", "tanh")
-BOUNDED = (*SQUEEZING, "hardtanh", "softsign")
+SQUEEZING = (*EXCLUSIVE, "sigmoid", "logsigmoid", *HARD, "sparsesigmoid")
+BOUNDED = (*SQUEEZING, "tanh", "hardtanh", "softsign")
 LIMITS = {  # the lowest and the highest number that they can give
     **dict.fromkeys(("softmax", "sparsemax", "sigmoid", *HARD, "sparsesigmoid"), (0, 1)),
     **dict.fromkeys(("tanh", "hardtanh", "softsign"), (-1, 1)),
@@ -146,6 +151,28 @@ def is_of(operation, kind) -> bool:
     if isinstance(operation, keras.layers.Layer):
         return isinstance(operation, layers)
     return type(operation).__name__ in operations
+
+
+def is_own(operation) -> bool:
+    """Say whether this is code of the user's own, of which nothing is known."""
+    is_keras = type(operation).__module__.startswith("keras.")
+    return not is_keras or isinstance(operation, keras.layers.Lambda)
+
+
+def acts_on_numbers(call) -> bool:
+    """Say whether a call of Keras's own acts on each number by itself, wherever it is."""
+    operation = call.operation
+    if isinstance(operation, keras.layers.Layer):
+        return isinstance(operation, (*INACTIVE, *NORMALIZING, *MERGING, keras.layers.Rescaling))
+    return not (is_own(operation) or is_of(operation, GATHERING))
+
+
+def gathers_channels(call, shape) -> bool:
+    """Say whether a call makes one number of the channels of each cell, of this shape."""
+    is_reduction = kind_of(call) in ("Amax", "Amin", "Max", "Mean", "Min", "Sum")
+    axis = getattr(call.operation, "axis", None) if is_reduction else None
+    is_last = np.ravel(axis).tolist() in ([-1], [len(shape)])
+    return is_last and not call.operation.keepdims
 
 
 def same_row(call) -> bool:

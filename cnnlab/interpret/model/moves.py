@@ -4,54 +4,48 @@ A flip, a crop, a reshape or a cut into windows only moves values about. Given t
 they were pixels, it returns those of each cell that it makes, whatever it is and however it is set.
 """
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.interpret.model import places
+from cnnlab.interpret.model import kinds, places
 from cnnlab.interpret.model.graph import call_alone
 
 FEW = 3  # weights: a layer of the user's own that has more does not only move values
 MOST = 2**23  # numbers of an input: bounds the memory
 
 
-def is_own(operation) -> bool:
-    """Say whether this is code of the user's own, which may do no more than move values."""
-    is_keras = type(operation).__module__.startswith("keras.")
-    few = len(getattr(operation, "weights", ())) <= FEW
-    return few and (not is_keras or isinstance(operation, keras.layers.Lambda))
-
-
 def moved(call, given, shapes) -> list[np.ndarray] | None:
     """Return the places of each value that a call makes, from those `given` of its inputs.
 
     Shapes are {number of a value: its shape}. None if the call is not computed, or is one of the
-    user's own and does more than move values.
+    user's own and does more than move values. Where the last axis are no channels, the places are
+    those of each number.
     """
+    own = kinds.is_own(call.operation)
+    if own and len(getattr(call.operation, "weights", ())) > FEW:
+        return None
     asked = [  # for each input a number for each cell, 0 for one that has no place
         [0 * part[..., 0] for part in given],
         [np.isfinite(part[..., 0]) * 1.0 for part in given],
         *([sign * part[..., axis] for part in given] for sign in (1, -1) for axis in (0, 1)),
     ]
     try:
-        answers = [_answer(call, numbers, shapes) for numbers in asked]
+        answers = [_answer(call, numbers, shapes, own) for numbers in asked]
     except Exception:  # whatever a layer of the user's own says of such numbers
         return None
-    found = [
-        _places(*of_output, is_own(call.operation)) for of_output in zip(*answers, strict=True)
-    ]
+    found = [_places(*of_output, own) for of_output in zip(*answers, strict=True)]
     return None if any(part is None for part in found) else found
 
 
-def _answer(call, numbers, shapes):
+def _answer(call, numbers, shapes, own):
     """Return what a call makes of inputs whose channels are all the same numbers."""
-    own = is_own(call.operation)
     operation = call.operation if own else call.operation.call  # which keeps float64
     if type(call.operation).__name__ == "Pad":  # what is put around lies around, mirrored or not
         operation = type(call.operation)(call.operation.pad_width).call
     values = {}
     for number, part in zip(call.inputs, numbers, strict=True):
-        full = np.broadcast_to(part[..., None], (*part.shape, shapes[number][-1]))
+        is_full = part.ndim == len(shapes[number])
+        full = part if is_full else np.repeat(part[..., None], shapes[number][-1], axis=-1)
         if full.size > MOST:
             raise MemoryError
         values[number] = tf.constant(np.nan_to_num(full), tf.float32 if own else tf.float64)
@@ -69,7 +63,5 @@ def _places(nothing, there, y, x, minus_y, minus_x, own):
         if not (is_move and np.allclose(answers, -opposite)):
             return None
     answers = np.where(has_place[..., None], answers, np.nan)
-    # The channels of a cell may come from several cells, as after a cut into patches.
-    low, high = (reduce(answers, axis=-2) for reduce in (np.fmin.reduce, np.fmax.reduce))
-    middle = places.between(low, high)
-    return np.full_like(low, np.nan) if middle is None else places.extended(middle)
+    middle = places.in_the_middle(answers)
+    return middle if np.isfinite(middle).any() else answers

@@ -58,6 +58,14 @@ def between(low, high) -> np.ndarray | None:
     return middle if apart < max(CLOSE, min(steps, default=0) - CLOSE) else None
 
 
+def in_the_middle(places) -> np.ndarray:
+    """Return the places of cells from those of their numbers, (..., channels, 2)."""
+    # The channels of a cell may come from several cells, as after a cut into patches.
+    low, high = (reduce(places, axis=-2) for reduce in (np.fmin.reduce, np.fmax.reduce))
+    middle = between(low, high)
+    return np.full_like(low, np.nan) if middle is None else extended(middle)
+
+
 def extended(places) -> np.ndarray:
     """Return places of a map in which padding, which has none, lies on with the others."""
     has_place = np.isfinite(places[..., 0])

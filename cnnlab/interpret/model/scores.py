@@ -14,11 +14,7 @@ from cnnlab.interpret.model.graph import Graph, made, stand_in, watched
 from cnnlab.interpret.model.heads import Head
 
 # How what an ending gives becomes a probability 0..1; it is one after all others.
-TO_PROBABILITY = {
-    "logsoftmax": tf.exp,
-    "logsigmoid": tf.exp,
-    "tanh": lambda output: (1 + output) / 2,
-}
+TO_PROBABILITY = {"logsoftmax": tf.exp, "logsigmoid": tf.exp}
 TINY = np.finfo(np.float32).tiny  # numbers below it are 0 to TensorFlow
 
 

@@ -36,7 +36,8 @@ def grids(call, before, after) -> tuple[Grid, Grid] | None:
 
 def _windows(call, layer):
     """Return window sizes with dilation, strides and paddings, each (vertical, horizontal)."""
-    window = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
+    names = "kernel_size", "pool_size", "size"
+    window = next((size for name in names if (size := getattr(layer, name, None))), None)
     window = _pair(window or call.args[1].shape[:2])  # an operation is given its kernel
     dilation = _pair(getattr(layer, "dilation_rate", 1))
     spans = [(size - 1) * step + 1 for size, step in zip(window, dilation, strict=True)]
