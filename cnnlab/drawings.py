@@ -13,13 +13,16 @@ from PIL import Image
 from cnnlab.image_files import Picture, picture_of
 
 SIDE, BOX = 28, 20  # pixels of MNIST's images, and of the digits in them
-MIDDLE = 14  # the row and the column on which their centers of mass lie
+MIDDLE, OFF = 14, 1.5  # the row and column of their centers of mass, and how far one may be off
 MOST = 512  # pixels of the longest side of what ink is looked for in
 SMOOTH = 254  # of what its ground is: OpenCV counts the 255 x 255 around a pixel in 16 bits
 FAINT = 0.1  # ink is at least so far from its ground, black to white being 1,
 NOISE = 6  # and so many times farther than half of the pixels
 FEW = 1 / 5000  # of the pixels may be farther than any ink
 SPECK = 0.02  # of the largest part of the ink: smaller parts are dirt
+FRAME = 0.02  # of the shorter side: so broad may a frame be that a scanner leaves
+AROUND, THIN = 0.95, 0.1  # of both sides and of the area: a part so large and so thin is a frame
+SOLID, WIDE = 0.85, 0.25  # of its hull and of the shorter side: a part that fills so much is paper
 BROAD = 0.11  # of the shorter side: so far from the ground no point of a stroke is
 SHOWN, FLAT = 0.7, 0.07  # of the pixels of a drawing are ground, and so near to what is around it
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue: ITU-R BT.601
@@ -37,14 +40,21 @@ def inverted(image) -> Picture:
 def as_mnist(image) -> Picture:
     """Return a drawing, see `picture_of`, as MNIST was made: (28, 28) uint8, and what was done.
 
-    The ground may have any color, light and shadow, and be brighter or darker than the ink. What is
-    28 x 28, gray and mostly dark already, as MNIST itself, or without ink, stays as it is.
-    ValueError for floats, whose white is not known.
+    The ground may have any color, light and shadow, and be brighter or darker than the ink; it may
+    be paper on something else. What is 28 x 28, gray and mostly dark, with a digit in the middle,
+    as MNIST's, stays as it is; so does what is without ink, and `steps` say it. ValueError for
+    floats, whose white is not known.
     """
     picture = _of_whole_numbers(image)
     colors = _colors(picture)
-    if _is_mnist(picture.pixels, colors) or (ink := find_ink(_distance(colors))) is None:
+    ink = find_ink(_distance(colors))
+    if ink is None:
+        return picture._replace(steps=(*picture.steps, "left as it is: no drawing was found in it"))
+    if _is_mnist(picture.pixels, colors, ink):
         return picture
+    if (paper := _paper(colors, ink)) is not None:
+        on_paper = find_ink(_distance(paper))
+        ink = ink if on_paper is None else on_paper
     rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     size = [max(1, round(BOX * side / max(ink.shape))) for side in reversed(ink.shape)]
@@ -67,8 +77,13 @@ def find_ink(distance):
     if farthest < max(FAINT, NOISE * np.median(distance)):
         return None
     ink = np.clip(2 * distance / farthest - 0.5, 0, 1)  # the edge stays smooth
-    count, parts = cv2.connectedComponents((ink > 0).astype(np.uint8))
-    amounts = np.bincount(parts.ravel(), ink.ravel(), count)
+    ink[ink < FAINT] = 0
+    _, parts, boxes, _ = cv2.connectedComponentsWithStats((ink > 0).astype(np.uint8))
+    amounts = np.bincount(parts.ravel(), ink.ravel(), len(boxes))
+    is_around = np.all(boxes[:, [3, 2]] >= AROUND * np.array(ink.shape), axis=1)
+    is_frame = is_around & (amounts < THIN * ink.size)
+    if amounts[~is_frame].max(initial=0) > int(FEW * ink.size):
+        amounts[is_frame] = 0
     return (ink * (amounts >= SPECK * amounts.max())[parts]).astype(np.float32)
 
 
@@ -118,9 +133,31 @@ def _colors(picture):
     return colors if colors.ndim == 3 else colors[..., None]
 
 
-def _is_mnist(pixels, colors):
+def _is_mnist(pixels, colors, ink):
     is_gray = pixels.shape[2:] != (4,) and np.ptp(colors, axis=2).max() == 0
-    return pixels.shape[:2] == (SIDE, SIDE) and is_gray and np.median(colors) < 128
+    is_alike = pixels.shape[:2] == (SIDE, SIDE) and is_gray and np.median(colors) < 128
+    return is_alike and all(abs(_center(ink, axis) - MIDDLE) < OFF for axis in (0, 1))
+
+
+def _paper(colors, ink):
+    """Return the colors with those around a sheet of paper replaced by the sheet's; None without.
+
+    What was taken for ink is paper if its largest part is broad and fills its hull.
+    """
+    _, parts, boxes, _ = cv2.connectedComponentsWithStats((ink > 0.5).astype(np.uint8))
+    if len(boxes) == 1:
+        return None
+    largest = parts == 1 + boxes[1:, cv2.CC_STAT_AREA].argmax()
+    outline = cv2.convexHull(np.argwhere(largest)[:, ::-1].astype(np.int32))
+    sheet = cv2.fillConvexPoly(np.zeros(ink.shape, np.uint8), outline, 1)
+    breadth = min(cv2.minAreaRect(outline)[1])
+    if largest.sum() < SOLID * sheet.sum() or breadth < WIDE * min(ink.shape):
+        return None
+    edge = max(3, int(0.03 * breadth))
+    inside = cv2.erode(sheet, np.ones((edge, edge), np.uint8), borderValue=0) > 0
+    if not inside.any():
+        return None
+    return np.where(inside[..., None], colors, np.median(colors[inside], axis=0)).astype(np.uint8)
 
 
 def _distance(colors):
@@ -136,7 +173,11 @@ def _ground(colors):
     scale = min(1, SMOOTH / max(height, width))
     size = [max(1, int(side * scale)) for side in (width, height)]
     window = min(size) // 2 * 2 + 1  # so wide that strokes never fill half of it
-    median = cv2.medianBlur(cv2.resize(colors, size, interpolation=cv2.INTER_AREA), window)
+    small = cv2.resize(colors, size, interpolation=cv2.INTER_AREA)
+    # OpenCV repeats what is at the border, which must not be a scanner's frame.
+    edge = int(FRAME * min(size))
+    median = cv2.medianBlur(small[edge : size[1] - edge, edge : size[0] - edge], window)
+    median = cv2.copyMakeBorder(median, *[edge] * 4, cv2.BORDER_REPLICATE)
     return cv2.resize(median, (width, height)).reshape(colors.shape)
 
 
@@ -144,8 +185,11 @@ def _centered(digit):
     """Return where in SIDE x SIDE pixels a digit (h, w) has its center of mass in the middle."""
     slices = []
     for axis, side in enumerate(digit.shape):
-        mass = digit.sum(axis=1 - axis)
-        center = (np.arange(side) * mass).sum() / mass.sum()
-        start = int(np.clip(round(MIDDLE - center), 0, SIDE - side))
+        start = int(np.clip(round(MIDDLE - _center(digit, axis)), 0, SIDE - side))
         slices.append(slice(start, start + side))
     return tuple(slices)
+
+
+def _center(ink, axis):
+    """Return the row, or the column, of the center of mass."""
+    return np.average(np.arange(ink.shape[axis]), weights=ink.sum(axis=1 - axis))

@@ -83,7 +83,44 @@ def in_a_corner(gray):
     return paper
 
 
+def on_a_desk(gray, angle=0):
+    """Paper on a darker desk, maybe turned."""
+    desk, sheet = Image.new("L", (500, 440), 90), Image.fromarray(gray)
+    whole = Image.new("L", sheet.size, 255).rotate(angle, expand=True)
+    turned = sheet.rotate(angle, Image.Resampling.BILINEAR, expand=True)
+    desk.paste(turned, (70, 50), whole)
+    return desk
+
+
+def scanned(gray):
+    """With the black frame that a scanner leaves."""
+    framed = np.pad(gray, 20, constant_values=255)
+    framed[:4], framed[-4:], framed[:, :4], framed[:, -4:] = 0, 0, 0, 0
+    return framed
+
+
+def on_ruled_paper(gray):
+    ruled = gray.copy()
+    for row in range(20, len(gray), 40):
+        ruled[row : row + 2] = np.minimum(ruled[row : row + 2], 190)
+    return ruled
+
+
+def off_the_middle(gray):
+    """As large as an image of MNIST and as bright, but somewhere else."""
+    small = Image.fromarray(255 - gray).crop(Image.fromarray(255 - gray).getbbox())
+    small.thumbnail((16, 16))
+    image = Image.new("L", (28, 28))
+    image.paste(small, (1, 1))
+    return image
+
+
 OTHERWISE = {
+    "on a desk": on_a_desk,
+    "on a desk, turned": lambda gray: on_a_desk(gray, 8),
+    "scanned": scanned,
+    "on ruled paper": on_ruled_paper,
+    "off the middle": off_the_middle,
     "red on yellow": in_colors((255, 240, 80), (200, 0, 0)),
     "green on a red as bright": in_colors((255, 0, 0), (0, 130, 0)),
     "chalk on a blackboard": in_colors((30, 60, 40), (235, 235, 220)),
@@ -136,7 +173,9 @@ NO_INK = {
 @pytest.mark.parametrize("name", NO_INK)
 def test_without_ink_nothing_is_changed(name):
     picture = picture_of(NO_INK[name])
-    assert as_mnist(picture) is picture
+    left = as_mnist(picture)
+    assert left.pixels is picture.pixels and left.before is None
+    assert left.steps == (*picture.steps, "left as it is: no drawing was found in it")
 
 
 def test_floats_have_no_known_white():

@@ -112,6 +112,8 @@ FIRST = {
     "divided": (lambda x: 255 / x, None),
     "squared": (lambda x: ops.square(x) / 255, None),
     "around a mean of 0": (learned(-0.02, 1.1), None),
+    "standardized before": (learned(0.015, 1.0), None),
+    "-1..1, brighter than the middle": (adapted(2 * (PHOTOS / 255) ** 0.7 - 1), None),
 }
 
 

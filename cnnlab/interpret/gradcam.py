@@ -112,7 +112,7 @@ def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
     how = how if isinstance(how, GradCam) else GradCam(method=how)
     view = inspect_model(model, images)
     images = as_batch(view, images)
-    head = find_head(view.heads, head, how.outputs)
+    head = find_head(view, head, how.outputs)
     call = view.feature_map(how.layer, head)
     targets = check_targets(head, target, len(images))
     placement = place(view, call, images.shape[1:3])

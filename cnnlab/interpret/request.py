@@ -54,13 +54,14 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
     view = inspect_model(model, own)
     preprocessing = preprocessing_of(view, options.preprocess, options.bgr)
     heads = _heads(view, head, target, options.outputs)
-    _check_names(options.names, view.heads | heads)
+    _check_names(options.names, view, heads)
     with _naming("layer"):
         layers = None if layer is None else [view.layer(layer).name]
     if image is None:
         return Request(None, layers, {}, {}, None, preprocessing)
     prepared = prepare(view, picture, preprocessing)
-    heat_layers, without_heat = {}, {}
+    is_for_all = head is None and target is None
+    heat_layers, without_heat = {}, view.other_outputs.copy() if is_for_all else {}
     with _naming("layer"):
         for one in heads.values():
             try:
@@ -83,7 +84,7 @@ def _heads(view, head, target, outputs):
             if head is None and len(heads) > 1:
                 names = ", ".join(heads)
                 raise ValueError(f"a target belongs to one head: say which of {names}")
-            one = find_head(heads, head)
+            one = find_head(view, head)
             heads = {one.name: one}
     with _naming("outputs"):
         heads = {name: one.read_as(outputs) for name, one in heads.items()}
@@ -103,14 +104,14 @@ def _naming(argument):
         raise
 
 
-def _check_names(names, heads):
+def _check_names(names, view, heads):
     """Raise ValueError unless there is a name for each class, or number, of each head named."""
     if names is None:
         return
     if not isinstance(names, dict):
         raise ValueError(f"names must be a dict {{head: names of its classes}}, not {names!r}")
     for name, of_classes in names.items():
-        head = find_head(heads, name)
+        head = heads.get(name) or find_head(view, name)
         count = len(of_classes) if hasattr(of_classes, "__len__") else repr(of_classes)
         if count != head.classes:
             what = "numbers" if head.outputs == "numbers" else "classes"

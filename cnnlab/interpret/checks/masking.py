@@ -50,7 +50,7 @@ def explained(view, images, heatmaps, head, target, outputs):
                 "leave out head, target and outputs"
             )
         head, target, outputs = heatmaps.head, heatmaps.targets, heatmaps.outputs
-    head = find_head(view.heads, head, outputs)
+    head = find_head(view, head, outputs)
     if head.outputs == "numbers":
         raise ValueError(
             f"the probability of a class is watched, but head {head.name!r} gives numbers; "

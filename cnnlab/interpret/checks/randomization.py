@@ -52,7 +52,7 @@ def randomization(
     """
     view = inspect_model(model, images)
     images = as_batch(view, images)
-    layers = weighted_layers(view, find_head(view.heads, head))
+    layers = weighted_layers(view, find_head(view, head))
     # Also the trained weights are given as arguments, so that one compiled function does it all.
     variables = [variable for operation in layers.values() for variable in operation.weights]
     trained = {id(variable): (variable, np.array(variable)) for variable in variables}

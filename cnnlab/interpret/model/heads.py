@@ -107,17 +107,30 @@ def _entering(graph, squeezing):
     return next((Entering(value, maker, False) for (maker,) in graph.walk(value, True)), None)
 
 
-def find_head(heads: dict[str, Head], name: str | None, outputs: str | None = None) -> Head:
+def other_outputs(graph: Graph, heads) -> dict[str, str]:
+    """Return {name: why} of the outputs that are no heads."""
+    return {
+        name: f"it gives {graph.shapes[value]}, not a row of numbers for an image"
+        for name, value in graph.outputs.items()
+        if name not in heads
+    }
+
+
+def find_head(view, name: str | None, outputs: str | None = None) -> Head:
     """Return the head of that name, or the only one for None, read as `outputs` says.
 
     Raises:
         ValueError: no such head, with the names of all, or as `Head.read_as`.
     """
+    heads = view.heads
     if not heads:
         raise ValueError(
             "no output of the model is a row of numbers, one for each class; "
             "there is no class to explain"
         )
+    if isinstance(name, str) and name in view.other_outputs:
+        why = view.other_outputs[name]
+        raise ValueError(f"{name!r} is no head: {why}; the model has {', '.join(heads)}")
     if name is None and len(heads) == 1:
         return next(iter(heads.values())).read_as(outputs)
     names = ", ".join(heads)

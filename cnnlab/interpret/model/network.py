@@ -11,7 +11,7 @@ from cnnlab.interpret.model import heat_layers, memory
 from cnnlab.interpret.model.batches import own_batch
 from cnnlab.interpret.model.geometry import Geometry, follow
 from cnnlab.interpret.model.graph import Call, Graph
-from cnnlab.interpret.model.heads import read_heads
+from cnnlab.interpret.model.heads import other_outputs, read_heads
 from cnnlab.interpret.model.kinds import CONVOLUTIONS
 from cnnlab.interpret.model.reading import read
 
@@ -24,6 +24,7 @@ class ModelView:
     def __init__(self, graph: Graph, state):
         self.graph = graph._replace(batch=own_batch(graph))
         self.heads = read_heads(graph)  # {name: Head}; empty where no output is a row of numbers
+        self.other_outputs = other_outputs(graph, self.heads)  # {name: why it is no head}
         self.calls = {call.name: call for call in graph.calls}  # of nested models as "outer/name"
         layers = [call for call in graph.calls if isinstance(call.operation, keras.layers.Layer)]
         self.layers = {call.name: call for call in layers}  # without operations such as `a + b`

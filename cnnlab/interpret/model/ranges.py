@@ -8,6 +8,7 @@ from cnnlab.interpret.model.kinds import NORMALIZING, same_values
 from cnnlab.preprocessing import Preprocessing, named
 
 GUESS = (0.0, 1.0)  # the range of a model that does not tell it
+MOST_OF_UNIT = 0.51  # the highest deviation of numbers of 0..1, half of them 1, and some rounding
 
 
 def preprocessing_of(view, asked=None, bgr=False) -> Preprocessing:
@@ -41,7 +42,7 @@ def input_range(view) -> tuple[float, float] | None:
       (x - mean) / deviation, these decide, as below.
     * `Normalization` or `BatchNormalization`: (0, 255) if the highest mean or deviation of a
       channel is above 2, which none of 0..1 can be; (-1, 1) if a mean is clearly below 0; (0, 1)
-      if the means are above it.
+      if the means are above it, and no deviation above 0.5, the most that numbers of 0..1 have.
     * anything else: (0, 255) for an input of whole numbers.
     """
     use, channels = first_use(view)
@@ -98,4 +99,5 @@ def _of_statistics(mean, deviation):
         return 0.0, 255.0
     if mean.min() < -0.1:
         return -1.0, 1.0
-    return (0.0, 1.0) if mean.min() >= 0 and mean.any() else None
+    is_unit = mean.min() >= 0 and mean.any() and deviation.max() <= MOST_OF_UNIT
+    return (0.0, 1.0) if is_unit else None
