@@ -1,4 +1,4 @@
-"""What a model expects the numbers of an image to be: their range, and the order of colors."""
+"""What a model may leave open, and its user then says: what it takes, and what its outputs are."""
 
 import difflib
 from typing import NamedTuple
@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from cnnlab.validation import checked_range
+
+OUTPUTS = ("probabilities", "logits", "numbers")  # that a head may give
 
 MEAN = np.array([0.485, 0.456, 0.406])  # of ImageNet's images, red, green and blue, 0..1
 DEVIATION = np.array([0.229, 0.224, 0.225])
@@ -52,6 +54,12 @@ APPLICATIONS = {  # what `preprocess_input` of the modules of keras.applications
     # Nothing: the models have it inside.
     **dict.fromkeys(("convnext", "efficientnet", "efficientnet_v2", "mobilenet_v3"), "0..255"),
 }
+
+
+def require_outputs(outputs):
+    """Raise ValueError unless it says what a head gives, or is None."""
+    if outputs is not None and (not isinstance(outputs, str) or outputs not in OUTPUTS):
+        raise ValueError(f"outputs {outputs!r} is not allowed: it must be {', '.join(OUTPUTS)}")
 
 
 def named(asked) -> Preprocessing:

@@ -6,7 +6,6 @@ Importing this module does not import TensorFlow; `start` does.
 import atexit
 import contextlib
 import importlib.metadata
-import json
 import logging
 import os
 import platform
@@ -97,60 +96,6 @@ def start(seed: int) -> None:
     absl.logging.set_verbosity(absl.logging.ERROR)
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
-
-
-def free_memory() -> int:
-    """Return how many bytes this process can still take; a huge number where that is not known."""
-    free = [sys.maxsize]
-    if resource is None:
-        return free[0]
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        free.append(1024 * _numbers("/proc/meminfo")["MemAvailable:"])
-    with contextlib.suppress(OSError, ValueError, KeyError):  # of a container
-        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
-        free.append(limit - _numbers("/sys/fs/cgroup/memory.stat")["anon"])
-    with contextlib.suppress(OSError, ValueError):
-        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-        if limit != resource.RLIM_INFINITY:
-            free.append(limit - taken)
-    return max(0, min(free))
-
-
-def _numbers(path):
-    """Return {first word: second one as a number} of the lines of a file."""
-    lines = Path(path).read_text().splitlines()
-    return {words[0]: int(words[1]) for line in lines if len(words := line.split()) > 1}
-
-
-def require_memory(count: int, what: str) -> None:
-    """Raise MemoryError unless there are as many bytes as `what`, some things, need about."""
-    if count > (free := free_memory()):
-        needed, there = (f"{size / 2**30:,.1f} GiB" for size in (count, free))
-        raise MemoryError(f"{what} need about {needed} of memory, and {there} are free")
-
-
-def require_tensorflow_backend() -> None:
-    """Find out which backend Keras works with, or is set to, without importing it.
-
-    Raises:
-        ValueError: it is another one than TensorFlow, which may not even be installed.
-    """
-    if "keras" in sys.modules:
-        backend, where = sys.modules["keras"].backend.backend(), "was imported with"
-    elif backend := os.environ.get("KERAS_BACKEND"):
-        where = "is set by the environment variable KERAS_BACKEND to"
-    else:
-        settings = Path(os.environ.get("KERAS_HOME", "~/.keras"), "keras.json").expanduser()
-        where = f"is set in {settings} to"
-        backend = "tensorflow"
-        with contextlib.suppress(OSError, ValueError):  # not there or damaged, as Keras allows
-            backend = json.loads(settings.read_text()).get("backend", "tensorflow")
-    if backend != "tensorflow":
-        raise ValueError(
-            f"Keras {where} {backend!r}, and this needs TensorFlow: set KERAS_BACKEND=tensorflow "
-            "in the environment before Keras is imported"
-        )
 
 
 def _require_fit_surroundings() -> None:

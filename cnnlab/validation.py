@@ -3,9 +3,7 @@
 import numpy as np
 
 FARTHEST, CLOSEST = 1e9, 1e-9  # black or white of a model from 0, and from each other
-# Here, to be known without TensorFlow.
-HEATMAP_METHODS = ("grad-cam", "grad-cam++", "layercam")
-OUTPUTS = ("probabilities", "logits", "numbers")  # that a head may give
+HEATMAP_METHODS = ("grad-cam", "grad-cam++", "layercam")  # here, to be known without TensorFlow
 
 
 def require(valid, values, name, allowed):
@@ -26,12 +24,6 @@ def require_method(method):
     """Raise ValueError unless it is the name of a method to make heatmaps."""
     if not isinstance(method, str) or method not in HEATMAP_METHODS:
         raise ValueError(f"no method {method!r}; there are {', '.join(HEATMAP_METHODS)}")
-
-
-def require_outputs(outputs):
-    """Raise ValueError unless it says what a head gives, or is None."""
-    if outputs is not None and (not isinstance(outputs, str) or outputs not in OUTPUTS):
-        raise ValueError(f"outputs {outputs!r} is not allowed: it must be {', '.join(OUTPUTS)}")
 
 
 def require_shape(name, array, shape):

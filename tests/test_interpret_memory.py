@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 from models import with_random_weights
 
-from cnnlab import interpret, runtime
+from cnnlab import interpret, memory
 from cnnlab.interpret import activations, grad_cam, maximize_filters
 from cnnlab.interpret.ascent import Ascent
 from cnnlab.interpret.model import batches
@@ -64,11 +64,11 @@ CASES = {  # (what is computed, how many numbers it needs)
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_needed_and_what_there_is(case, monkeypatch):
     compute, needed = CASES[case]
-    monkeypatch.setattr(runtime, "free_memory", lambda: 4 * needed - 1)
+    monkeypatch.setattr(memory, "free_memory", lambda: 4 * needed - 1)
     with pytest.raises(MemoryError, match="pixels need about .* GiB of memory, and .* are free"):
         compute()
     if "image" not in case:
-        monkeypatch.setattr(runtime, "free_memory", lambda: 4 * needed)
+        monkeypatch.setattr(memory, "free_memory", lambda: 4 * needed)
         compute()
 
 
@@ -82,7 +82,7 @@ def test_with_less_memory_fewer_images_are_computed_at_once(monkeypatch):
     monkeypatch.setattr("cnnlab.interpret.gradcam.in_batches", counting)
     model, several = small(), images(7)
     expected = grad_cam(model, several)
-    monkeypatch.setattr(runtime, "free_memory", lambda: 2 * 3 * 4 * (144 + 4 + 3 + 2 * (192 + 144)))
+    monkeypatch.setattr(memory, "free_memory", lambda: 2 * 3 * 4 * (144 + 4 + 3 + 2 * (192 + 144)))
     heat = grad_cam(model, several)
     assert sizes == [256, 3]  # three in one half of it
     np.testing.assert_allclose(heat.raw, expected.raw, 1e-5, 1e-7)
@@ -97,8 +97,8 @@ def test_weights_that_do_not_fit(tmp_path, monkeypatch, suffix):
     model.fit(images(), np.zeros((1, 3)), verbose=0)
     model.save(path := tmp_path / f"model{suffix}")
     needed = 4 * (3 * 3 * 3 * 4 + 4 + 4 * 3 + 3)
-    monkeypatch.setattr(runtime, "free_memory", lambda: needed)
+    monkeypatch.setattr(memory, "free_memory", lambda: needed)
     load(path)
-    monkeypatch.setattr(runtime, "free_memory", lambda: needed - 1)
+    monkeypatch.setattr(memory, "free_memory", lambda: needed - 1)
     with pytest.raises(MemoryError, match=rf"the weights in .*model{suffix} need about 0.0 GiB"):
         load(path)

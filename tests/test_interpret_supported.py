@@ -72,6 +72,17 @@ def of_shape(*shape):
     return keras.Model(image, layers.Dense(2)(layers.Flatten()(image)))
 
 
+class Own(layers.Layer):
+    """Mirrors and scales: nothing of it is known but what it makes of images."""
+
+    def call(self, inputs):
+        return 0.5 * inputs[:, :, ::-1]
+
+
+def label_and_mask(x):
+    return {"label": dense(3, "softmax")(x), "mask": layers.Conv2D(1, 1, activation="sigmoid")(x)}
+
+
 RANGE = {"preprocess": "0..255"}
 MODELS = {  # kind: (what makes a model, options of `explain`)
     "softmax, one class of several": (lambda: built(dense(3, "softmax")), {}),
@@ -88,6 +99,7 @@ MODELS = {  # kind: (what makes a model, options of `explain`)
         ),
         {},
     ),
+    "layers of one's own": (lambda: built(dense(3, "softmax"), start=lambda x: Own()(x)), {}),
     "any size": (
         lambda: built(
             lambda x: layers.Dense(3, "softmax")(layers.GlobalAveragePooling2D()(x)),
@@ -102,6 +114,8 @@ MODELS = {  # kind: (what makes a model, options of `explain`)
         lambda: built(lambda x: layers.Conv2D(3, 1, activation="softmax")(x)),
         {},
     ),
+    "such outputs next to classes": (lambda: built(label_and_mask), {}),
+    "images of two or four channels": (lambda: built(dense(3, "softmax"), (16, 16, 4)), {}),
     "several inputs": (two_inputs, {}),
     "one or three dimensions": (lambda: of_shape(16, 3), {}),
     "channels first": (

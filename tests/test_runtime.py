@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnlab import runtime, saving
+from cnnlab import backend, runtime, saving
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -199,23 +199,23 @@ def test_the_backend_that_keras_has_or_will_have(tmp_path, monkeypatch):
     for settings in (None, "damaged", "{}", '{"backend": "tensorflow"}'):
         if settings:
             (tmp_path / "keras.json").write_text(settings)
-        runtime.require_tensorflow_backend()
+        backend.require_tensorflow_backend()
     imported = types.SimpleNamespace(backend=types.SimpleNamespace(backend=lambda: "numpy"))
     monkeypatch.setitem(sys.modules, "keras", imported)
     with pytest.raises(ValueError, match="imported with 'numpy'"):
-        runtime.require_tensorflow_backend()
+        backend.require_tensorflow_backend()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps to this limit")
 def test_free_memory_is_what_a_limit_leaves():
     code = """
 import resource
-from cnnlab import runtime
-before = runtime.free_memory()
+from cnnlab import memory
+before = memory.free_memory()
 taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + 2**28, -1))
-first, block = runtime.free_memory(), bytearray(2**27)
-print(2**30 < before, 2**28 - 2**22 < first <= 2**28, 2**26 < runtime.free_memory() < 2**27)
+first, block = memory.free_memory(), bytearray(2**27)
+print(2**30 < before, 2**28 - 2**22 < first <= 2**28, 2**26 < memory.free_memory() < 2**27)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.split() == ["True"] * 3, done

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from cnnlab import drawings, image_files, preprocessing, pretrained, runtime
 from cnnlab.command_line.options import check_writable, option, whole_number, writing
-from cnnlab.validation import HEATMAP_METHODS, OUTPUTS
+from cnnlab.preprocessing import OUTPUTS
+from cnnlab.validation import HEATMAP_METHODS
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 IMAGE = "any image; it is said how it is converted"

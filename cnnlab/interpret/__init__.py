@@ -7,7 +7,7 @@ ValueError, which says what would be right. No network is trained here; charts o
 errors are in `plots`. With another backend of Keras than TensorFlow, the import raises ValueError.
 """
 
-from cnnlab.runtime import require_tensorflow_backend
+from cnnlab.backend import require_tensorflow_backend
 
 require_tensorflow_backend()  # before anything imports Keras
 

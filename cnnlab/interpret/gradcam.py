@@ -21,7 +21,8 @@ from cnnlab.interpret.model.heads import check_targets, find_head
 from cnnlab.interpret.model.memory import images_that_fit
 from cnnlab.interpret.model.network import as_batch, inspect_model
 from cnnlab.interpret.placement import enlarged, place
-from cnnlab.validation import HEATMAP_METHODS, require_method, require_outputs
+from cnnlab.preprocessing import require_outputs
+from cnnlab.validation import HEATMAP_METHODS, require_method
 
 BATCH = 256  # images in one call of the compiled function: bounds the memory
 

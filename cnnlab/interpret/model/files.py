@@ -6,7 +6,7 @@ import zipfile
 
 import h5py
 
-from cnnlab import runtime
+from cnnlab import memory
 from cnnlab.pretrained import HDF5
 
 LONGEST = 100_000_000  # bytes of a description; a thousand layers need about one million
@@ -76,7 +76,7 @@ def weights_size(path) -> int:
             return _size(file["model_weights"])
     with zipfile.ZipFile(path) as archive:
         size = sum(entry.file_size for entry in archive.infolist() if entry.filename == WEIGHTS)
-        if size < runtime.free_memory():
+        if size < memory.free_memory():
             return 0
         with archive.open(WEIGHTS) as member, h5py.File(member, "r") as file:
             return _size(file)

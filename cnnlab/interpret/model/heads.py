@@ -22,7 +22,8 @@ from cnnlab.interpret.model.kinds import (
     has_inner_activation,
     keeps_order,
 )
-from cnnlab.validation import require, require_outputs
+from cnnlab.preprocessing import require_outputs
+from cnnlab.validation import require
 
 ROUNDED = 1e-3  # how far a computed probability may lie outside of 0..1
 
@@ -39,7 +40,7 @@ class Head(NamedTuple):
     """One output of a model."""
 
     name: str  # the key of a dict of outputs, else the name of the layer that makes it
-    outputs: str  # what it gives: one of `validation.OUTPUTS`
+    outputs: str  # what it gives: one of `preprocessing.OUTPUTS`
     ending: str  # one of SQUEEZING, or "linear" for everything else
     units: int  # numbers that it gives for an image
     value: int  # the number of the output in the graph

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 import keras
 import numpy as np
 
-from cnnlab import runtime
+from cnnlab import memory
 from cnnlab.interpret.model import copies, files, keras2
 from cnnlab.interpret.model.descriptions import add_modules, drop_training, rename_softmax
 from cnnlab.interpret.model.keras2_graphs import FUNCTIONS
@@ -57,7 +57,7 @@ def load(name_or_path) -> keras.Model:
 
 
 def _load(path, description, is_as_written):
-    runtime.require_memory(files.weights_size(path), f"the weights in {path}")
+    memory.require_memory(files.weights_size(path), f"the weights in {path}")
     if path.suffix == ".keras":
         with nullcontext(path) if is_as_written else copies.described(path, description) as file:
             return keras.models.load_model(file, compile=False, safe_mode=True)

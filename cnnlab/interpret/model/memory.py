@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from cnnlab import runtime
+from cnnlab import memory
 
 NUMBER = 4  # bytes
 
@@ -66,12 +66,12 @@ def images_that_fit(
     each = NUMBER * (sum(values[value] for value in kept) + 2 * max(working))
     fixed, results = view.graph.batch, NUMBER * results
     least = (fixed or 1) * each + results
-    runtime.require_memory(least, f"{what} of {size[1]} × {size[0]} pixels")
-    fitting = (runtime.free_memory() - results) // 2 // max(1, each)  # half is left to others
+    memory.require_memory(least, f"{what} of {size[1]} × {size[0]} pixels")
+    fitting = (memory.free_memory() - results) // 2 // max(1, each)  # half is left to others
     return fixed or max(1, min(most, fitting))
 
 
 def require_image(height, width, channels) -> None:
     """Raise MemoryError if there is too little memory for an image in numbers of a model."""
     needed = 3 * NUMBER * height * width * channels  # it is copied while it is converted
-    runtime.require_memory(needed, f"images of {width} × {height} pixels")
+    memory.require_memory(needed, f"images of {width} × {height} pixels")
