@@ -193,9 +193,11 @@ def words(figure):
     return " ".join(parts).replace("\n", " ")
 
 
-def ensemble(x):
-    names = ("first", "second")
-    members = [layers.ReLU(name=name)(conv(filters=3)(layers.Rescaling(2)(x))) for name in names]
+def ensemble(x, *strides):
+    members = [
+        layers.ReLU(name=name)(conv(filters=3, strides=stride)(layers.Rescaling(2)(x)))
+        for name, stride in zip(("first", "second"), strides or (1, 1), strict=True)
+    ]
     return layers.Average()([layers.Dense(3)(pooled(member)) for member in members])
 
 
@@ -203,11 +205,34 @@ def beside_the_pixels(x):
     return layers.Concatenate()([layers.Flatten()(x), pooled(conv("first")(x))])
 
 
-@pytest.mark.parametrize("way", [ensemble, beside_the_pixels])
-def test_without_a_common_map_it_is_that_of_the_first_branch(way):
-    model = model_of(way)
+@pytest.mark.parametrize("method", ["grad-cam", "grad-cam++", "layercam"])
+def test_members_without_a_common_map_are_explained_together(method):
+    model = model_of(ensemble)
+    heat = grad_cam(model, IMAGE, target=0, method=method)
+    names = ("first", "second")
+    assert heat.layers == names and heat.layer == "first + second" and heat.note == ("",)
+    ones = [grad_cam(model, IMAGE, target=0, method=method, layer=name) for name in names]
+    assert [one.note for one in ones] == [("",)] * 2  # asked for by name
+    np.testing.assert_allclose(heat.raw, ones[0].raw + ones[1].raw, 1e-5)
+    curves = checks.deletion(model, IMAGE, heat, masking=checks.Masking(steps=2, repeats=1))
+    assert np.isfinite(curves.displaced).all()
+
+
+def test_members_whose_cells_lie_otherwise_are_enlarged_before():
+    model = model_of(lambda x: ensemble(x, 1, 3))
     heat = grad_cam(model, IMAGE, target=0)
-    said = "of the branch with first alone, since the branches share no map"
+    assert heat.raw.shape == (1, HEIGHT, WIDTH) and heat.note == ("",)
+    ones = [grad_cam(model, IMAGE, target=0, layer=name) for name in heat.layers]
+    expected = sum(one.maps * one.maps.max() * one.peak for one in ones)  # no weight is negative
+    np.testing.assert_allclose(heat.maps, expected / expected.max(), 1e-3, 1e-3)
+    curves = checks.deletion(model, IMAGE, heat, masking=checks.Masking(steps=2, repeats=1))
+    assert np.isfinite(curves.displaced).all()
+
+
+def test_a_path_without_a_map_is_not_in_the_heatmap_and_that_is_said():
+    model = model_of(beside_the_pixels)
+    heat = grad_cam(model, IMAGE, target=0)
+    said = "of first alone, and not of the paths to the head that have no map"
     assert heat.layer == "first" and heat.note == (said,)
     assert grad_cam(model, IMAGE, target=0, layer="first").note == ("",)  # asked for by name
     shown = interpret.explain(model, IMAGE, target=0)
@@ -216,9 +241,9 @@ def test_without_a_common_map_it_is_that_of_the_first_branch(way):
 
 def test_two_notes_are_joined():
     heat = grad_cam(
-        model_of(lambda x: ensemble(ops.roll(x, 3, axis=1)[:, :, ::-1])), IMAGE, target=0
+        model_of(lambda x: beside_the_pixels(ops.roll(x, 3, axis=1)[:, :, ::-1])), IMAGE, target=0
     )
-    assert "stretched over the image" in heat.note[0] and "; of the branch" in heat.note[0]
+    assert "stretched over the image" in heat.note[0] and "; of first alone" in heat.note[0]
 
 
 @pytest.mark.parametrize(

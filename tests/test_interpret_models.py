@@ -373,7 +373,8 @@ def test_names_and_calls_in_nested_models():
 def test_each_head_has_a_default_layer_of_its_own():
     def defaults(model):
         view = inspect_model(model)
-        return [view.feature_map(None, head).name for head in view.heads.values()]
+        found = [view.heat_layers(None, head) for head in view.heads.values()]
+        return [call.name for (call,) in found]
 
     assert defaults(heads_as_dict()) == ["color_conv", "shape_relu"]
     assert defaults(layer_of_the_users_own()) == ["block"]

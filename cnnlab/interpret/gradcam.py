@@ -20,7 +20,7 @@ from cnnlab.interpret.model.batches import in_batches
 from cnnlab.interpret.model.heads import check_targets, find_head
 from cnnlab.interpret.model.memory import images_that_fit
 from cnnlab.interpret.model.network import as_batch, inspect_model
-from cnnlab.interpret.placement import enlarged, place
+from cnnlab.interpret.placement import are_alike, enlarged, place
 from cnnlab.preprocessing import require_outputs
 from cnnlab.validation import HEATMAP_METHODS, require_method
 
@@ -31,16 +31,23 @@ class Heatmaps(NamedTuple):
     """Heatmaps of n images."""
 
     maps: np.ndarray  # (n, height, width) float32, 0..1, as the images; own highest value 1
-    layer: str  # at which they were made
+    layers: tuple[str, ...]  # at which they were made; several of branches that share no map
     head: str  # that is explained
     outputs: str  # what the head gives: "probabilities", "logits" or "numbers"
     targets: np.ndarray  # (n,) int32, the classes explained, or which of the numbers
     scores: np.ndarray  # (n,) float32, their logits (negated for class 0 of a single unit); numbers
     probabilities: np.ndarray  # (n,) float32, 0..1, that the model predicts; NaN of numbers
     peak: np.ndarray  # (n,) float32, the highest value of `raw`, in units of `scores`; empty: <= 0
-    raw: np.ndarray  # (n, h, w) float32, the weighted sums of the layer's cells, with their sign
+    # (n, h, w) float32, the weighted sums of the layer's cells, with their sign; of several layers
+    # added up, and enlarged before if their cells lie otherwise.
+    raw: np.ndarray
     note: tuple[str, ...]  # n strings, "" or why the map is empty, all 0, or says little
     method: str  # a key of METHODS
+
+    @property
+    def layer(self):
+        """The name of the layer, or the names."""
+        return " + ".join(self.layers)
 
 
 def grad_cam_sum(maps, gradients):
@@ -114,67 +121,76 @@ def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
     view = inspect_model(model, images)
     images = as_batch(view, images)
     head = find_head(view, head, how.outputs)
-    call = view.feature_map(how.layer, head)
+    calls = view.heat_layers(how.layer, head)
     targets = check_targets(head, target, len(images))
-    placement = place(view, call, images.shape[1:3])
-    tables = placement.cells, placement.down, placement.across
+    placements = [place(view, call, images.shape[1:3]) for call in calls]
+    tables = tuple(placement.tables for placement in placements)
+    is_alike = are_alike(placements)
+    names = tuple(call.name for call in calls)
     variables, values = zip(*weights, strict=True) if weights else ((), ())
     explain = view.function(
-        ("grad_cam", call.name, head.name, head.outputs, how.method, *map(id, variables)),
-        lambda: _compile(view, head, call, METHODS[how.method], variables, placement.tokens),
+        ("grad_cam", how.method, names, is_alike, head.name, head.outputs, *map(id, variables)),
+        lambda: _compile(view, head, calls, METHODS[how.method], variables, placements, is_alike),
     )
-    count = images_that_fit(view, images.shape[1:3], BATCH, [head.value], since=call.outputs[0])
+    since = [call.outputs[0] for call in calls]
+    count = images_that_fit(view, images.shape[1:3], BATCH, [head.value], since)
     results = in_batches(
         view.graph, lambda *part: explain(*part, values, tables), count, images, targets
     )
     facts = {name: results.pop(name) for name in ("finite", "active", "reached", "shown")}
     head.require_probabilities(results["probabilities"])
-    remarks = [placement.remark] if placement.remark else []
-    if how.layer is None and heat_layers.is_bypassed(view, call, head):
-        remarks.append(f"of the branch with {call.name} alone, since the branches share no map")
+    remarks = list(dict.fromkeys(filter(None, (placement.remark for placement in placements))))
+    if how.layer is None and heat_layers.are_bypassed(view, calls, head):
+        what = " and ".join(names)
+        remarks.append(f"of {what} alone, and not of the paths to the head that have no map")
     note = _notes(head, results["peak"], "; ".join(remarks), **facts)
-    told = {"layer": call.name, "head": head.name, "outputs": head.outputs, "method": how.method}
+    told = {"layers": names, "head": head.name, "outputs": head.outputs, "method": how.method}
     return Heatmaps(note=note, **told, **results)
 
 
-def _compile(view, head, call, combine, variables, tokens):
-    """Return the function (images, targets, values for variables, tables of a placement) -> dict.
+def _compile(view, head, calls, combine, variables, placements, is_alike):
+    """Return the function (images, targets, values for variables, tables of placements) -> dict.
 
-    Targets are classes, or -1 for the predicted ones; `tokens` are those of the placement.
+    Targets are classes, or -1 for the predicted ones; `is_alike` is that of the placements.
     """
     values = tuple(tf.TensorSpec(variable.shape, variable.dtype) for variable in variables)
-    tables = [tf.TensorSpec((None, None), dtype) for dtype in ("int32", "float32", "float32")]
+    table = tuple(tf.TensorSpec((None, None), dtype) for dtype in ("int32", "float32", "float32"))
     targets = tf.TensorSpec((None,), tf.int32)
+    numbers = [call.outputs[0] for call in calls]
 
-    @tf.function(input_signature=[view.signature(), targets, values, tuple(tables)])
+    @tf.function(input_signature=[view.signature(), targets, values, (table,) * len(calls)])
     def explain(images, targets, values, tables):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
 
             def watch(number, tensor):
-                if number == call.outputs[0]:
+                if number in numbers:
                     tape.watch(tensor)
-                    feature_maps.append(tensor)
+                    watched[number] = tensor
 
-            feature_maps = []
+            watched = {}
             weights = list(zip(variables, values, strict=True))
             outputs, of_all = scores.answers(view.graph, head, images, watch, weights)
             targets = tf.where(targets < 0, scores.predicted(head, outputs), targets)
             score = scores.of_targets(head, of_all, targets)
+        made = [watched[number] for number in numbers]
         # Images do not influence each other, so the gradient of the sum holds that of each score.
-        gradients = tape.gradient(score, feature_maps[0], unconnected_gradients="zero")
-        maps, gradients = (tf.cast(part, "float32") for part in (feature_maps[0], gradients))
-        if tokens is not None:
-            maps, gradients = (tf.gather(part, tokens, axis=1) for part in (maps, gradients))
-        raw = combine(maps, gradients)
+        gradients = tape.gradient(score, made, unconnected_gradients="zero")
+        maps, gradients = _as_maps(made, placements), _as_maps(gradients, placements)
+        sums = list(map(combine, maps, gradients))
+        if is_alike:
+            raw = tf.add_n(sums)
+            large = enlarged(tf.nn.relu(raw), *tables[0])
+        else:
+            raw = tf.add_n([enlarged(one, *its) for one, its in zip(sums, tables, strict=True)])
+            large = tf.nn.relu(raw)
         finite = tf.reduce_all(tf.math.is_finite(raw), axis=(1, 2))
-        large = enlarged(tf.nn.relu(raw), *tables)
         highest, peak = (tf.reduce_max(part, axis=(1, 2)) for part in (large, raw))
         shown = finite & (highest >= scores.TINY)
         # Both go through every number again, and only matter where there is nothing to show.
         active, reached = tf.cond(
             tf.reduce_all(shown),
             lambda: (shown, shown),
-            lambda: tuple(tf.reduce_any(part != 0, axis=(1, 2, 3)) for part in (maps, gradients)),
+            lambda: (_any(maps), _any(gradients)),
         )
         scale = tf.where(shown, highest, 1)[:, None, None]
         return {
@@ -191,6 +207,18 @@ def _compile(view, head, call, combine, variables, tokens):
         }
 
     return explain
+
+
+def _as_maps(parts, placements):
+    """Return what layers make, or gradients by it, as float32 (n, h, w, channels)."""
+    pairs = zip(placements, parts, strict=True)
+    return [placement.as_maps(tf.cast(part, "float32")) for placement, part in pairs]
+
+
+def _any(parts):
+    """Return (n,), whether any number of any of the (n, h, w, channels) parts is not 0."""
+    each = [tf.reduce_any(part != 0, axis=(1, 2, 3)) for part in parts]
+    return tf.reduce_any(tf.stack(each), axis=0)
 
 
 def _notes(head, peak, remarks, finite, active, reached, shown):

@@ -23,6 +23,21 @@ class Placement(NamedTuple):
     tokens: np.ndarray | None  # (rows, columns) int32, which tokens make a map; None for maps
     remark: str  # why the enlarged maps say less than they seem to, or ""
 
+    @property
+    def tables(self):
+        """The arguments of `enlarged`."""
+        return self.cells, self.down, self.across
+
+    def as_maps(self, tensor):
+        """Return what the layer makes of n images as (n, rows, columns, channels)."""
+        return tensor if self.tokens is None else tf.gather(tensor, self.tokens, axis=1)
+
+
+def are_alike(placements) -> bool:
+    """Say whether maps of several layers may be added up cell by cell."""
+    first, *others = (placement.tables for placement in placements)
+    return all(np.array_equal(*pair) for other in others for pair in zip(first, other, strict=True))
+
 
 def place(view, call, size) -> Placement:
     """Return how maps of a layer are enlarged to images of this (height, width)."""

@@ -65,7 +65,7 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
     with _naming("layer"):
         for one in heads.values():
             try:
-                view.feature_map(layer, one)
+                view.heat_layers(layer, one)
                 heat_layers[one.name] = layer
             except ValueError as error:
                 # When all heads are asked for, the layer need not feed each of them.

@@ -5,8 +5,8 @@ they are (Selvaraju et al., 2017). Where a network branches, that may be one bra
 map leaves out what the others see. So the default is the last feature map that all paths from the
 image to the head go through, a dominator of the graph (Prosser, 1959): that of the merged branches,
 after its activation. Poolings and normalizations at the end are left out, because before them there
-are more cells, and nothing below 0. Without such a map, as in an ensemble, it is the last one on
-all paths to the first branch that has any.
+are more cells, and nothing below 0. Without such a map, as in an ensemble, each branch that has
+any takes part with its own.
 """
 
 import numpy as np
@@ -23,14 +23,18 @@ def usable(view, head) -> list[str]:
     return [call.name for call in calls if call.name in view.layers and _has_map(view, call)]
 
 
-def find(view, name: str | None, head) -> Call:
-    """Return the layer of that name, or the default; ValueError lists those usable."""
+def find(view, name: str | None, head) -> tuple[Call, ...]:
+    """Return the layer of that name, or the default: several, if branches share no map.
+
+    Raises:
+        ValueError: the layer is not usable, with the names of those that are, or none is.
+    """
     names = usable(view, head)
     if not names:
         raise ValueError(f"no layer on the way to {head.name!r} has feature maps")
     if name is None:
         key = head.name, head.outputs
-        default = view.default_layers.get(key) or _default(view, head)
+        default = view.default_layers.get(key) or _defaults(view, head)
         if not default:
             why = f"no layer on the way to {head.name!r} has learned feature maps"
             raise ValueError(f"{why}; usable by name are {', '.join(names)}")
@@ -46,13 +50,17 @@ def find(view, name: str | None, head) -> Call:
         what = "the head" if head.entering is None else "the logits of the head"
         why = f"does not feed {what} {head.name!r}"
     else:
-        return call
+        return (call,)
     raise ValueError(f"layer {call.name!r} {why}; usable are {', '.join(names)}")
 
 
-def is_bypassed(view, call, head) -> bool:
-    """Say whether there are paths from the image to a head that do not go through a call."""
-    return call.outputs[0] not in view.graph.dominators(head.explained)
+def are_bypassed(view, calls, head) -> bool:
+    """Say whether there are paths from the image to a head that go through none of the calls."""
+    closed, reached = {call.outputs[0] for call in calls}, {0}
+    for call in view.graph.ancestors(head.explained):
+        if reached.intersection(call.inputs):
+            reached.update(set(call.outputs) - closed)
+    return head.explained in reached
 
 
 def _has_map(view, call):
@@ -63,18 +71,29 @@ def _has_map(view, call):
     return len(call.shape) == 3 or arranged(geometry.places[value]) is not None
 
 
-def _default(view, head):
-    """Return the default, see above, or None if no layer with weights makes a feature map."""
-    graph, maps = view.graph, _learned_maps(view, head)
-    if not maps:
-        return None
-    value = head.explained
-    while not (common := [number for number in graph.dominators(value) if number in maps]):
-        inputs = graph.maker(value).inputs
-        value = next(number for number in inputs if maps.keys() & graph.before(number))
-    tokens = [number for number in common if len(maps[number].shape) == 2]
-    unread = set(tokens).difference(_read_by(view, head, tokens))
-    call = maps[([number for number in common if number not in unread] or common)[-1]]
+def _defaults(view, head):
+    """Return the default, see above; none if no layer with weights makes a feature map."""
+    maps = _learned_maps(view, head)
+    found = dict.fromkeys(_last_maps(view, head, head.explained, maps))
+    return tuple(_narrowed_from(maps[number], maps) for number in found)
+
+
+def _last_maps(view, head, value, maps):
+    """Yield the last map on all paths from the image to a value, or else those to its inputs."""
+    common = [number for number in view.graph.dominators(value) if number in maps]
+    if common:
+        tokens = [number for number in common if len(maps[number].shape) == 2]
+        unread = set(tokens).difference(_read_by(view, head, tokens))
+        yield ([number for number in common if number not in unread] or common)[-1]
+        return
+    maker = view.graph.maker(value)
+    for number in maker.inputs if maker else ():
+        if maps.keys() & view.graph.before(number):
+            yield from _last_maps(view, head, number, maps)
+
+
+def _narrowed_from(call, maps):
+    """Return the call whose map is only pooled and normalized up to that of another one."""
     while kinds.keeps_channels(call) and call.inputs[0] in maps:
         call = maps[call.inputs[0]]
     return call

@@ -46,20 +46,20 @@ def _numbers(shapes):
 
 
 def images_that_fit(
-    view, size, most, wanted, since=None, results=0, what="activations for images"
+    view, size, most, wanted, since=(), results=0, what="activations for images"
 ) -> int:
     """Return how many images of (height, width) to compute at once, `most` or what fits.
 
-    `wanted` are the numbers of the values to compute, `since` that of which the gradient is asked,
+    `wanted` are the numbers of the values to compute, `since` those of which gradients are asked,
     and `results` how many numbers there will be for all images. MemoryError says what is needed.
     """
     # What a call reads and makes, and in a gradient or inside of the call as much again.
     values, inside = view.require_size(size)
     calls, kept, working = view.graph.ancestors(*wanted), [], [0]
-    if since is not None:  # a gradient needs all that comes in between
-        before = set(map(id, view.graph.ancestors(since)))
+    if since:  # a gradient needs all that comes in between
+        before = set(map(id, view.graph.ancestors(*since)))
         after = [value for call in calls if id(call) not in before for value in call.outputs]
-        kept = [since, *after]
+        kept = [*since, *after]
     for call in calls:
         around = sum(values[value] for value in {*call.inputs, *call.outputs})
         working.append(max(around, inside[call.outputs[0]]))

@@ -30,7 +30,7 @@ class ModelView:
         self.layers = {call.name: call for call in layers}  # without operations such as `a + b`
         self.compiled = {}  # {key: tf.function}
         self.state = state  # of the model when it was read, see `_state`
-        self.default_layers = {}  # {(head, outputs): Call}, see `heat_layers`
+        self.default_layers = {}  # {(head, outputs): calls}, see `heat_layers`
         self._geometry = {}  # {(height, width): Geometry}
         self._sizes = {}  # {(height, width), or None for its own: what `require_size` returns}
 
@@ -74,8 +74,8 @@ class ModelView:
 
         return list(filter(has_convolution, self.feature_maps(head)))
 
-    def feature_map(self, name: str | None, head) -> Call:
-        """Return the layer at which heatmaps of a head are made, see `heat_layers.find`."""
+    def heat_layers(self, name: str | None, head) -> tuple[Call, ...]:
+        """Return the layers at which heatmaps of a head are made, see `heat_layers.find`."""
         return heat_layers.find(self, name, head)
 
     def function(self, key, make):
