@@ -67,7 +67,7 @@ def maximize_filters(
     size, results = first.shape[1:3], 2 * len(numbers) * first.size
     what = f"pictures of {len(numbers):,} filters"
     most = at_once(first.size)
-    count = images_that_fit(view, size, most, [read.value], 0, results, what)
+    count = images_that_fit(view, size, most, [read.value], [0], results, what)
     everywhere = ascent.everywhere
     key = ("ascent", call.name, everywhere, np.shape(ends[0]))
     ascend = view.function(key, lambda: compile_ascent(view, read, *key[2:]))

@@ -79,6 +79,8 @@ def _statistics(use, channels):
     mean, variance = np.zeros(1), np.ones(1)
     if normalizes(use) and (found := _learned(use.operation)):
         mean, variance = found
+    elif np.all(channels.scale == 1):  # nothing is divided by a deviation
+        variance = np.zeros(1)
     with np.errstate(divide="ignore", invalid="ignore"):
         deviation = np.sqrt(variance) / np.abs(channels.scale)
         return (mean - channels.offset) / channels.scale, deviation
