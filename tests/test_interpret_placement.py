@@ -242,6 +242,10 @@ FOLLOWED = {
     "space to depth": lambda x: conv(3)(
         ops.concatenate([x[:, i::2, j::2] for i in (0, 1) for j in (0, 1)], axis=-1)
     ),
+    "depth to space": lambda x: mean(2)(
+        ops.nn.depth_to_space(ops.repeat(conv(3)(x), 4, axis=-1), 2)
+    ),
+    "repeated": lambda x: mean((2, 1))(ops.repeat(conv(3)(x), 2, axis=1)),
     "patches": lambda x: conv(1)(ops.image.extract_patches(x, 4)),
     "patches that overlap": lambda x: conv(1)(
         ops.image.extract_patches(x, 6, strides=3, padding="same")
@@ -391,7 +395,7 @@ STRETCHED = {
     "a layer of one's own": lambda x: conv(3)(Around()(x)),
     "a layer of one's own, of any size": lambda x: conv(3)(Decide()(x)),
     "moved around, then convolved": lambda x: conv(3)(ops.roll(x, 3, axis=1)),
-    "repeated": lambda x: ops.repeat(conv(3)(x), 2, axis=1),
+    "repeated unevenly": lambda x: ops.repeat(x, [2] * 4 + [1] * (HEIGHT - 4), axis=1),
     "turned by 45 degrees": lambda x: conv(3)(
         ops.image.affine_transform(x, np.float32([HALF, HALF, -8, -HALF, HALF, 12, 0, 0]))
     ),

@@ -27,7 +27,7 @@ SPREADING = (
         keras.layers.Resizing,
         keras.layers.UpSampling2D,
     ),
-    ("AdaptiveAveragePool", "AdaptiveMaxPool", "Resize"),
+    ("AdaptiveAveragePool", "AdaptiveMaxPool", "DepthToSpace", "Repeat", "Resize"),
 )
 # They only move values about, leave some out, or put others between.
 MOVING = (
@@ -39,9 +39,9 @@ MOVING = (
         keras.layers.ZeroPadding1D,
     ),
     (
-        *("AffineTransform", "ArraySplit", "Concatenate", "CropImages", "DepthToSpace"),
+        *("AffineTransform", "ArraySplit", "Concatenate", "CropImages"),
         *("ExpandDims", "Flip", "Fliplr", "Flipud", "GetItem", "Hstack"),
-        *("Moveaxis", "Pad", "PadImages", "PerspectiveTransform", "Ravel", "Repeat", "Reshape"),
+        *("Moveaxis", "Pad", "PadImages", "PerspectiveTransform", "Ravel", "Reshape"),
         *("Roll", "Rot90", "ScaleAndTranslate", "Slice", "SpaceToDepth", "Split", "Squeeze"),
         *("Stack", "Swapaxes", "Take", "TakeAlongAxis", "Tile", "Transpose", "Unstack", "Vstack"),
     ),

@@ -29,7 +29,7 @@ def grids(call, before, after) -> tuple[Grid, Grid] | None:
         return tuple(Grid(edge, 1) for edge, _ in layer.cropping)
     if kinds.is_of(layer, kinds.TRANSPOSED):
         return tuple(map(_transposed, after, *_windows(call, layer)))
-    if kinds.is_of(layer, kinds.SPREADING):
+    if kinds.is_of(layer, kinds.SPREADING) and np.ndim(getattr(layer, "repeats", 1)) == 0:
         return tuple(map(_spread, *_shown(layer, before, after), after))
     return None
 
