@@ -7,6 +7,7 @@ import numpy as np
 
 from cnnlab.validation import checked_range
 
+FITS = ("stretch", "crop", "pad")  # how an image of another shape becomes one of the model's
 OUTPUTS = ("probabilities", "logits", "numbers")  # that a head may give
 
 MEAN = np.array([0.485, 0.456, 0.406])  # of ImageNet's images, red, green and blue, 0..1
@@ -54,6 +55,12 @@ APPLICATIONS = {  # what `preprocess_input` of the modules of keras.applications
     # Nothing: the models have it inside.
     **dict.fromkeys(("convnext", "efficientnet", "efficientnet_v2", "mobilenet_v3"), "0..255"),
 }
+
+
+def require_fit(fit):
+    """Raise ValueError unless it is one of FITS."""
+    if fit not in FITS:
+        raise ValueError(f"no way to fit an image {fit!r}; there are {', '.join(FITS)}")
 
 
 def require_outputs(outputs):

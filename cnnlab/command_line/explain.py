@@ -1,5 +1,6 @@
 """`cnnlab explain`: what a model sees in an image, or what a layer looks for."""
 
+import argparse
 import contextlib
 import os
 import re
@@ -11,7 +12,7 @@ from cnnlab.command_line.options import check_writable, option, whole_number, wr
 from cnnlab.preprocessing import OUTPUTS
 from cnnlab.validation import HEATMAP_METHODS
 
-FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+OUT_SUFFIXES = (".png", ".pdf", ".svg", ".html")
 IMAGE = "any image; it is said how it is converted"
 TARGET = "the class, or number, to explain (default: the predicted class, the highest number)"
 OUTPUT_KINDS = "what the head gives (default: numbers, unless it ends on a softmax or the like)"
@@ -23,7 +24,20 @@ PREPROCESS = (
 BGR = "the model takes blue first"
 INVERT = "exchange black and white in the image"
 AS_IS = "do not turn a drawing into a digit of MNIST for the models of MNIST"
-OUT = "the figure, in an existing folder: .png, .pdf or .svg"
+FIT = "an image of another shape: stretch it, crop its middle, pad it (default: %(default)s)"
+LAYERS = "show these layers of the image, with commas (default: six telling ones)"
+CHANNELS = "most active channels of each layer (default: 16)"
+FILTERS = "filters of a layer alone (default: 64)"
+ALL = "every layer, channel and filter: with --out in .pdf, .html, or a folder"
+NAMES = "the classes' names, a line each"
+OUT = "a picture (.png, .svg), pages (.pdf), one page to fold (.html), or the name of a folder"
+EXAMPLES = """examples:
+  cnnlab explain --model mine.keras --image photo.jpg --out photo.html
+  cnnlab explain --model mine.keras --layer conv2d_3 --out filters.png
+  cnnlab explain --model task2 --image line.png --head angle --target 3 --out angle.pdf
+
+Models of this repository by name: {models}"""
+MANY = 3000  # pixels: a picture that would be higher is not one to look at
 
 
 def add(subcommands):
@@ -31,9 +45,11 @@ def add(subcommands):
     parser = subcommands.add_parser(
         "explain",
         help="look inside a Keras model: activations, heatmaps, filters",
-        description="An image alone: the activations of every layer, and a heatmap for each head. "
-        "A layer alone: its filters. Both: that image's activations and heatmaps at that layer.",
-        epilog=f"The models of this repository have short names: {', '.join(pretrained.MODELS)}.",
+        description="An image alone: a heatmap for each head, its answers, the activations of a "
+        "few layers. A layer alone: its filters. Both: the image at that layer.",
+        epilog=EXAMPLES.format(models=", ".join(pretrained.MODELS)),
+        usage="%(prog)s --model FILE [--image FILE] [--layer NAME] --out FILE [options]",
+        formatter_class=_wide,
     )
     add_option = parser.add_argument
     add_option("--model", metavar="FILE", required=True, help="a .keras or .h5 file, or short name")
@@ -47,6 +63,12 @@ def add(subcommands):
     add_option("--bgr", action="store_true", help=BGR)
     add_option("--invert", action="store_true", help=INVERT)
     add_option("--as-is", action="store_true", help=AS_IS)
+    add_option("--fit", choices=preprocessing.FITS, default=preprocessing.FITS[0], help=FIT)
+    add_option("--layers", metavar="A,B", type=_names, help=LAYERS)
+    add_option("--channels", metavar="N", type=whole_number(1), help=CHANNELS)
+    add_option("--filters", metavar="N", type=whole_number(1), help=FILTERS)
+    add_option("--all", action="store_true", help=ALL)
+    add_option("--names", metavar="FILE", type=Path, help=NAMES)
     add_option("--out", metavar="FILE", type=Path, required=True, help=OUT)
     # As in Python 3.14: -1..1 is a value, too.
     parser._negative_number_matcher = re.compile(r"-\.?\d")
@@ -66,10 +88,8 @@ def _run(options):
     with option("--model"):
         model = loading.load(options.model)
         heads = list(inspect_model(model).heads)
-    # Numbers are not the classes of our models: those with one unit have two.
-    names = None
-    if options.outputs != "numbers":
-        names = pretrained.class_names(options.model, heads)
+    with option("--names"):
+        names = _class_names(options, heads)
     asked = image, options.layer, options.head, options.target
     with _computing(options.model):
         explanation = interpret.explain(
@@ -81,10 +101,14 @@ def _run(options):
             bgr=options.bgr,
             outputs=options.outputs,
             names=names,
+            layers="all" if options.all and image is not None else options.layers,
+            channels=0 if options.all else options.channels,
+            filters=0 if options.all else options.filters,
+            fit=options.fit,
             progress=_say,
         )
     with writing("--out", options.out):
-        interpret.save(explanation.figure, options.out)
+        explanation.save(options.out, f"{options.model}: {options.image or options.layer}", _say)
     print(f"{options.out}: {explanation.summary}")
 
 
@@ -107,8 +131,10 @@ def _computing(model):
 
 def _checked_before_tensorflow(options):
     """Return the image, or None if there is none; starting TensorFlow takes seconds."""
-    if options.out.suffix.lower() not in FIGURE_SUFFIXES:
-        options.parser.error(f"--out: {options.out} must end in {', '.join(FIGURE_SUFFIXES)}")
+    if options.out.suffix.lower() not in (*OUT_SUFFIXES, ""):
+        options.parser.error(
+            f"--out: {options.out} must end in {', '.join(OUT_SUFFIXES)}, or name a folder"
+        )
     if options.image is None and options.layer is None:
         options.parser.error("nothing to explain: give --image FILE, --layer NAME or both")
     of_an_image = options.head is not None or options.target is not None
@@ -137,6 +163,26 @@ def _read(options):
     if options.invert:
         image = drawings.inverted(image)
     return image if options.as_is else pretrained.as_its_images(options.model, image)
+
+
+def _wide(prog):
+    """Return what writes the help, so that it fits on a screen."""
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=110)
+
+
+def _class_names(options, heads):
+    """Return {head: names of its classes}: those of a file, or of a model of ours."""
+    if options.names is None:
+        # Numbers are not the classes of our models: those with one unit have two.
+        return {} if options.outputs == "numbers" else pretrained.class_names(options.model, heads)
+    if options.head is None and len(heads) != 1:
+        raise ValueError(f"say with --head whose names they are: {', '.join(heads)}")
+    lines = options.names.read_text(encoding="utf-8").splitlines()
+    return {options.head or heads[0]: [line.strip() for line in lines if line.strip()]}
+
+
+def _names(text):
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _say(step):

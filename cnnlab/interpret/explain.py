@@ -1,36 +1,68 @@
 """One entry point: an image, a layer's name or both, and the pictures that fit."""
 
 import contextlib
+import functools
 import sys
 import threading
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from cnnlab.interpret.activations import activations
+from cnnlab.interpret.answers import answers
 from cnnlab.interpret.ascent import Ascent
-from cnnlab.interpret.figures import pictures
-from cnnlab.interpret.figures.sheet import Sheet
+from cnnlab.interpret.figures import page, pictures
+from cnnlab.interpret.figures.page import Section, stacked
 from cnnlab.interpret.filters import FilterImages, first_layer_weights, maximize_filters
 from cnnlab.interpret.gradcam import Heatmaps, grad_cam
 from cnnlab.interpret.model.network import inspect_model
 from cnnlab.interpret.model.places import arranged
 from cnnlab.interpret.request import Options, resolve
+from cnnlab.saving import save_figure
 
 PATIENCE = 1.0  # seconds until a step is announced
 OPEN_SIZE = (64, 64)  # of filters' pictures, for a model that takes images of any size
+TOP = 5  # classes that are named
+IN_A_ROW = 4  # heads next to each other
+AT_ONCE = 256  # channels in a section
 
 
 class Explanation(NamedTuple):
-    """What `explain` shows, in numbers and as a figure."""
+    """What `explain` shows, in numbers and as pictures; Jupyter shows the figure by itself."""
 
-    figure: object  # of Matplotlib
+    sections: tuple[Section, ...]  # what is drawn, in order
     steps: tuple[str, ...]  # what was done to the image to fit the model
     # {layer: (height, width, channels) or (units,), or what else it makes of the image, float32}
     activations: dict[str, np.ndarray]
     heatmaps: dict[str, Heatmaps]  # {head: those of the one image}
+    answers: dict[str, list]  # {head: [(class or output, probability or None, in words)]}
     filters: FilterImages | None
-    summary: str  # what is in the figure, in one sentence
+    summary: str  # what is there, in one sentence
+
+    @property
+    def figure(self):
+        """All sections as one figure of Matplotlib."""
+        return stacked(self.sections).figure()
+
+    def _repr_png_(self):
+        return page.as_png(self.figure)
+
+    def save(self, path, title="cnnlab", say=print) -> None:
+        """Write a .png, .svg, .pdf of several pages or .html, or a folder of pictures.
+
+        Raises:
+            ValueError: another suffix.
+        """
+        path = Path(path)
+        if not path.suffix:
+            page.save_folder(self.sections, path, say)
+        elif path.suffix.lower() == ".html":
+            page.save_html(title, self.answers, self.sections, path, say)
+        elif path.suffix.lower() == ".pdf":
+            page.save_pages(self.sections, path, say)
+        else:
+            save_figure(self.figure, path)
 
 
 def explain(model, image=None, layer=None, head=None, target=None, **options) -> Explanation:
@@ -64,23 +96,35 @@ def _draw_image(model, request, options, say):
     say("activations")
     made = activations(model, batch, request.layers)
     say("drawing")
-    sheet = Sheet()
-    if steps:
-        sheet.text(f"The image was {'; '.join(steps)}.")
     shown = request.preprocessing.to_pictures(batch)
-    if before is not None:
-        drawing = pictures.Tile(pictures.as_colors(before / 255), "the drawing")
-        seen = pictures.Tile(pictures.as_colors(shown[0]), "what the model sees")
-        sheet.tiles([drawing, seen], side=1.2)
-    if heatmaps:
-        pictures.add_heatmaps(sheet, shown, heatmaps, names=options.names)
-    else:
-        sheet.tiles([pictures.Tile(pictures.as_colors(shown[0]))], side=1.2)
+    answered = {head: maps.told() for head, maps in heatmaps.items()}
+    answered |= {
+        head: answers(model, batch, head, options.outputs)
+        for head in request.without_heat
+        if head in inspect_model(model).heads
+    }
+    told = {head: _told(one, options.names) for head, one in answered.items()}
     missing = [f"no heatmap of {head}: {why}" for head, why in request.without_heat.items()]
-    for sentence in missing:
-        sheet.text(f"{sentence[0].upper()}{sentence[1:]}.")
+    texts = [f"The image was {'; '.join(steps)}."] if steps else []
+    texts += [
+        f"{head}: {', '.join(words for *_, words in of_head)}." for head, of_head in told.items()
+    ]
+    texts += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in missing]
+
+    def draw_heat(sheet):
+        if before is not None:
+            drawing = pictures.Tile(pictures.as_colors(before / 255), "the drawing")
+            seen = pictures.Tile(pictures.as_colors(shown[0]), "what the model sees")
+            sheet.tiles([drawing, seen], side=1.2)
+        if not heatmaps:
+            sheet.tiles([pictures.Tile(pictures.as_colors(shown[0]))], side=1.2)
+        for names in _parts(list(heatmaps), IN_A_ROW):
+            part = {name: heatmaps[name] for name in names}
+            pictures.add_heatmaps(sheet, shown, part, names=options.names)
+
+    sections = [Section("The image and the answers", draw_heat, tuple(texts))]
     for layer, of_layer in made.items():
-        pictures.add_activations(sheet, layer, _as_map(model, layer, of_layer))
+        sections += _of_layer(layer, _as_map(model, layer, of_layer), request.channels)
     summary = list(steps)
     for head, heat in heatmaps.items():
         what = f"{head}: {pictures.answer(heat, 0, options.names)}"
@@ -88,7 +132,34 @@ def _draw_image(model, request, options, say):
     summary.extend(missing)
     summary.append(f"activations of {len(made)} layer{'s' if len(made) > 1 else ''}")
     maps = {layer: of_one[0] if len(of_one) == 1 else of_one for layer, of_one in made.items()}
-    return Explanation(sheet.figure(), steps, maps, heatmaps, None, "; ".join(summary))
+    return Explanation(tuple(sections), steps, maps, heatmaps, told, None, "; ".join(summary))
+
+
+def _told(answers, names):
+    """Return [(name, probability or None, both in words)] of the top classes, or the numbers."""
+    rows = answers.top(0, (names or {}).get(answers.head), TOP)
+    if answers.outputs == "numbers":
+        return [(name, None, f"{name} = {value:.4g}") for name, value in rows]
+    return [(name, value, f"{name} {100 * value:.1f} %") for name, value in rows]
+
+
+def _of_layer(layer, maps, channels):
+    """Yield the sections of a layer's maps: the most active channels, or all, in parts."""
+    if maps.ndim < 3 or channels is not None:
+        shown = None if maps.ndim < 3 else pictures.most_active(maps, channels)
+        yield Section(layer, lambda sheet: pictures.add_activations(sheet, layer, maps, shown))
+        return
+    for numbers in _parts(range(maps.shape[2]), AT_ONCE):
+        title = layer if maps.shape[2] <= AT_ONCE else f"{layer} {numbers[0]}–{numbers[-1]}"
+        yield Section(title, functools.partial(_add_part, layer, maps, numbers))
+
+
+def _parts(items, size):
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _add_part(layer, maps, numbers, sheet):
+    pictures.add_activations(sheet, layer, maps, numbers)
 
 
 def _as_map(model, layer, made):
@@ -110,22 +181,28 @@ def _draw_filters(model, request, options, say):
     sides = inspect_model(model).graph.input_shape[:2]
     size = tuple(side or most for side, most in zip(sides, OPEN_SIZE, strict=True))
     how, ascent = request.preprocessing, Ascent(size=size)
-    filters = maximize_filters(model, layer, None, real_images, how, ascent)
+    filters = maximize_filters(
+        model, layer, request.filters, real_images, how, ascent, progress=say
+    )
     say("drawing")
-    sheet = Sheet()
+    texts = []
     if how.guessed:
-        sheet.text(f"The pictures are for images of {how}.")
+        texts.append(f"The pictures are for images of {how}.")
     if None in sides:
-        sheet.text(f"The model takes any size; the pictures have {size[0]} × {size[1]}.")
+        texts.append(f"The model takes any size; the pictures have {size[0]} × {size[1]}.")
     real = None if real_images is None else how.to_pictures(real_images)
     weights = None
     with contextlib.suppress(ValueError):  # not a first layer
         weights = how.in_order(first_layer_weights(model, layer))
     shown = filters._replace(images=how.in_order(filters.images))
-    pictures.add_filters(sheet, shown, real, weights)
+    section = Section(
+        f"filters of {layer}",
+        lambda sheet: pictures.add_filters(sheet, shown, real, weights),
+        tuple(texts),
+    )
     summary = f"{len(filters.images)} filters of {filters.layer}, {filters.dead.sum()} dead"
     summary += f", for images of {how}" if how.guessed else ""
-    return Explanation(sheet.figure(), (), {}, {}, filters, summary)
+    return Explanation((section,), (), {}, {}, {}, filters, summary)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from cnnlab.interpret.ascent import Ascent, compile_ascent
-from cnnlab.interpret.model.batches import in_batches
+from cnnlab.interpret.model.batches import announced, in_batches
 from cnnlab.interpret.model.memory import images_that_fit
 from cnnlab.interpret.model.network import inspect_model
 from cnnlab.interpret.model.ranges import preprocessing_of, sees_pixels
@@ -46,14 +46,21 @@ DEFAULT_ASCENT = Ascent()
 
 
 def maximize_filters(
-    model, layer, filters=None, images=None, value_range=None, ascent=DEFAULT_ASCENT
+    model,
+    layer,
+    filters=None,
+    images=None,
+    value_range=None,
+    ascent=DEFAULT_ASCENT,
+    progress=None,
 ) -> FilterImages:
     """Return the picture that each filter of a layer responds to most.
 
     The layer has feature maps, or units, each a filter; `filters` are numbers, one or several, or
     all. `images` are real ones, (n, height, width[, channels]) as the model takes them, for `best`;
     `value_range` is (low, high) of its input, or as in `preprocessing.named`; left out, it is read
-    off the model, or (0, 1). ValueError for a layer without filters, or a filter that it has not.
+    off the model, or (0, 1). `progress` is told how long it takes, if it takes long. ValueError for
+    a layer without filters, or a filter that it has not.
     """
     view = inspect_model(model, images)
     call = view.layer(layer)
@@ -71,7 +78,8 @@ def maximize_filters(
     everywhere = ascent.everywhere
     key = ("ascent", call.name, everywhere, np.shape(ends[0]))
     ascend = view.function(key, lambda: compile_ascent(view, read, *key[2:]))
-    made = in_batches(view.graph, lambda part: ascend(first, part, settings), count, numbers)
+    ascending = announced(lambda part: ascend(first, part, settings), len(numbers), progress)
+    made = in_batches(view.graph, ascending, count, numbers)
     slope = settings["negative_slope"] if everywhere else None
     best = best_images(view, call, read, images, numbers, slope)
     reached, top = made.pop("reached"), made.pop("top")

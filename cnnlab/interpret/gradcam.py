@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from cnnlab.interpret.answers import Answers
 from cnnlab.interpret.model import heat_layers, scores
 from cnnlab.interpret.model.batches import in_batches
 from cnnlab.interpret.model.heads import check_targets, find_head
@@ -37,6 +38,7 @@ class Heatmaps(NamedTuple):
     targets: np.ndarray  # (n,) int32, the classes explained, or which of the numbers
     scores: np.ndarray  # (n,) float32, their logits (negated for class 0 of a single unit); numbers
     probabilities: np.ndarray  # (n,) float32, 0..1, that the model predicts; NaN of numbers
+    answers: np.ndarray  # (n, classes) float32, the probabilities of all classes; all numbers
     peak: np.ndarray  # (n,) float32, the highest value of `raw`, in units of `scores`; empty: <= 0
     # (n, h, w) float32, the weighted sums of the layer's cells, with their sign; of several layers
     # added up, and enlarged before if their cells lie otherwise.
@@ -48,6 +50,10 @@ class Heatmaps(NamedTuple):
     def layer(self):
         """The name of the layer, or the names."""
         return " + ".join(self.layers)
+
+    def told(self) -> Answers:
+        """Return what the head says of each image, the classes not explained among it."""
+        return Answers(self.head, self.outputs, self.answers)
 
 
 def grad_cam_sum(maps, gradients):
@@ -198,6 +204,7 @@ def _compile(view, head, calls, combine, variables, placements, is_alike):
             "targets": targets,
             "scores": score,
             "probabilities": scores.probabilities(head, outputs, targets),
+            "answers": scores.of_all(head, outputs),
             "peak": peak,
             "raw": raw,
             "finite": finite,

@@ -11,10 +11,13 @@ import numpy as np
 from cnnlab.image_files import Picture, picture_of
 from cnnlab.interpret.model.heads import check_targets, find_head
 from cnnlab.interpret.model.images import Prepared, prepare
-from cnnlab.interpret.model.network import inspect_model
+from cnnlab.interpret.model.network import as_list, inspect_model
 from cnnlab.interpret.model.ranges import preprocessing_of
-from cnnlab.preprocessing import Preprocessing
+from cnnlab.interpret.model.telling import telling_layers
+from cnnlab.preprocessing import Preprocessing, require_fit
 from cnnlab.validation import HEATMAP_METHODS, require_method
+
+CHANNELS, CHANNELS_OF_ONE, FILTERS = 16, 64, 64  # that are shown, if nothing else is asked for
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,10 @@ class Options:
     bgr: bool = False  # whether the model takes blue first
     names: dict[str, list[str]] | None = None  # {head: of its classes, numbers}; None counts them
     outputs: str | None = None  # what the heads give, as in `grad_cam`; None: read from the model
+    layers: str | list[str] | None = None  # to show; "all"; None: the one named, or a few telling
+    channels: int | None = None  # most active ones of each layer; 0: all; None: 16, 64 of a single
+    filters: int | None = None  # the first ones of the layer; 0: all; None: 64
+    fit: str = "stretch"  # how an image of another shape fits, see `model.images.prepare`
     progress: Callable[[str], None] | None = None  # told each step; None: stderr, after a second
 
 
@@ -35,6 +42,8 @@ class Request(NamedTuple):
 
     image: Prepared | None  # None for the filters of a layer
     layers: list[str]  # to show
+    channels: int | None  # of each; None for all
+    filters: np.ndarray | None  # numbers of filters to show; None for all
     heat_layers: dict[str, str | None]  # {head: at which its heatmap is made; None: the default}
     without_heat: dict[str, str]  # {head: why it has no heatmap}
     target: int | None  # the class or number to explain, or None for the predicted, the highest
@@ -48,6 +57,7 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
     if image is None and not (head is None and target is None):
         raise ValueError("a head or target explains an image; a layer alone shows its filters")
     require_method(options.method)
+    require_fit(options.fit)
     picture = None if image is None else picture_of(image)
     is_file = isinstance(image, (str, Path, Picture))  # its size was not chosen for a model
     own = None if image is None or is_file else np.atleast_3d(picture.pixels)[..., :3]
@@ -58,8 +68,11 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
     with _naming("layer"):
         layers = None if layer is None else [view.layer(layer).name]
     if image is None:
-        return Request(None, layers, {}, {}, None, preprocessing)
-    prepared = prepare(view, picture, preprocessing)
+        filters = _first_filters(view.layer(layer), options.filters)
+        return Request(None, layers, None, filters, {}, {}, None, preprocessing)
+    with _naming("layers"):
+        layers = _asked_layers(view, options.layers) or layers
+    prepared = prepare(view, picture, preprocessing, options.fit)
     is_for_all = head is None and target is None
     heat_layers, without_heat = {}, view.other_outputs.copy() if is_for_all else {}
     with _naming("layer"):
@@ -72,8 +85,32 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
                 if layer is not None and head is not None:
                     raise
                 without_heat[one.name] = str(error).partition(";")[0]
-    layers = layers or view.feature_maps() or list(view.layers)
-    return Request(prepared, layers, heat_layers, without_heat, target, preprocessing)
+    layers = layers or telling_layers(view, prepared.batch.shape[1:3])
+    channels = _asked(options.channels, CHANNELS if len(layers) > 1 else CHANNELS_OF_ONE)
+    return Request(
+        prepared, layers, channels, None, heat_layers, without_heat, target, preprocessing
+    )
+
+
+def _asked(number, default):
+    """Return a number that is asked for, None for 0, which means all."""
+    return (default if number is None else number) or None
+
+
+def _first_filters(call, count):
+    """Return the numbers of the first filters of a layer; None for all."""
+    count = _asked(count, FILTERS)
+    units = call.shape[-1] if call.shape else None
+    return None if count is None or not units or units <= count else np.arange(count)
+
+
+def _asked_layers(view, asked):
+    """Return the names of the layers to show; None if none are asked for."""
+    if asked is None:
+        return None
+    if isinstance(asked, str) and asked == "all":
+        return view.feature_maps() or list(view.layers)
+    return [view.layer(name).name for name in as_list(asked)]
 
 
 def _heads(view, head, target, outputs):

@@ -21,15 +21,30 @@ def shown_scale(values):
     return -most, most, SIGNED
 
 
-def add_activations(sheet: Sheet, name: str, maps):
-    """Add the channels (h, w, channels) or (units,) of one layer for one image, on one scale."""
+def most_active(maps, count: int) -> np.ndarray:
+    """Return the numbers of the `count` channels of (h, w, channels) with the highest mean size.
+
+    They are in order, the most active first.
+    """
+    size = np.abs(np.asarray(maps, np.float32)).mean(axis=(0, 1))
+    return np.argsort(-size, kind="stable")[:count]
+
+
+def add_activations(sheet: Sheet, name: str, maps, shown=None):
+    """Add the channels (h, w, channels) or (units,) of one layer for one image, on one scale.
+
+    `shown` are the numbers of channels, in the order in which they are drawn; None for all.
+    """
     maps = np.asarray(maps, np.float32)
     flat = maps.ndim == 1
     maps = maps[None, None] if flat else maps
     height, width, channels = maps.shape
     off = ~maps.any(axis=(0, 1))
     what = f"{channels} units" if flat else f"{channels} channels of {height} × {width}"
-    scale = _head(sheet, f"{name}: {what}" + (f", {off.sum()} off" if off.any() else ""), maps)
+    what += f", {off.sum()} off" if off.any() else ""
+    if shown is not None and len(shown) < channels:
+        what += f"; the {len(shown)} most active"
+    scale = _head(sheet, f"{name}: {what}", maps)
     colors = through_colormap(maps, *scale)  # (h, w, channels, 3)
     if flat:
         rows = -(-channels // STRIP)
@@ -38,8 +53,9 @@ def add_activations(sheet: Sheet, name: str, maps):
         strips = Tile(strips.reshape(rows, STRIP, 3), f"{STRIP} units in a row")
         sheet.tiles([strips], side=sheet.width)
         return
-    labels = [f"{k} off" if off[k] else f"{k}" for k in range(channels)]
-    sheet.tiles([Tile(colors[:, :, k], label) for k, label in enumerate(labels)], side=SIDE)
+    shown = range(channels) if shown is None else shown
+    tiles = [Tile(colors[:, :, k], f"{k} off" if off[k] else f"{k}") for k in shown]
+    sheet.tiles(tiles, side=SIDE)
 
 
 def _head(sheet, heading, maps):

@@ -1,5 +1,7 @@
 """Which images are computed together: all that fit, or as many as the model was made for."""
 
+import time
+
 import numpy as np
 import tensorflow as tf
 
@@ -42,6 +44,23 @@ def in_batches(graph, compute, size, *arrays):
         return whole[: len(whole) * count // given]
 
     return tf.nest.map_structure(joined, *parts)
+
+
+def announced(compute, count, progress, patience=30):
+    """Return `compute`, which tells `progress` how long `count` rows will take, if long."""
+    begin, done, said = time.monotonic(), 0, False
+
+    def computing(part):
+        nonlocal done, said
+        made = compute(part)
+        done += len(part)
+        left = (time.monotonic() - begin) / done * (count - done)
+        if progress and not said and left > patience:
+            progress(f"{done} of {count}, about {left:.0f} s for the others")
+            said = True
+        return made
+
+    return computing
 
 
 def filled(graph, array):

@@ -9,7 +9,7 @@ from cnnlab.drawings import LUMA, contrasting, has_dark_strokes
 from cnnlab.image_files import picture_of
 from cnnlab.interpret.model import memory
 from cnnlab.interpret.model.network import ModelView, as_batch
-from cnnlab.preprocessing import Preprocessing
+from cnnlab.preprocessing import FITS, Preprocessing, require_fit
 
 BAND = 2**20  # pixels that are numbers of 32 bits at once: bounds the memory
 OPEN_MOST = 512  # pixels of the longest side, for a model that takes any size
@@ -26,15 +26,17 @@ class Prepared(NamedTuple):
     before: np.ndarray | None = None  # (h, w, 1 or 3) uint8, what a drawing was made from
 
 
-def prepare(view: ModelView, image, preprocessing: Preprocessing) -> Prepared:
+def prepare(view: ModelView, image, preprocessing: Preprocessing, fit: str = FITS[0]) -> Prepared:
     """Convert one image, see `picture_of`, to the size, color mode and range that a model needs.
 
     A model that takes any size gets the image's own, up to OPEN_MOST a side. Integers are
     interpreted as 0..255 (16-bit ones as 0..65535), floats as what the model takes already. Ink on
-    transparency is laid on black or white, whichever is farther from it. ValueError for a model
-    that takes neither 1 nor 3 channels, or floats far outside of its range; MemoryError for an
-    image that is too large.
+    transparency is laid on black or white, whichever is farther from it. An image of another shape
+    than the model's is stretched, as Keras's own loaders do it, cropped in the middle, or padded
+    with black, as `fit` says. ValueError for another word, a model that takes neither 1 nor 3
+    channels, or floats far outside of its range; MemoryError for an image that is too large.
     """
+    require_fit(fit)
     picture = picture_of(image)
     pixels, steps = picture.pixels, list(picture.steps)
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
@@ -50,8 +52,13 @@ def prepare(view: ModelView, image, preprocessing: Preprocessing) -> Prepared:
     _say_color_mode(min(pixels.shape[2], 3), channels, steps)
     size = _size(view.graph.input_shape[:2], pixels.shape[:2])
     memory.require_image(*size, channels)
+    pixels = _cropped(pixels, *size, steps) if fit == "crop" else pixels
     values = _resized(
-        pixels, lambda band: _in_color_mode(colors(band), channels, below), *size, steps
+        pixels,
+        lambda band: _in_color_mode(colors(band), channels, below),
+        *size,
+        fit == "pad",
+        steps,
     )
     _say_what_is_seen(values, steps)
     values = preprocessing.to_model(_framed(values, *size, steps))
@@ -137,19 +144,35 @@ def _size(wanted, own):
     return tuple(side or min(own, OPEN_MOST) for side, own in zip(wanted, shrunk, strict=True))
 
 
-def _resized(pixels, convert, height, width, steps):
-    """Return pixels (h, w, channels) resized as a whole to fit; note it in `steps`."""
+def _cropped(pixels, height, width, steps):
+    """Return the middle of pixels (h, w, channels) in the shape of (height, width)."""
+    own_height, own_width = pixels.shape[:2]
+    scale = min(own_height / height, own_width / width)
+    rows, columns = (max(1, round(side * scale)) for side in (height, width))
+    if (rows, columns) == (own_height, own_width):
+        return pixels
+    steps.append(f"cropped from {own_width} × {own_height} to {columns} × {rows} pixels")
+    top, left = (own_height - rows) // 2, (own_width - columns) // 2
+    return pixels[top : top + rows, left : left + columns]
+
+
+def _resized(pixels, convert, height, width, keep_shape, steps):
+    """Return pixels (h, w, channels) resized to fit; note it in `steps`."""
     # Rows are converted and resized in bands, then the columns, the order that Pillow has itself,
     # so that a large image is never held as numbers of 32 bits.
     own_height, own_width = pixels.shape[:2]
-    scale = min(height / own_height, width / own_width)
-    columns, rows = (max(1, round(side * scale)) for side in (own_width, own_height))
+    columns, rows = width, height
+    if keep_shape:
+        scale = min(height / own_height, width / own_width)
+        columns, rows = (max(1, round(side * scale)) for side in (own_width, own_height))
     band = max(1, BAND // own_width)
     bands = (convert(pixels[top : top + band]) for top in range(0, own_height, band))
     values = np.concatenate([_scaled(values, columns, len(values)) for values in bands])
     values = _scaled(values, columns, rows)
     if (columns, rows) != (own_width, own_height):
-        steps.append(f"resized from {own_width} × {own_height} to {columns} × {rows} pixels")
+        is_stretched = abs(own_width * rows - own_height * columns) > max(own_width, own_height)
+        word = "stretched" if is_stretched else "resized"
+        steps.append(f"{word} from {own_width} × {own_height} to {columns} × {rows} pixels")
     return values
 
 

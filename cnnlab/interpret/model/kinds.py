@@ -211,6 +211,22 @@ def keeps_channels(call) -> bool:
     return same_row(call) or is_of(call.operation, (CHANNELWISE, POOLING_OPERATIONS))
 
 
+def is_finished(call, graph) -> bool:
+    """Say whether a map is rectified or the like, or a merge or a sum that nothing rectifies."""
+    if activation_name(call.operation):
+        return True
+    merges = isinstance(call.operation, (*MERGING, keras.layers.Concatenate))
+    readers = [other for other in graph.calls if call.outputs[0] in other.inputs]
+    return merges and not all(_readies(reader) for reader in readers)
+
+
+def _readies(call):
+    """Say whether a call only normalizes or activates what it reads."""
+    return isinstance(call.operation, (*NORMALIZING, *ACTIVATIONS, keras.layers.ReLU)) or bool(
+        activation_name(call.operation) and not getattr(call.operation, "weights", ())
+    )
+
+
 def _is_one_of(operation, layers, operations):
     if isinstance(operation, keras.layers.Activation):
         return operation.activation is keras.activations.linear

@@ -62,6 +62,14 @@ def _log_odds(head, probabilities, least):
     return tf.math.log(tf.maximum(probabilities, least)) - tf.math.log(tf.maximum(against, least))
 
 
+def of_all(head: Head, outputs):
+    """Return (n, classes), the probabilities 0..1 of all classes, or the numbers of a head."""
+    if head.outputs == "numbers":
+        return outputs
+    of_units = _of_units(head, outputs)
+    return tf.concat([1 - of_units, of_units], axis=1) if head.units < head.classes else of_units
+
+
 def predicted(head: Head, outputs):
     """Return the (n,) int32 predicted classes, or which number is the highest."""
     if head.units < head.classes:

@@ -1,0 +1,56 @@
+"""What the heads of a model say of images, also those that have no heatmap."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from cnnlab.interpret.model import scores
+from cnnlab.interpret.model.batches import in_batches
+from cnnlab.interpret.model.heads import find_head
+from cnnlab.interpret.model.memory import images_that_fit
+from cnnlab.interpret.model.network import as_batch, inspect_model
+
+BATCH = 256  # images in one call of the compiled function: bounds the memory
+
+
+class Answers(NamedTuple):
+    """What a head says of n images."""
+
+    head: str
+    outputs: str  # what it gives: "probabilities", "logits" or "numbers"
+    values: np.ndarray  # (n, classes) float32, the probabilities of all classes; all numbers
+
+    def top(self, index: int, names=None, most: int = 5) -> list[tuple[str, float]]:
+        """Return the (name, value) of the most likely classes of an image, or the first numbers.
+
+        Names are those of the classes or numbers; left out, they are counted.
+        """
+        values, is_number = self.values[index], self.outputs == "numbers"
+        order = np.arange(len(values)) if is_number else np.argsort(-values, kind="stable")
+        what = "output" if is_number else "class"
+        names = names or [f"{what} {number}" for number in range(len(values))]
+        return [(names[number], float(values[number])) for number in order[:most]]
+
+
+def answers(model, images, head=None, outputs=None) -> Answers:
+    """Return what a head says of images; head and `outputs` are as in `grad_cam`.
+
+    Raises:
+        ValueError: an unknown head, or `outputs` that it does not give.
+    """
+    view = inspect_model(model, images)
+    images = as_batch(view, images)
+    head = find_head(view, head, outputs)
+    compute = view.function(("answers", head.name, head.outputs), lambda: _compile(view, head))
+    count = images_that_fit(view, images.shape[1:3], BATCH, [head.value])
+    return Answers(head.name, head.outputs, in_batches(view.graph, compute, count, images))
+
+
+def _compile(view, head):
+    @tf.function(input_signature=[view.signature()])
+    def compute(images):
+        outputs, _ = scores.answers(view.graph, head, images)
+        return scores.of_all(head, outputs)
+
+    return compute

@@ -1,0 +1,133 @@
+"""Pages of sections: one figure, the pages of a PDF, the pictures of a folder, or an HTML file."""
+
+import base64
+import html
+import io
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib
+from matplotlib.backends.backend_pdf import PdfPages
+
+from cnnlab.interpret.figures.sheet import Sheet
+from cnnlab.saving import UNDATED, atomic_path, save_figure
+
+PAGE = 13.0  # inches high, at most, of a PDF's page with several sections
+SUFFIXES = (".png", ".pdf", ".svg", ".html")
+PATIENCE = 30  # seconds: what takes longer is said beforehand
+
+STYLE = """
+:root { color-scheme: light dark }
+body { font: 16px/1.45 system-ui, sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em }
+img { max-width: 100%; background: white; border-radius: 4px; image-rendering: auto }
+summary { cursor: pointer; font-weight: 600; margin: .8em 0 .4em }
+td { padding: .1em 1em .1em 0; vertical-align: middle }
+td.number { text-align: right; font-variant-numeric: tabular-nums }
+meter { width: 12em }
+"""
+
+
+class Section(NamedTuple):
+    """A part of a page, drawn only when it is needed."""
+
+    title: str
+    draw: Callable[[Sheet], None]  # adds the pictures to a sheet
+    paragraphs: tuple[str, ...] = ()  # above the pictures
+
+    def sheet(self, with_text: bool = True) -> Sheet:
+        """Return the section alone."""
+        return stacked([self], with_text)
+
+
+def stacked(sections, with_text: bool = True) -> Sheet:
+    """Return sections below each other."""
+    sheet = Sheet()
+    for section in sections:
+        for paragraph in section.paragraphs if with_text else ():
+            sheet.text(paragraph)
+        section.draw(sheet)
+    return sheet
+
+
+def save_pages(sections, path: Path, say=print) -> None:
+    """Write sections as the pages of a PDF, small ones together."""
+    with atomic_path(path) as temporary, PdfPages(temporary, metadata=UNDATED[".pdf"]) as pdf:
+        page = []
+        for section in _timed(sections, say):
+            if page and stacked([*page, section]).height > PAGE:
+                pdf.savefig(stacked(page).figure())
+                page = []
+            page.append(section)
+        pdf.savefig(stacked(page).figure())
+
+
+def save_folder(sections, folder: Path, say=print) -> None:
+    """Write each section as a PNG into a folder, which is made; they are numbered in order."""
+    folder.mkdir(exist_ok=True)
+    for number, section in enumerate(_timed(sections, say)):
+        name = re.sub(r"[^\w.-]+", "-", section.title).strip("-")[:80]
+        save_figure(section.sheet().figure(), folder / f"{number:03}-{name}.png")
+
+
+def save_html(title: str, answers, sections, path: Path, say=print) -> None:
+    """Write one file that needs no other: sections to fold, and {head: [(name, value, text)]}.
+
+    A value is a probability 0..1, or None for a number.
+    """
+    parts = [_answers(answers)]
+    for number, section in enumerate(_timed(sections, say)):
+        text = "".join(f"<p>{html.escape(words)}</p>" for words in section.paragraphs)
+        opened = "" if number else " open"
+        parts.append(
+            f"<details{opened}><summary>{html.escape(section.title)}</summary>{text}"
+            f"{_picture(section)}</details>"
+        )
+    name = html.escape(title)
+    head = f'<meta charset="utf-8"><title>{name}</title><style>{STYLE}</style>'
+    view = '<meta name="viewport" content="width=device-width">'
+    page = f'<!doctype html><html lang="en"><head>{head}{view}</head><body><h1>{name}</h1>'
+    with atomic_path(path) as temporary:
+        temporary.write_text(f"{page}{''.join(parts)}</body></html>\n", encoding="utf-8")
+
+
+def _answers(answers):
+    """Return the most likely classes of each head, with bars, or its numbers."""
+    rows = []
+    for head, of_head in answers.items():
+        for place, (name, value, text) in enumerate(of_head):
+            bar = "" if value is None else f'<meter value="{value:.4f}"></meter>'
+            first = "" if place else html.escape(head)
+            cells = f"<td>{html.escape(name)}</td><td class=number>{html.escape(text)}</td>"
+            rows.append(f"<tr><td>{first}</td>{cells}<td>{bar}</td></tr>")
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _picture(section):
+    sheet = section.sheet(with_text=False)
+    if not sheet.height:
+        return ""
+    content = base64.b64encode(as_png(sheet.figure())).decode()
+    return f'<img alt="{html.escape(section.title)}" src="data:image/png;base64,{content}">'
+
+
+def as_png(figure) -> bytes:
+    """Return a figure as the bytes of a PNG."""
+    drawn = io.BytesIO()
+    with matplotlib.rc_context():
+        figure.savefig(drawn, format="png", metadata=UNDATED[".png"])
+    return drawn.getvalue()
+
+
+def _timed(sections, say):
+    """Yield sections, and say after the first ones how long the others will take, if long."""
+    begin, said = time.monotonic(), False
+    for number, section in enumerate(sections):
+        yield section
+        spent = time.monotonic() - begin
+        left = spent / (number + 1) * (len(sections) - number - 1)
+        if not said and number and left > PATIENCE:
+            say(f"drawing {len(sections)} parts, about {left:.0f} s")
+            said = True
