@@ -80,8 +80,8 @@ def test_options(model):
     assert said == ["heatmaps", "activations", "drawing"]
     one = interpret.explain(model, np.zeros((24, 12), np.uint8), head="kind", target=3)
     assert list(one.heatmaps) == ["kind"] and one.heatmaps["kind"].targets == [3]
-    assert "resized from 12 × 24 to 6 × 12 pixels" in one.steps
-    assert "resized from 12 × 24" in words(one.figure)  # how the image was changed is said
+    assert "stretched from 12 × 24 to 12 × 12 pixels" in one.steps
+    assert "stretched from 12 × 24" in words(one.figure)  # how the image was changed is said
 
 
 def tiles(figure, *shape):
@@ -175,7 +175,7 @@ def test_what_is_wrong_is_said_before_anything_is_computed(
 
 
 def test_only_a_slow_step_is_announced(model, monkeypatch, capsys):
-    monkeypatch.setattr(MODULE, "maximize_filters", lambda *_: time.sleep(0.3))
+    monkeypatch.setattr(MODULE, "maximize_filters", lambda *_, **__: time.sleep(0.3))
     for patience, said in ((0.05, "filters of branch ...\n"), (60, "")):
         monkeypatch.setattr(MODULE, "PATIENCE", patience)
         with pytest.raises(AttributeError):  # there are no filters to draw
@@ -259,7 +259,7 @@ main.main(["explain", *given, "--out", {str(out)!r}])
     assert unloaded == "[]"
     errors = [line.partition("error: ")[2] for line in said[:3]]
     assert [error.split()[0] for error in errors] == ["--image:", "argument", "--model:"]
-    assert "resized from 20 × 30" in first and "heat at conv2d" in first
+    assert "stretched from 20 × 30" in first and "heat at conv2d" in first
     assert len(said) > 3 and all(line.endswith(" ...") for line in said[3:])  # loading ...
     assert Image.open(out).width > 500
 

@@ -52,7 +52,6 @@ def test_ranges():
 
 
 BLANK = "found blank: its values differ by less than 2% of the range"
-BESIDE_BLACK = np.array([0, 0, 200, 200, 200, 200, 0, 0])[None, :, None, None]
 
 
 @pytest.mark.parametrize(
@@ -61,13 +60,34 @@ BESIDE_BLACK = np.array([0, 0, 200, 200, 200, 200, 0, 0])[None, :, None, None]
         (GRAY, np.full((8, 6, 3), (0, 100, 0)), 58.7, "converted from color to gray"),
         (COLOR, np.full((8, 6), 9), 9, "gray repeated in three color channels"),
         (GRAY, np.full((80, 60), 7), 7, "resized from 60 × 80 to 6 × 8 pixels"),
-        (GRAY, np.full((4, 6), 200), BESIDE_BLACK, "black added up to 6 × 8"),
+        (GRAY, np.full((4, 6), 200), 200, "stretched from 6 × 4 to 6 × 8 pixels"),
     ],
 )
 def test_another_size_or_color_is_converted_and_said(view, image, expected, step):
     ready = prepare(view, image.astype(np.uint8), BYTES)
     assert set(ready.steps) == {step, BLANK}
     np.testing.assert_allclose(ready.batch, np.broadcast_to(expected, ready.batch.shape), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("fit", "step", "expected"),
+    [
+        ("stretch", "stretched from 12 × 4 to 6 × 8 pixels", [10, 10, 10, 90, 90, 90]),
+        ("crop", "cropped from 12 × 4 to 3 × 4 pixels", [10, 10, 30, 90, 90, 90]),
+        ("pad", "black added up to 6 × 8", [10, 10, 10, 90, 90, 90]),
+    ],
+)
+def test_ways_to_fit(fit, step, expected):
+    image = np.full((4, 12), 10, np.uint8)
+    image[:, 6:] = 90
+    ready = prepare(GRAY, image, BYTES, fit)
+    assert step in ready.steps
+    row = ready.batch[0, 4, :, 0]
+    np.testing.assert_array_equal(row[[0, 5]], np.float32(expected)[[0, 5]])
+    black = ready.batch[0, :, 0, 0] == 0
+    assert black.tolist() == [fit == "pad"] * 3 + [False] * 2 + [fit == "pad"] * 3
+    with pytest.raises(ValueError, match="no way to fit an image 'zoom'; there are stretch"):
+        prepare(GRAY, image, BYTES, "zoom")
 
 
 @pytest.mark.parametrize(
