@@ -1,5 +1,6 @@
 """A page that one can look at, also of models with hundreds of layers; and all of it if asked."""
 
+import csv
 import re
 import time
 
@@ -241,3 +242,38 @@ def test_wrong_options(model, options, words, tmp_path, capsys, monkeypatch):
         code = end.code
     assert code == 2
     assert words in capsys.readouterr().err
+
+
+# --- a folder of images
+
+
+def test_a_folder_of_images_gives_a_table_and_a_page(model, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model.save("deep.keras")
+    (tmp_path / "photos").mkdir()
+    for number, width in enumerate((64, 30, 64)):
+        Image.fromarray(np.roll(IMAGE, 9 * number)[:, :width]).save(f"photos/{number}.png")
+    (tmp_path / "photos" / "notes.txt").write_text("no image")
+    given = ["explain", "--model=deep.keras", "--image=photos", "--out=found"]
+    assert main.main(given) == 0
+    assert "found: 3 images, 1 other files" in capsys.readouterr().out
+    rows = list(csv.DictReader((tmp_path / "found/table.csv").open(encoding="utf-8")))
+    assert [row["file"] for row in rows] == ["0.png", "1.png", "2.png", "notes.txt"]
+    assert "notes.txt" in rows[3]["note"] and "stretched from 30 × 64" in rows[1]["steps"]
+    one = interpret.explain(model, "photos/1.png")
+    name, value, _ = one.answers["kind"][0]
+    assert rows[1]["answer"] == name and abs(float(rows[1]["probability"]) - value) < 1e-5
+    assert "<img alt" in (tmp_path / "found/page.html").read_text("utf-8")
+
+
+def test_what_is_wrong_with_a_folder(model, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model.save("deep.keras")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "notes.txt").write_text("no image")
+    for options, words in (
+        ("--out=a.png", "photos is a folder, so --out must name one, too, not a.png"),
+        ("--out=found", "there is no image in photos"),
+    ):
+        assert main.main(f"explain --model=deep.keras --image=photos {options}".split()) == 2
+        assert words in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import functools
 import os
 import re
 import sys
@@ -13,7 +14,7 @@ from cnnlab.preprocessing import OUTPUTS
 from cnnlab.validation import HEATMAP_METHODS
 
 OUT_SUFFIXES = (".png", ".pdf", ".svg", ".html")
-IMAGE = "any image; it is said how it is converted"
+IMAGE = "any image, and it is said how it is converted; or a folder of images: a table and a page"
 TARGET = "the class, or number, to explain (default: the predicted class, the highest number)"
 OUTPUT_KINDS = "what the head gives (default: numbers, unless it ends on a softmax or the like)"
 METHOD = "of the heatmaps (default: %(default)s)"
@@ -53,7 +54,7 @@ def add(subcommands):
     )
     add_option = parser.add_argument
     add_option("--model", metavar="FILE", required=True, help="a .keras or .h5 file, or short name")
-    add_option("--image", metavar="FILE", type=Path, help=IMAGE)
+    add_option("--image", metavar="PATH", type=Path, help=IMAGE)
     add_option("--layer", metavar="NAME", help="a wrong name lists the right ones")
     add_option("--head", metavar="NAME", help="explain this output (default: each)")
     add_option("--target", metavar="N", type=whole_number(0), help=TARGET)
@@ -69,7 +70,7 @@ def add(subcommands):
     add_option("--filters", metavar="N", type=whole_number(1), help=FILTERS)
     add_option("--all", action="store_true", help=ALL)
     add_option("--names", metavar="FILE", type=Path, help=NAMES)
-    add_option("--out", metavar="FILE", type=Path, required=True, help=OUT)
+    add_option("--out", metavar="PATH", type=Path, required=True, help=OUT)
     # As in Python 3.14: -1..1 is a value, too.
     parser._negative_number_matcher = re.compile(r"-\.?\d")
     parser.set_defaults(run=_run, parser=parser)
@@ -90,26 +91,34 @@ def _run(options):
         heads = list(inspect_model(model).heads)
     with option("--names"):
         names = _class_names(options, heads)
-    asked = image, options.layer, options.head, options.target
+    given = {
+        "method": options.method,
+        "preprocess": options.preprocess,
+        "bgr": options.bgr,
+        "outputs": options.outputs,
+        "names": names,
+        "fit": options.fit,
+        "progress": _say,
+    }
+    asked = options.layer, options.head, options.target
     with _computing(options.model):
-        explanation = interpret.explain(
-            model,
-            *asked,
-            method=options.method,
-            real_images=pretrained.images_for(options.model) if image is None else None,
-            preprocess=options.preprocess,
-            bgr=options.bgr,
-            outputs=options.outputs,
-            names=names,
-            layers="all" if options.all and image is not None else options.layers,
-            channels=0 if options.all else options.channels,
-            filters=0 if options.all else options.filters,
-            fit=options.fit,
-            progress=_say,
-        )
+        if options.image and os.path.isdir(options.image):
+            read = functools.partial(_read, options)
+            made = interpret.explain_folder(model, options.image, *asked, read=read, **given)
+        else:
+            made = interpret.explain(
+                model,
+                image,
+                *asked,
+                **given,
+                real_images=pretrained.images_for(options.model) if image is None else None,
+                layers="all" if options.all and image is not None else options.layers,
+                channels=0 if options.all else options.channels,
+                filters=0 if options.all else options.filters,
+            )
     with writing("--out", options.out):
-        explanation.save(options.out, f"{options.model}: {options.image or options.layer}", _say)
-    print(f"{options.out}: {explanation.summary}")
+        made.save(options.out, f"{options.model}: {options.image or options.layer}", _say)
+    print(f"{options.out}: {made.summary}")
 
 
 @contextlib.contextmanager
@@ -147,19 +156,25 @@ def _checked_before_tensorflow(options):
     both = options.out, options.image
     if all(path and path.exists() for path in both) and options.out.samefile(options.image):
         raise ValueError(f"--out: {options.out} is the image itself, and would be replaced")
-    check_writable("--out", options.out)
+    is_folder = options.image is not None and os.path.isdir(options.image)
+    if is_folder and options.out.suffix:
+        raise ValueError(
+            f"--image: {options.image} is a folder, so --out must name one, too, not {options.out}"
+        )
+    if options.out.suffix or not options.out.is_dir():
+        check_writable("--out", options.out)
     with option("--model"):
         pretrained.find(options.model)
     if options.preprocess is not None:
         with option("--preprocess"):
             preprocessing.named(options.preprocess)
     with option("--image"):
-        return options.image and _read(options)
+        return None if options.image is None or is_folder else _read(options, options.image)
 
 
-def _read(options):
+def _read(options, path):
     """Return the image, inverted or made as the model's own images if it is to be."""
-    image = image_files.read(options.image)
+    image = image_files.read(path)
     if options.invert:
         image = drawings.inverted(image)
     return image if options.as_is else pretrained.as_its_images(options.model, image)

@@ -13,7 +13,7 @@ from cnnlab.interpret.activations import activations
 from cnnlab.interpret.answers import answers
 from cnnlab.interpret.ascent import Ascent
 from cnnlab.interpret.figures import page, pictures
-from cnnlab.interpret.figures.page import Section, stacked
+from cnnlab.interpret.figures.page import Section, parts, stacked
 from cnnlab.interpret.filters import FilterImages, first_layer_weights, maximize_filters
 from cnnlab.interpret.gradcam import Heatmaps, grad_cam
 from cnnlab.interpret.model.network import inspect_model
@@ -103,7 +103,7 @@ def _draw_image(model, request, options, say):
         for head in request.without_heat
         if head in inspect_model(model).heads
     }
-    told = {head: _told(one, options.names) for head, one in answered.items()}
+    told = {head: _told(one, request.names) for head, one in answered.items()}
     missing = [f"no heatmap of {head}: {why}" for head, why in request.without_heat.items()]
     texts = [f"The image was {'; '.join(steps)}."] if steps else []
     texts += [
@@ -118,16 +118,16 @@ def _draw_image(model, request, options, say):
             sheet.tiles([drawing, seen], side=1.2)
         if not heatmaps:
             sheet.tiles([pictures.Tile(pictures.as_colors(shown[0]))], side=1.2)
-        for names in _parts(list(heatmaps), IN_A_ROW):
+        for names in parts(list(heatmaps), IN_A_ROW):
             part = {name: heatmaps[name] for name in names}
-            pictures.add_heatmaps(sheet, shown, part, names=options.names)
+            pictures.add_heatmaps(sheet, shown, part, names=request.names)
 
     sections = [Section("The image and the answers", draw_heat, tuple(texts))]
     for layer, of_layer in made.items():
         sections += _of_layer(layer, _as_map(model, layer, of_layer), request.channels)
     summary = list(steps)
     for head, heat in heatmaps.items():
-        what = f"{head}: {pictures.answer(heat, 0, options.names)}"
+        what = f"{head}: {pictures.answer(heat, 0, request.names)}"
         summary.append(", ".join([what, f"heat at {heat.layer}", *filter(None, heat.note)]))
     summary.extend(missing)
     summary.append(f"activations of {len(made)} layer{'s' if len(made) > 1 else ''}")
@@ -137,7 +137,7 @@ def _draw_image(model, request, options, say):
 
 def _told(answers, names):
     """Return [(name, probability or None, both in words)] of the top classes, or the numbers."""
-    rows = answers.top(0, (names or {}).get(answers.head), TOP)
+    rows = answers.top(0, names.get(answers.head), TOP)
     if answers.outputs == "numbers":
         return [(name, None, f"{name} = {value:.4g}") for name, value in rows]
     return [(name, value, f"{name} {100 * value:.1f} %") for name, value in rows]
@@ -149,13 +149,9 @@ def _of_layer(layer, maps, channels):
         shown = None if maps.ndim < 3 else pictures.most_active(maps, channels)
         yield Section(layer, lambda sheet: pictures.add_activations(sheet, layer, maps, shown))
         return
-    for numbers in _parts(range(maps.shape[2]), AT_ONCE):
+    for numbers in parts(range(maps.shape[2]), AT_ONCE):
         title = layer if maps.shape[2] <= AT_ONCE else f"{layer} {numbers[0]}–{numbers[-1]}"
         yield Section(title, functools.partial(_add_part, layer, maps, numbers))
-
-
-def _parts(items, size):
-    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def _add_part(layer, maps, numbers, sheet):

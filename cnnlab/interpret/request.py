@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cnnlab.image_files import Picture, picture_of
+from cnnlab.interpret import imagenet
 from cnnlab.interpret.model.heads import check_targets, find_head
 from cnnlab.interpret.model.images import Prepared, prepare
 from cnnlab.interpret.model.network import as_list, inspect_model
@@ -28,7 +29,7 @@ class Options:
     real_images: np.ndarray | None = None  # as the model takes them; the best is below each filter
     preprocess: str | tuple | None = None  # as in `preprocessing.named`; None: read or guessed
     bgr: bool = False  # whether the model takes blue first
-    names: dict[str, list[str]] | None = None  # {head: of its classes, numbers}; None counts them
+    names: dict[str, list[str]] | None = None  # {head: of its classes, numbers}; else counted
     outputs: str | None = None  # what the heads give, as in `grad_cam`; None: read from the model
     layers: str | list[str] | None = None  # to show; "all"; None: the one named, or a few telling
     channels: int | None = None  # most active ones of each layer; 0: all; None: 16, 64 of a single
@@ -48,6 +49,7 @@ class Request(NamedTuple):
     without_heat: dict[str, str]  # {head: why it has no heatmap}
     target: int | None  # the class or number to explain, or None for the predicted, the highest
     preprocessing: Preprocessing  # how a picture becomes what the model takes
+    names: dict[str, list[str]]  # {head: of its classes or numbers}, where they are known
 
 
 def resolve(model, image, layer, head, target, options: Options) -> Request:
@@ -65,11 +67,12 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
     preprocessing = preprocessing_of(view, options.preprocess, options.bgr)
     heads = _heads(view, head, target, options.outputs)
     _check_names(options.names, view, heads)
+    names = imagenet.names_for(model, heads) | (options.names or {})
     with _naming("layer"):
         layers = None if layer is None else [view.layer(layer).name]
     if image is None:
         filters = _first_filters(view.layer(layer), options.filters)
-        return Request(None, layers, None, filters, {}, {}, None, preprocessing)
+        return Request(None, layers, None, filters, {}, {}, None, preprocessing, names)
     with _naming("layers"):
         layers = _asked_layers(view, options.layers) or layers
     prepared = prepare(view, picture, preprocessing, options.fit)
@@ -88,7 +91,7 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
     layers = layers or telling_layers(view, prepared.batch.shape[1:3])
     channels = _asked(options.channels, CHANNELS if len(layers) > 1 else CHANNELS_OF_ONE)
     return Request(
-        prepared, layers, channels, None, heat_layers, without_heat, target, preprocessing
+        prepared, layers, channels, None, heat_layers, without_heat, target, preprocessing, names
     )
 
 

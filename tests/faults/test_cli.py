@@ -65,7 +65,7 @@ def run(capsys, **options):
 EARLY = {  # option: {value: what is said of it}
     "image": {
         "half.png": "half.png is damaged",
-        "folder.png": "folder.png: Is a directory",
+        "folder.png": "folder.png is a folder, so --out must name one",
         "pipe.png": "pipe.png is not a file",
         "good.png/a.png": "good.png/a.png: Not a directory",
         "x" * 300 + ".png": "File name too long",

@@ -77,11 +77,11 @@ def save_html(title: str, answers, sections, path: Path, say=print) -> None:
 
     A value is a probability 0..1, or None for a number.
     """
-    parts = [_answers(answers)]
+    written = [_answers(answers)]
     for number, section in enumerate(_timed(sections, say)):
         text = "".join(f"<p>{html.escape(words)}</p>" for words in section.paragraphs)
         opened = "" if number else " open"
-        parts.append(
+        written.append(
             f"<details{opened}><summary>{html.escape(section.title)}</summary>{text}"
             f"{_picture(section)}</details>"
         )
@@ -90,7 +90,7 @@ def save_html(title: str, answers, sections, path: Path, say=print) -> None:
     view = '<meta name="viewport" content="width=device-width">'
     page = f'<!doctype html><html lang="en"><head>{head}{view}</head><body><h1>{name}</h1>'
     with atomic_path(path) as temporary:
-        temporary.write_text(f"{page}{''.join(parts)}</body></html>\n", encoding="utf-8")
+        temporary.write_text(f"{page}{''.join(written)}</body></html>\n", encoding="utf-8")
 
 
 def _answers(answers):
@@ -119,6 +119,11 @@ def as_png(figure) -> bytes:
     with matplotlib.rc_context():
         figure.savefig(drawn, format="png", metadata=UNDATED[".png"])
     return drawn.getvalue()
+
+
+def parts(items, size: int) -> list:
+    """Return items, a list or range, as parts of at most `size`."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def _timed(sections, say):
