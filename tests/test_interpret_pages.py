@@ -176,7 +176,7 @@ def test_answers_of_other_heads():
     shown = interpret.explain(model, IMAGE, preprocess="0..1")  # it has no heatmap
     expected = model.predict(IMAGE[None] / np.float32(255), verbose=0)
     assert [words for *_, words in shown.answers["age"]] == [
-        f"output {k} = {value:.4g}" for k, value in enumerate(expected["age"][0])
+        f"= {value:.4g}" for k, value in enumerate(expected["age"][0])
     ]
     found = {name: value for name, value, _ in shown.answers["big"]}
     np.testing.assert_allclose(found["class 1"], expected["big"][0, 0], 1e-6)

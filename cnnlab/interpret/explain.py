@@ -36,7 +36,7 @@ class Explanation(NamedTuple):
     # {layer: (height, width, channels) or (units,), or what else it makes of the image, float32}
     activations: dict[str, np.ndarray]
     heatmaps: dict[str, Heatmaps]  # {head: those of the one image}
-    answers: dict[str, list]  # {head: [(class or output, probability or None, in words)]}
+    answers: dict[str, list]  # {head: [(class or output, probability or None, value in words)]}
     filters: FilterImages | None
     summary: str  # what is there, in one sentence
 
@@ -106,10 +106,11 @@ def _draw_image(model, request, options, say):
     told = {head: _told(one, request.names) for head, one in answered.items()}
     missing = [f"no heatmap of {head}: {why}" for head, why in request.without_heat.items()]
     texts = [f"The image was {'; '.join(steps)}."] if steps else []
-    texts += [
-        f"{head}: {', '.join(words for *_, words in of_head)}." for head, of_head in told.items()
-    ]
     texts += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in missing]
+    in_words = [
+        f"{head}: {', '.join(f'{name} {value}' for name, _, value in of_head)}."
+        for head, of_head in told.items()
+    ]
 
     def draw_heat(sheet):
         if before is not None:
@@ -122,7 +123,7 @@ def _draw_image(model, request, options, say):
             part = {name: heatmaps[name] for name in names}
             pictures.add_heatmaps(sheet, shown, part, names=request.names)
 
-    sections = [Section("The image and the answers", draw_heat, tuple(texts))]
+    sections = [Section("The image and the answers", draw_heat, tuple(texts), tuple(in_words))]
     for layer, of_layer in made.items():
         sections += _of_layer(layer, _as_map(model, layer, of_layer), request.channels)
     summary = list(steps)
@@ -136,11 +137,11 @@ def _draw_image(model, request, options, say):
 
 
 def _told(answers, names):
-    """Return [(name, probability or None, both in words)] of the top classes, or the numbers."""
+    """Return [(name, probability or None, in words)] of the top classes, or the numbers."""
     rows = answers.top(0, names.get(answers.head), TOP)
     if answers.outputs == "numbers":
-        return [(name, None, f"{name} = {value:.4g}") for name, value in rows]
-    return [(name, value, f"{name} {100 * value:.1f} %") for name, value in rows]
+        return [(name, None, f"= {value:.4g}") for name, value in rows]
+    return [(name, value, f"{100 * value:.1f} %") for name, value in rows]
 
 
 def _of_layer(layer, maps, channels):

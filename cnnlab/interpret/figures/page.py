@@ -36,6 +36,7 @@ class Section(NamedTuple):
     title: str
     draw: Callable[[Sheet], None]  # adds the pictures to a sheet
     paragraphs: tuple[str, ...] = ()  # above the pictures
+    answers: tuple[str, ...] = ()  # the same, where there is no table of answers
 
     def sheet(self, with_text: bool = True) -> Sheet:
         """Return the section alone."""
@@ -46,7 +47,7 @@ def stacked(sections, with_text: bool = True) -> Sheet:
     """Return sections below each other."""
     sheet = Sheet()
     for section in sections:
-        for paragraph in section.paragraphs if with_text else ():
+        for paragraph in (*section.paragraphs, *section.answers) if with_text else ():
             sheet.text(paragraph)
         section.draw(sheet)
     return sheet
