@@ -32,7 +32,7 @@ def activations(model, images, layers=None) -> dict[str, np.ndarray]:
 
 
 def _compile(view, calls):
-    @tf.function(input_signature=[view.signature()])
+    @view.traced(view.signature())
     def compute(images):
         outputs = view.graph.run(images, [call.outputs[0] for call in calls])
         return [tf.cast(tensor, "float32") for tensor in outputs]

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from cnnlab.interpret.model import scores
 from cnnlab.interpret.model.batches import in_batches
@@ -48,7 +47,7 @@ def answers(model, images, head=None, outputs=None) -> Answers:
 
 
 def _compile(view, head):
-    @tf.function(input_signature=[view.signature()])
+    @view.traced(view.signature())
     def compute(images):
         outputs, _ = scores.answers(view.graph, head, images)
         return scores.of_all(head, outputs)

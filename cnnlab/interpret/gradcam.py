@@ -164,7 +164,7 @@ def _compile(view, head, calls, combine, variables, placements, is_alike):
     targets = tf.TensorSpec((None,), tf.int32)
     numbers = [call.outputs[0] for call in calls]
 
-    @tf.function(input_signature=[view.signature(), targets, values, (table,) * len(calls)])
+    @view.traced(view.signature(), targets, values, (table,) * len(calls))
     def explain(images, targets, values, tables):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
 

@@ -103,7 +103,7 @@ def _responder(view, read, highest):
     # The highest response, the image that has it, the highest of any position of any image.
     number = tf.TensorSpec((), "float32")
 
-    @tf.function(input_signature=[view.signature(), tf.TensorSpec((None,), "int32"), number])
+    @view.traced(view.signature(), tf.TensorSpec((None,), "int32"), number)
     def respond(images, filters, negative_slope):
         maps = tf.gather(response_maps(view, read, images), filters, axis=-1)
         values = tf.reduce_max(maps, axis=1) if highest else objective(maps, negative_slope)

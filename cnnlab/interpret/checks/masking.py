@@ -79,7 +79,7 @@ def _compile(view, head):
     pixels = tf.TensorSpec((None, *view.graph.input_shape[:2]), tf.int32)
     row = tf.TensorSpec((None,), tf.int32)
 
-    @tf.function(input_signature=[view.signature(), view.signature(), pixels, row, row])
+    @view.traced(view.signature(), view.signature(), pixels, row, row)
     def compute(before, after, ranks, targets, counts):
         exchanged = ranks[:, None] < counts[:, None, None]  # (n, steps + 1, h, w)
         images = tf.where(exchanged[..., None], after[:, None], before[:, None])

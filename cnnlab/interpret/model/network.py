@@ -12,7 +12,7 @@ from cnnlab.interpret.model.batches import own_batch
 from cnnlab.interpret.model.geometry import Geometry, follow
 from cnnlab.interpret.model.graph import Call, Graph
 from cnnlab.interpret.model.heads import other_outputs, read_heads
-from cnnlab.interpret.model.kinds import CONVOLUTIONS
+from cnnlab.interpret.model.kinds import CONVOLUTIONS, is_own
 from cnnlab.interpret.model.reading import read
 
 _views = weakref.WeakKeyDictionary()  # {model: ModelView}, with the functions compiled for it
@@ -77,6 +77,13 @@ class ModelView:
     def heat_layers(self, name: str | None, head) -> tuple[Call, ...]:
         """Return the layers at which heatmaps of a head are made, see `heat_layers.find`."""
         return heat_layers.find(self, name, head)
+
+    def traced(self, *signature):
+        """Return a decorator that makes a `tf.function` of these arguments."""
+        # AutoGraph rewrites Python's own branches, which takes most of the time of a first call.
+        # Nothing here has any; a layer of the user's own may.
+        calls_own = any(is_own(call.operation) for call in self.graph.calls)
+        return tf.function(input_signature=signature, autograph=calls_own)
 
     def function(self, key, make):
         """Return the `tf.function` kept under a key; `make()` returns it the first time."""
