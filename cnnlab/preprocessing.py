@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cnnlab.validation import checked_range
+from cnnlab.validation import HEATMAP_METHODS, checked_range
 
+# How heatmaps are made pixel by pixel; those of feature maps are `validation.HEATMAP_METHODS`.
+PIXEL_METHODS = ("gradients", "smoothgrad", "integrated-gradients", "occlusion", "score-cam")
 FITS = ("stretch", "crop", "pad")  # how an image of another shape becomes one of the model's
 OUTPUTS = ("probabilities", "logits", "numbers")  # that a head may give
 
@@ -55,6 +57,13 @@ APPLICATIONS = {  # what `preprocess_input` of the modules of keras.applications
     # Nothing: the models have it inside.
     **dict.fromkeys(("convnext", "efficientnet", "efficientnet_v2", "mobilenet_v3"), "0..255"),
 }
+
+
+def require_any_method(method):
+    """Raise ValueError unless it is the name of a method to make heatmaps, of either kind."""
+    known = (*HEATMAP_METHODS, *PIXEL_METHODS)
+    if not isinstance(method, str) or method not in known:
+        raise ValueError(f"no method {method!r}; there are {', '.join(known)}")
 
 
 def require_fit(fit):

@@ -38,7 +38,7 @@ EXAMPLES = """examples:
   cnnlab explain --model task2 --image line.png --head angle --target 3 --out angle.pdf
 
 Models of this repository by name: {models}"""
-MANY = 3000  # pixels: a picture that would be higher is not one to look at
+METHODS = (*HEATMAP_METHODS, *preprocessing.PIXEL_METHODS)
 
 
 def add(subcommands):
@@ -59,7 +59,7 @@ def add(subcommands):
     add_option("--head", metavar="NAME", help="explain this output (default: each)")
     add_option("--target", metavar="N", type=whole_number(0), help=TARGET)
     add_option("--outputs", choices=OUTPUTS, help=OUTPUT_KINDS)
-    add_option("--method", choices=HEATMAP_METHODS, default=HEATMAP_METHODS[0], help=METHOD)
+    add_option("--method", choices=METHODS, default=HEATMAP_METHODS[0], help=METHOD)
     add_option("--preprocess", metavar="HOW", help=PREPROCESS)
     add_option("--bgr", action="store_true", help=BGR)
     add_option("--invert", action="store_true", help=INVERT)

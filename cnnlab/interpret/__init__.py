@@ -12,6 +12,8 @@ from cnnlab.backend import require_tensorflow_backend
 require_tensorflow_backend()  # before anything imports Keras
 
 from cnnlab.interpret.activations import activations
+from cnnlab.interpret.answers import Answers, answers
+from cnnlab.interpret.attribution import attribute
 from cnnlab.interpret.explain import Explanation, explain
 from cnnlab.interpret.filters import FilterImages, maximize_filters
 from cnnlab.interpret.folder import Gallery, explain_folder

@@ -12,10 +12,11 @@ import numpy as np
 from cnnlab.interpret.activations import activations
 from cnnlab.interpret.answers import answers
 from cnnlab.interpret.ascent import Ascent
+from cnnlab.interpret.attribution import heatmaps as heatmaps_of
 from cnnlab.interpret.figures import page, pictures
 from cnnlab.interpret.figures.page import Section, parts, stacked
 from cnnlab.interpret.filters import FilterImages, first_layer_weights, maximize_filters
-from cnnlab.interpret.gradcam import Heatmaps, grad_cam
+from cnnlab.interpret.gradcam import Heatmaps
 from cnnlab.interpret.model.network import inspect_model
 from cnnlab.interpret.model.places import arranged
 from cnnlab.interpret.request import Options, resolve
@@ -90,7 +91,7 @@ def _draw_image(model, request, options, say):
     batch, steps, before = request.image
     say("heatmaps")
     heatmaps = {
-        head: grad_cam(model, batch, head, request.target, layer, options.method, options.outputs)
+        head: heatmaps_of(model, batch, head, request.target, request.how(layer, options))
         for head, layer in request.heat_layers.items()
     }
     say("activations")

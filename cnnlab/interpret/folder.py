@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from cnnlab import image_files
+from cnnlab.interpret.attribution import heatmaps
 from cnnlab.interpret.figures import page, pictures
 from cnnlab.interpret.figures.page import Section, parts
-from cnnlab.interpret.gradcam import grad_cam
 from cnnlab.interpret.request import Options, resolve
 from cnnlab.saving import atomic_path
 
@@ -107,7 +107,7 @@ def _explained(model, ready, options, tiles):
     for path, image in zip(ready, shown, strict=True):
         tiles[path] = [pictures.Tile(image, path.name[:24])]
     for name, layer in first.heat_layers.items():
-        maps = grad_cam(model, batch, name, first.target, layer, options.method, options.outputs)
+        maps = heatmaps(model, batch, name, first.target, first.how(layer, options))
         for index, (path, request) in enumerate(ready.items()):
             answer = pictures.answer(maps, index, first.names)
             rows[path].append(_row(path, maps, index, answer, request.image.steps))

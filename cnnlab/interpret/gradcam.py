@@ -22,7 +22,7 @@ from cnnlab.interpret.model.heads import check_targets, find_head
 from cnnlab.interpret.model.memory import images_that_fit
 from cnnlab.interpret.model.network import as_batch, inspect_model
 from cnnlab.interpret.placement import are_alike, enlarged, place
-from cnnlab.preprocessing import require_outputs
+from cnnlab.preprocessing import require_any_method, require_outputs
 from cnnlab.validation import HEATMAP_METHODS, require_method
 
 BATCH = 256  # images in one call of the compiled function: bounds the memory
@@ -32,7 +32,7 @@ class Heatmaps(NamedTuple):
     """Heatmaps of n images."""
 
     maps: np.ndarray  # (n, height, width) float32, 0..1, as the images; own highest value 1
-    layers: tuple[str, ...]  # at which they were made; several of branches that share no map
+    layers: tuple[str, ...]  # at which they were made; several of branches that share no map; none
     head: str  # that is explained
     outputs: str  # what the head gives: "probabilities", "logits" or "numbers"
     targets: np.ndarray  # (n,) int32, the classes explained, or which of the numbers
@@ -48,8 +48,8 @@ class Heatmaps(NamedTuple):
 
     @property
     def layer(self):
-        """The name of the layer, or the names."""
-        return " + ".join(self.layers)
+        """The name of the layer, or the names, or "the pixels"."""
+        return " + ".join(self.layers) or "the pixels"
 
     def told(self) -> Answers:
         """Return what the head says of each image, the classes not explained among it."""
@@ -87,11 +87,12 @@ class GradCam:
     """How heatmaps are made; ValueError for an unknown method, or no kind of outputs."""
 
     layer: str | None = None  # with feature maps; None for the default of `model.heat_layers`
-    method: str = "grad-cam"  # a key of METHODS
+    method: str = "grad-cam"  # a key of METHODS, or for `attribution.heatmaps` of PIXELWISE
     outputs: str | None = None  # what the head gives; None: as in `model.heads`
+    range_: object = None  # black and white, for methods that need them, as in `attribute`
 
     def __post_init__(self):
-        require_method(self.method)
+        require_any_method(self.method)
         require_outputs(self.outputs)
 
 
@@ -114,6 +115,7 @@ def grad_cam(
         ValueError: an unknown head, layer or method, a layer that does not feed the head, a target
             out of range, or `outputs` that the head does not give.
     """
+    require_method(method)
     return heatmaps(model, images, head, target, GradCam(layer, method, outputs))
 
 

@@ -10,13 +10,15 @@ import numpy as np
 
 from cnnlab.image_files import Picture, picture_of
 from cnnlab.interpret import imagenet
+from cnnlab.interpret.gradcam import GradCam
+from cnnlab.interpret.methods import WITHOUT_LAYER
 from cnnlab.interpret.model.heads import check_targets, find_head
 from cnnlab.interpret.model.images import Prepared, prepare
 from cnnlab.interpret.model.network import as_list, inspect_model
 from cnnlab.interpret.model.ranges import preprocessing_of
 from cnnlab.interpret.model.telling import telling_layers
-from cnnlab.preprocessing import Preprocessing, require_fit
-from cnnlab.validation import HEATMAP_METHODS, require_method
+from cnnlab.preprocessing import Preprocessing, require_any_method, require_fit
+from cnnlab.validation import HEATMAP_METHODS
 
 CHANNELS, CHANNELS_OF_ONE, FILTERS = 16, 64, 64  # that are shown, if nothing else is asked for
 
@@ -51,6 +53,10 @@ class Request(NamedTuple):
     preprocessing: Preprocessing  # how a picture becomes what the model takes
     names: dict[str, list[str]]  # {head: of its classes or numbers}, where they are known
 
+    def how(self, layer, options: Options) -> GradCam:
+        """Return how heatmaps at a layer are made."""
+        return GradCam(layer, options.method, options.outputs, self.preprocessing)
+
 
 def resolve(model, image, layer, head, target, options: Options) -> Request:
     """Check the arguments of `explain` before anything is computed; all as in `explain`."""
@@ -58,7 +64,7 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
         raise ValueError("nothing to explain: give an image, a layer, or both")
     if image is None and not (head is None and target is None):
         raise ValueError("a head or target explains an image; a layer alone shows its filters")
-    require_method(options.method)
+    require_any_method(options.method)
     require_fit(options.fit)
     picture = None if image is None else picture_of(image)
     is_file = isinstance(image, (str, Path, Picture))  # its size was not chosen for a model
@@ -81,7 +87,8 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
     with _naming("layer"):
         for one in heads.values():
             try:
-                view.heat_layers(layer, one)
+                if options.method not in WITHOUT_LAYER:
+                    view.heat_layers(layer, one)
                 heat_layers[one.name] = layer
             except ValueError as error:
                 # When all heads are asked for, the layer need not feed each of them.

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from cnnlab.interpret.attribution import heatmaps
 from cnnlab.interpret.checks.deletion import deletion, insertion
 from cnnlab.interpret.checks.masking import DEFAULT_MASKING
 from cnnlab.interpret.checks.statistics import known_interval
-from cnnlab.interpret.gradcam import METHODS, heatmaps
+from cnnlab.interpret.gradcam import METHODS
 from cnnlab.interpret.model.network import as_batch, as_list, inspect_model
 
 

@@ -12,7 +12,7 @@ from cnnlab.interpret.model.batches import in_batches
 from cnnlab.interpret.model.heads import check_targets, find_head
 from cnnlab.interpret.model.memory import images_that_fit
 from cnnlab.interpret.model.network import as_list
-from cnnlab.interpret.placement import are_alike, enlarged, place
+from cnnlab.interpret.placement import enlarged, place
 from cnnlab.validation import require_whole
 
 ROWS = 1024  # changed images in one call of the compiled function: bounds the memory
@@ -116,7 +116,8 @@ def displaced_maps(view, heatmaps, heat, nonempty, repeats, generator):
     mirrors = [(1, -1) if size > 2 else (1,) for size in (height, width)]
     stay, *displacements = product(range(height), range(width), *mirrors)
     displacements = displacements or [stay]
-    tables = None if is_array else _tables(view, heatmaps.layers, heat.shape[1:])
+    is_of_pixels = is_array or heatmaps.raw.shape == heat.shape
+    tables = None if is_of_pixels else _tables(view, heatmaps.layers, heat.shape[1:])
     count = min(repeats, len(displacements))
     for index in generator.choice(len(displacements), size=count, replace=False):
         down, across, vertical, horizontal = displacements[index]
@@ -125,6 +126,5 @@ def displaced_maps(view, heatmaps, heat, nonempty, repeats, generator):
 
 
 def _tables(view, layers, size):
-    """Return by what the raw maps of layers are enlarged; None if they are as the images."""
-    placements = [place(view, view.layer(layer), size) for layer in layers]
-    return placements[0].tables if are_alike(placements) else None
+    """Return by what the raw maps of layers, whose cells lie alike, are enlarged."""
+    return place(view, view.layer(layers[0]), size).tables

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnlab.interpret.attribution import heatmaps
 from cnnlab.interpret.checks.cascade import KINDS, Cascade, between_images, rank_sums
-from cnnlab.interpret.gradcam import heatmaps
 from cnnlab.interpret.model.heads import find_head
 from cnnlab.interpret.model.network import as_batch, inspect_model
 from cnnlab.validation import require_whole

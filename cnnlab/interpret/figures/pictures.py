@@ -6,7 +6,20 @@ from cnnlab.interpret.figures.sheet import Sheet, Tile, as_colors, fitting_colum
 
 POSITIVE, SIGNED, HEAT = "viridis", "RdBu_r", "inferno"
 UNITS = {"probabilities": "logits", "logits": "logits", "numbers": "the units of its number"}
-METHOD_NAMES = {"grad-cam": "Grad-CAM", "grad-cam++": "Grad-CAM++", "layercam": "LayerCAM"}
+OTHER_UNITS = {  # of methods whose maps are no parts of a score
+    **dict.fromkeys(("gradients", "smoothgrad"), "logits for a unit of a pixel"),
+    "score-cam": "activations",
+}
+METHOD_NAMES = {
+    "grad-cam": "Grad-CAM",
+    "grad-cam++": "Grad-CAM++",
+    "layercam": "LayerCAM",
+    "gradients": "Gradients",
+    "smoothgrad": "SmoothGrad",
+    "integrated-gradients": "Integrated Gradients",
+    "occlusion": "Occlusion",
+    "score-cam": "Score-CAM",
+}
 SIDE = 0.5  # inches a tile of a channel or filter is wide, about
 STRIP = 128  # units of a layer without positions in a row
 EMPTY = np.full((1, 1, 3), 0.85, np.float32)  # a tile with nothing to show
@@ -144,7 +157,7 @@ def add_heatmaps(sheet: Sheet, images, heatmaps, titles=None, names=None):
     """
     several = len(heatmaps) > 1
     most = max(float(np.max(maps.peak, initial=0)) for maps in heatmaps.values())
-    units = {UNITS[maps.outputs] for maps in heatmaps.values()}
+    units = {OTHER_UNITS.get(maps.method, UNITS[maps.outputs]) for maps in heatmaps.values()}
     shared = several and most > 0 and units == {"logits"}
     layers = ", ".join(dict.fromkeys(maps.layer for maps in heatmaps.values()))
     sheet.heading(f"{METHOD_NAMES[next(iter(heatmaps.values())).method]} at {layers}")

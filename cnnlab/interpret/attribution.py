@@ -1,0 +1,66 @@
+"""What in an image speaks for an answer: all methods behind one function."""
+
+import numpy as np
+
+from cnnlab.interpret import gradcam
+from cnnlab.interpret.gradcam import GradCam, Heatmaps
+from cnnlab.interpret.methods import PIXELWISE, WITHOUT_LAYER
+from cnnlab.interpret.methods.base import Scorer
+from cnnlab.interpret.model.heads import check_targets, find_head
+from cnnlab.interpret.model.network import as_batch, inspect_model
+from cnnlab.interpret.model.ranges import preprocessing_of
+from cnnlab.interpret.model.scores import TINY
+
+
+def attribute(
+    model, images, head=None, target=None, method="grad-cam", layer=None, outputs=None, range_=None
+) -> Heatmaps:
+    """Return what in each image speaks for a class, or for a higher number, by any method.
+
+    Methods are those of `grad_cam` and the keys of `methods.PIXELWISE`, which go pixel by pixel:
+    their `raw` is as large as the images. `range_` is black and white for the model, as in
+    `preprocessing.named`; left out, it is read off the model, or (0, 1). All else is as there.
+
+    Raises:
+        ValueError: an unknown method, or as `grad_cam`.
+    """
+    how = GradCam(layer, method, outputs, range_)
+    return heatmaps(model, images, head, target, how)
+
+
+def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
+    """Return the same by a `GradCam` or a method's name, maybe with other weights of the model."""
+    how = how if isinstance(how, GradCam) else GradCam(method=how)
+    if how.method in gradcam.METHODS:
+        return gradcam.heatmaps(model, images, head, target, how, weights)
+    view = inspect_model(model, images)
+    images = as_batch(view, images).astype(np.float32)
+    head = find_head(view, head, how.outputs)
+    targets = check_targets(head, target, len(images))
+    black, white = preprocessing_of(view, how.range_)[:2]
+    at_layer = how.method not in WITHOUT_LAYER
+    scorer = Scorer(view, head, how.layer, black, white, tuple(weights))
+    facts = scorer.ask(images, targets)
+    head.require_probabilities(facts["probabilities"])
+    layers = [call.name for call in view.heat_layers(how.layer, head)[:1]] if at_layer else ()
+    raw, remarks = PIXELWISE[how.method](scorer, images, facts["targets"])
+    raw = raw.astype(np.float32)
+    peak = raw.max(axis=(1, 2))
+    finite = np.isfinite(raw).all(axis=(1, 2))
+    shown = finite & (peak >= TINY)
+    scale = np.where(shown, peak, 1)[:, None, None]
+    why = np.where(finite, "no pixel speaks for it", "the network computes NaN or infinity")
+    return Heatmaps(
+        maps=np.where(shown[:, None, None], np.maximum(raw, 0) / scale, 0).astype(np.float32),
+        layers=tuple(layers),
+        head=head.name,
+        outputs=head.outputs,
+        targets=facts["targets"],
+        scores=facts["score"],
+        probabilities=facts["probabilities"],
+        answers=facts["answers"],
+        peak=peak,
+        raw=raw,
+        note=tuple(np.where(shown, remarks, np.char.add("empty: ", why)).tolist()),
+        method=how.method,
+    )
