@@ -167,7 +167,7 @@ def test_models_of_other_kinds():
 def test_what_is_wrong_is_said_before_anything_is_computed(
     model, options, message, argument, monkeypatch
 ):
-    for name in ("grad_cam", "activations", "maximize_filters"):
+    for name in ("heatmaps_of", "activations", "maximize_filters"):
         monkeypatch.setattr(MODULE, name, None)
     with pytest.raises(ValueError, match=message) as caught:
         interpret.explain(model, **options)

@@ -102,7 +102,7 @@ def test_score_cam_map_after_map(model):
     large = maps[:, places][:, :, places]
     above = []
     for one in large:
-        mask = (one - one.min()) / np.ptp(one)
+        mask = (one - one.min()) / (np.ptp(one) or 1)
         seen = np.stack([IMAGES[0] * mask[..., None], 0 * IMAGES[0]])
         above.append(np.subtract(*np.asarray(logits_of(model, seen))[:, 1]))
     weights = np.exp(above) / np.exp(above).sum()
