@@ -19,6 +19,7 @@ class Answers(NamedTuple):
     head: str
     outputs: str  # what it gives: "probabilities", "logits" or "numbers"
     values: np.ndarray  # (n, classes) float32, the probabilities of all classes; all numbers
+    of_area: bool = False  # whether they are means over a map, as of a segmentation
 
     def top(self, index: int, names=None, most: int = 5) -> list[tuple[str, float]]:
         """Return the (name, value) of the most likely classes of an image, or the first numbers.
@@ -41,9 +42,10 @@ def answers(model, images, head=None, outputs=None) -> Answers:
     view = inspect_model(model, images)
     images = as_batch(view, images)
     head = find_head(view, head, outputs)
-    compute = view.function(("answers", head.name, head.outputs), lambda: _compile(view, head))
+    compute = view.function(("answers", *head.key), lambda: _compile(view, head))
     count = images_that_fit(view, images.shape[1:3], BATCH, [head.value])
-    return Answers(head.name, head.outputs, in_batches(view.graph, compute, count, images))
+    values = in_batches(view.graph, compute, count, images)
+    return Answers(head.name, head.outputs, values, head.is_map)
 
 
 def _compile(view, head):

@@ -6,14 +6,22 @@ from cnnlab.interpret import gradcam
 from cnnlab.interpret.gradcam import GradCam, Heatmaps
 from cnnlab.interpret.methods import PIXELWISE, WITHOUT_LAYER
 from cnnlab.interpret.methods.base import Scorer
-from cnnlab.interpret.model.heads import check_targets, find_head
+from cnnlab.interpret.model.heads import check_targets
 from cnnlab.interpret.model.network import as_batch, inspect_model
 from cnnlab.interpret.model.ranges import preprocessing_of
 from cnnlab.interpret.model.scores import TINY
 
 
 def attribute(
-    model, images, head=None, target=None, method="grad-cam", layer=None, outputs=None, range_=None
+    model,
+    images,
+    head=None,
+    target=None,
+    method="grad-cam",
+    layer=None,
+    outputs=None,
+    range_=None,
+    region=None,
 ) -> Heatmaps:
     """Return what in each image speaks for a class, or for a higher number, by any method.
 
@@ -21,10 +29,13 @@ def attribute(
     their `raw` is as large as the images. `range_` is black and white for the model, as in
     `preprocessing.named`; left out, it is read off the model, or (0, 1). All else is as there.
 
+    A head may be a map of classes, as of a segmentation: its score is the mean in `region`, (h, w)
+    as the head gives them, 0 elsewhere; left out, where the class is the likeliest.
+
     Raises:
         ValueError: an unknown method, or as `grad_cam`.
     """
-    how = GradCam(layer, method, outputs, range_)
+    how = GradCam(layer, method, outputs, range_, region)
     return heatmaps(model, images, head, target, how)
 
 
@@ -35,7 +46,7 @@ def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
         return gradcam.heatmaps(model, images, head, target, how, weights)
     view = inspect_model(model, images)
     images = as_batch(view, images).astype(np.float32)
-    head = find_head(view, head, how.outputs)
+    head = how.head(view, head)
     targets = check_targets(head, target, len(images))
     black, white = preprocessing_of(view, how.range_)[:2]
     at_layer = how.method not in WITHOUT_LAYER
@@ -63,4 +74,5 @@ def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
         raw=raw,
         note=tuple(np.where(shown, remarks, np.char.add("empty: ", why)).tolist()),
         method=how.method,
+        of_area=head.is_map,
     )

@@ -45,6 +45,7 @@ class Heatmaps(NamedTuple):
     raw: np.ndarray
     note: tuple[str, ...]  # n strings, "" or why the map is empty, all 0, or says little
     method: str  # a key of METHODS
+    of_area: bool = False  # whether probabilities are means over a map, as of a segmentation
 
     @property
     def layer(self):
@@ -53,7 +54,7 @@ class Heatmaps(NamedTuple):
 
     def told(self) -> Answers:
         """Return what the head says of each image, the classes not explained among it."""
-        return Answers(self.head, self.outputs, self.answers)
+        return Answers(self.head, self.outputs, self.answers, self.of_area)
 
 
 def grad_cam_sum(maps, gradients):
@@ -90,6 +91,13 @@ class GradCam:
     method: str = "grad-cam"  # a key of METHODS, or for `attribution.heatmaps` of PIXELWISE
     outputs: str | None = None  # what the head gives; None: as in `model.heads`
     range_: object = None  # black and white, for methods that need them, as in `attribute`
+
+    region: np.ndarray | None = None  # of a head that is a map, where its score is; see `attribute`
+
+    def head(self, view, name):
+        """Return the head of that name, or the only one, as it is to be read, or ValueError."""
+        head = find_head(view, name, self.outputs)
+        return head.within(self.region, view.graph.shapes[head.value])
 
     def __post_init__(self):
         require_any_method(self.method)
@@ -128,7 +136,7 @@ def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
     how = how if isinstance(how, GradCam) else GradCam(method=how)
     view = inspect_model(model, images)
     images = as_batch(view, images)
-    head = find_head(view, head, how.outputs)
+    head = how.head(view, head)
     calls = view.heat_layers(how.layer, head)
     targets = check_targets(head, target, len(images))
     placements = [place(view, call, images.shape[1:3]) for call in calls]
@@ -137,7 +145,7 @@ def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
     names = tuple(call.name for call in calls)
     variables, values = zip(*weights, strict=True) if weights else ((), ())
     explain = view.function(
-        ("grad_cam", how.method, names, is_alike, head.name, head.outputs, *map(id, variables)),
+        ("grad_cam", how.method, names, is_alike, *head.key, *map(id, variables)),
         lambda: _compile(view, head, calls, METHODS[how.method], variables, placements, is_alike),
     )
     since = [call.outputs[0] for call in calls]
@@ -153,6 +161,7 @@ def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
         remarks.append(f"of {what} alone, and not of the paths to the head that have no map")
     note = _notes(head, results["peak"], "; ".join(remarks), **facts)
     told = {"layers": names, "head": head.name, "outputs": head.outputs, "method": how.method}
+    told["of_area"] = head.is_map
     return Heatmaps(note=note, **told, **results)
 
 

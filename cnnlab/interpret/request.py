@@ -36,6 +36,7 @@ class Options:
     layers: str | list[str] | None = None  # to show; "all"; None: the one named, or a few telling
     channels: int | None = None  # most active ones of each layer; 0: all; None: 16, 64 of a single
     filters: int | None = None  # the first ones of the layer; 0: all; None: 64
+    region: np.ndarray | None = None  # of a head that is a map, as in `attribute`
     fit: str = "stretch"  # how an image of another shape fits, see `model.images.prepare`
     progress: Callable[[str], None] | None = None  # told each step; None: stderr, after a second
 
@@ -55,7 +56,7 @@ class Request(NamedTuple):
 
     def how(self, layer, options: Options) -> GradCam:
         """Return how heatmaps at a layer are made."""
-        return GradCam(layer, options.method, options.outputs, self.preprocessing)
+        return GradCam(layer, options.method, options.outputs, self.preprocessing, options.region)
 
 
 def resolve(model, image, layer, head, target, options: Options) -> Request:

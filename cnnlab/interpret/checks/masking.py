@@ -69,7 +69,7 @@ def measure(view, head, pair, ranks, counts, targets):
             f"the model must be given {view.graph.batch} images at once; pixels can be exchanged "
             "only for a model that takes any number"
         )
-    compute = view.function(("exchange", head.name, head.outputs), lambda: _compile(view, head))
+    compute = view.function(("exchange", *head.key), lambda: _compile(view, head))
     at_once = images_that_fit(view, pair[0].shape[1:3], ROWS, [head.value])
     rows = max(1, at_once // len(counts))
     return in_batches(view.graph, lambda *part: compute(*part, counts), rows, *pair, ranks, targets)

@@ -197,7 +197,8 @@ def answer(maps, index, names):
         name = names[maps.head][target]
     if is_number:
         return f"{name} = {maps.scores[index]:.4g}"
-    return f"{name} ({100 * maps.probabilities[index]:.1f} %)"
+    share = f"{100 * maps.probabilities[index]:.1f} %"
+    return f"{name} ({share} of the area)" if maps.of_area else f"{name} ({share})"
 
 
 def overlay(image, heat):

@@ -30,7 +30,7 @@ class Scorer(NamedTuple):
         the predicted ones, which are returned as "targets".
         """
         variables, values = zip(*self.weights, strict=True) if self.weights else ((), ())
-        key = ("ask", gradients, self.head.name, self.head.outputs, *map(id, variables))
+        key = ("ask", gradients, *self.head.key, *map(id, variables))
         compute = self.view.function(key, lambda: _compile(self, variables, gradients))
         value, size = [self.head.value], images.shape[1:3]
         count = images_that_fit(self.view, size, BATCH, value, [0] if gradients else ())

@@ -1,4 +1,7 @@
-"""The heads of a model: its outputs that are one row of numbers for an image, and what they give.
+"""The heads of a model: its outputs that are one row of numbers for an image, or a map of such.
+
+A map, as of a segmentation, has a row for each position: its score is the mean over a region, and
+what it gives is said of its area.
 
 A head gives one of three kinds of OUTPUTS:
 
@@ -46,12 +49,38 @@ class Head(NamedTuple):
     value: int  # the number of the output in the graph
     entering: Entering | None  # what enters the `ending`
     exclusive: bool  # whether one class of the row is right, as after a softmax, not several
+    is_map: bool = False  # whether there is a row for each position, as of a segmentation
+    region: np.ndarray | None = None  # of a map (h, w) bool; None: where the class is predicted
 
     @property
     def classes(self):
         """How many classes or numbers can be explained: 2 for a unit that is no softmax."""
         is_pair = self.units == 1 and self.outputs != "numbers" and not self.exclusive
         return 2 if is_pair else self.units
+
+    @property
+    def key(self):
+        """What tells it from other heads, and from itself read otherwise."""
+        region = None if self.region is None else self.region.tobytes()
+        return self.name, self.outputs, region
+
+    def within(self, region, shape):
+        """Return the head with its score in a region, (h, w) of numbers that are 0 elsewhere.
+
+        Shape is that of the output. None leaves the head as it is.
+
+        Raises:
+            ValueError: it is no map, or the region has another shape, or is empty.
+        """
+        if region is None:
+            return self
+        region = np.asarray(region).astype(bool)
+        if not self.is_map or region.shape != tuple(shape[:2]) or not region.any():
+            what = (
+                f"{shape[:2]} and not empty" if self.is_map else f"of a map, not of {self.name!r}"
+            )
+            raise ValueError(f"a region must be {what}; this one has {region.shape}")
+        return self._replace(region=region)
 
     @property
     def explained(self):
@@ -78,26 +107,30 @@ class Head(NamedTuple):
 
 
 def read_heads(graph: Graph) -> dict[str, Head]:
-    """Return the heads of a model by name: the outputs that are one row of numbers for an image."""
+    """Return the heads of a model by name: outputs that are rows of numbers, or maps of such."""
+    shapes = {name: graph.shapes[value] for name, value in graph.outputs.items()}
     return {
-        name: _head(graph, name, value, shape[-1])
+        name: _head(graph, name, value, shapes[name])
         for name, value in graph.outputs.items()
-        if (shape := graph.shapes[value]) and shape[-1] is not None and set(shape[:-1]) <= {1}
+        if shapes[name] and shapes[name][-1] is not None
+        if set(shapes[name][:-1]) <= {1} or len(shapes[name]) == 3
     }
 
 
-def _head(graph, name, value, units):
+def _head(graph, name, value, shape):
+    units, is_map = shape[-1], not set(shape[:-1]) <= {1}
     for (maker,) in graph.walk(value, backwards=True):
         if keeps_order(maker):
             continue
         ending = activation_name(maker.operation)
         if ending in SQUEEZING:
             entering = _entering(graph, maker)
-            return Head(name, "probabilities", ending, units, value, entering, ending in EXCLUSIVE)
+            exclusive = ending in EXCLUSIVE
+            return Head(name, "probabilities", ending, units, value, entering, exclusive, is_map)
         break
     limits = bounds(graph, value)
     outputs = "probabilities" if limits.are_probabilities() else "numbers"
-    return Head(name, outputs, "linear", units, value, None, limits.exclusive == units)
+    return Head(name, outputs, "linear", units, value, None, limits.exclusive == units, is_map)
 
 
 def _entering(graph, squeezing):
@@ -111,7 +144,7 @@ def _entering(graph, squeezing):
 def other_outputs(graph: Graph, heads) -> dict[str, str]:
     """Return {name: why} of the outputs that are no heads."""
     return {
-        name: f"it gives {graph.shapes[value]}, not a row of numbers for an image"
+        name: f"it gives {graph.shapes[value]}, neither a row of numbers for an image nor a map"
         for name, value in graph.outputs.items()
         if name not in heads
     }
@@ -126,7 +159,7 @@ def find_head(view, name: str | None, outputs: str | None = None) -> Head:
     heads = view.heads
     if not heads:
         raise ValueError(
-            "no output of the model is a row of numbers, one for each class; "
+            "no output of the model is a row of numbers, one for each class, or a map of such; "
             "there is no class to explain"
         )
     if isinstance(name, str) and name in view.other_outputs:

@@ -33,7 +33,7 @@ def find(view, name: str | None, head) -> tuple[Call, ...]:
     if not names:
         raise ValueError(f"no layer on the way to {head.name!r} has feature maps")
     if name is None:
-        key = head.name, head.outputs
+        key = head.key
         default = view.default_layers.get(key) or _defaults(view, head)
         if not default:
             why = f"no layer on the way to {head.name!r} has learned feature maps"
@@ -103,6 +103,10 @@ def _learned_maps(view, head):
     """Return {number: call} of learned maps with several cells in the image, else with one."""
     learned, wide, lost, single = set(), {}, {}, {}
     before = view.graph.before(head.explained)
+    if head.is_map:  # a map of classes says no more than what the head gives
+        before = before - {head.explained}
+        squeezed = [call for call in view.graph.calls if kinds.squeezes(call)]
+        before = before.difference(*(call.outputs for call in squeezed))
     for call in view.graph.ancestors(head.explained):
         value = call.outputs[0]
         has_weights = getattr(call.operation, "weights", ())

@@ -107,6 +107,7 @@ WITHIN = (
     keras.layers.GlobalMaxPooling2D,
     keras.layers.MaxPooling2D,
     keras.layers.Permute,
+    keras.layers.UpSampling2D,
 )
 WITHIN_OPERATIONS = (
     *SAME_ROW_OPERATIONS,
@@ -189,6 +190,11 @@ def kind_of(call) -> str:
     """Return the name of Keras's own operation or layer; "" for a class of the user's."""
     kind = type(call.operation)
     return kind.__name__.removeprefix("True") if kind.__module__.startswith("keras.") else ""
+
+
+def squeezes(call) -> bool:
+    """Say whether what a call gives are probabilities, or their logarithms."""
+    return activation_name(call.operation) in SQUEEZING
 
 
 def same_values(call) -> bool:

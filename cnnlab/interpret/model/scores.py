@@ -39,18 +39,36 @@ def answers(graph: Graph, head: Head, images, watch=None, weights=()):
         return tensor
 
     (given,) = graph.run(images, [head.value], (), watching, weights)
-    outputs = _row(given)
-    if head.outputs != "probabilities":
-        return outputs, outputs
-    if logits:
-        return outputs, _row(logits[0])
-    # The gradient 1 / p must fit into the model's own dtype, maybe float16.
-    return outputs, _log_odds(head, outputs, max(TINY, 4 / given.dtype.max))
+    outputs = _rows(head, given)
+    scored = outputs
+    if head.outputs == "probabilities":
+        # The gradient 1 / p must fit into the model's own dtype, maybe float16.
+        least = max(TINY, 4 / given.dtype.max)
+        scored = _rows(head, logits[0]) if logits else _log_odds(head, outputs, least)
+    return _over_area(head, outputs, scored) if head.is_map else (outputs, scored)
 
 
-def _row(tensor):
-    """Return (n, ...) as (n, units) float32."""
-    return tf.cast(tf.reshape(tensor, (tf.shape(tensor)[0], -1)), "float32")
+def _rows(head, tensor):
+    """Return (n, ...) as (n, units) float32, or of a map (n, h, w, units)."""
+    tensor = tf.cast(tensor, "float32")
+    return tensor if head.is_map else tf.reshape(tensor, (tf.shape(tensor)[0], -1))
+
+
+def _over_area(head, outputs, scored):
+    """Return (n, units) means of maps (n, h, w, units): outputs everywhere, scores in a region."""
+    if head.region is not None:
+        inside = tf.constant(head.region[None, :, :, None], "float32")
+    elif head.outputs == "numbers":
+        inside = tf.ones_like(outputs)
+    elif head.units == 1:
+        inside = tf.cast(_of_units(head, outputs) > 0.5, "float32")
+    else:  # where each class is the likeliest
+        inside = tf.one_hot(tf.argmax(outputs, axis=-1), head.units)
+    inside = inside * tf.ones_like(scored)
+    size = tf.reduce_sum(inside, axis=(1, 2))
+    is_number = head.outputs == "numbers"
+    area = tf.reduce_mean(outputs if is_number else _of_units(head, outputs), axis=(1, 2))
+    return area, tf.math.divide_no_nan(tf.reduce_sum(scored * inside, axis=(1, 2)), size)
 
 
 def _log_odds(head, probabilities, least):
@@ -73,7 +91,8 @@ def of_all(head: Head, outputs):
 def predicted(head: Head, outputs):
     """Return the (n,) int32 predicted classes, or which number is the highest."""
     if head.units < head.classes:
-        return tf.cast(_of_units(head, outputs)[:, 0] > 0.5, "int32")
+        is_1 = _of_units(head, outputs)[:, 0] > 0.5
+        return tf.cast(is_1 | head.is_map, "int32")  # of a map, where it is something
     return tf.argmax(outputs, axis=1, output_type="int32")
 
 
@@ -96,6 +115,8 @@ def _of_units(head, outputs):
     """Return the (n, units) probabilities of what a head gives."""
     if head.outputs == "numbers":
         return tf.fill(tf.shape(outputs), np.float32("nan"))
+    if head.is_map and len(outputs.shape) == 2:
+        return outputs  # means of probabilities already
     if head.outputs == "logits":
         return tf.sigmoid(outputs) if head.units == 1 else tf.nn.softmax(outputs)
     return TO_PROBABILITY.get(head.ending, tf.identity)(outputs)
