@@ -392,9 +392,10 @@ def test_an_unbuilt_sequential_is_built_for_the_images():
 def test_an_output_that_is_not_a_row_has_activations_but_no_heatmap():
     image = pixels()
     features = conv(name="map")(image)
-    only_map = keras.Model(image, features)
+    tokens = layers.Reshape((-1, features.shape[-1]))(features)
+    only_map = keras.Model(image, tokens)
     assert list(activations(only_map, images_for(only_map))) == ["map"]
-    with_map = keras.Model(image, {"map": features, "class": head(features)})
+    with_map = keras.Model(image, {"map": tokens, "class": head(features)})
     assert grad_cam(with_map, images_for(with_map)).head == "class"
     with pytest.raises(ValueError, match="no output of the model is a row of numbers"):
         grad_cam(only_map, images_for(only_map))

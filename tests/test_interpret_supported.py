@@ -110,11 +110,11 @@ MODELS = {  # kind: (what makes a model, options of `explain`)
     "batches of a fixed size": (lambda: built(dense(3, "softmax"), (4, 16, 16, 3)), {}),
     "a transformer whose tokens lie on a grid": (lambda: built(tokens), {}),
     "no feature maps": (lambda: of_shape(16, 16, 3), {}),
-    "outputs for each pixel": (
+    "a segmentation: classes for each pixel": (
         lambda: built(lambda x: layers.Conv2D(3, 1, activation="softmax")(x)),
         {},
     ),
-    "such outputs next to classes": (lambda: built(label_and_mask), {}),
+    "a mask next to classes": (lambda: built(label_and_mask), {}),
     "images of two or four channels": (lambda: built(dense(3, "softmax"), (16, 16, 4)), {}),
     "several inputs": (two_inputs, {}),
     "one or three dimensions": (lambda: of_shape(16, 3), {}),

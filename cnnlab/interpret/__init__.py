@@ -18,5 +18,6 @@ from cnnlab.interpret.explain import Explanation, explain
 from cnnlab.interpret.filters import FilterImages, maximize_filters
 from cnnlab.interpret.folder import Gallery, explain_folder
 from cnnlab.interpret.gradcam import Heatmaps, grad_cam
+from cnnlab.interpret.model.given import with_given
 from cnnlab.interpret.model.loading import load
 from cnnlab.saving import save_figure as save

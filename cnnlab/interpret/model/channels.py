@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from cnnlab.interpret.model.graph import Call, TensorRef
-from cnnlab.interpret.model.kinds import NORMALIZING, rearranges, same_values
+from cnnlab.interpret.model.kinds import NORMALIZING, is_given, rearranges, same_values
 
 OPEN_SIDE = 512  # pixels, where a model takes any size
 
@@ -36,7 +36,7 @@ def first_use(view) -> tuple[Call | None, Channels]:
         whole = given and len(given) == len(call.inputs)
         if whole and (made := _followed(view, call, given)):
             known.update(zip(call.outputs, made, strict=True))
-        elif given:
+        elif given and not is_given(call):
             uses.append((call, given[0]))
     uses.append((None, known[max(known)]))
     return next((use for use in uses if normalizes(use[0]) or use[1].changed()), uses[0])

@@ -41,7 +41,9 @@ def follow(graph: Graph, size) -> Geometry:
     for call in graph.calls:
         given = [known[number] for number in call.inputs]
         after = [None] * len(call.outputs)
-        if not any(part is None for part in given):
+        if kinds.is_given(call):
+            after = [_nowhere(shapes[number]) for number in call.outputs]
+        elif not any(part is None for part in given):
             after = _after(call, given, shapes)
         for number, part in zip(call.outputs, after, strict=True):
             is_single = set(shapes[number][1:-1]) <= {1}

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from cnnlab.interpret.model import kinds
 from cnnlab.interpret.model.kinds import has_inner_activation
 
 
@@ -59,8 +60,10 @@ class Graph(NamedTuple):
         """Return the numbers of the values that all paths from the image to a value go through."""
         through = {0: {0}}
         for call in self.ancestors(value):
-            common = set.intersection(*(through[number] for number in call.inputs))
-            through.update((number, common | {number}) for number in call.outputs)
+            given = [through[number] for number in call.inputs if number in through]
+            if given and not kinds.is_given(call):
+                common = set.intersection(*given)
+                through.update((number, common | {number}) for number in call.outputs)
         return sorted(through[value])
 
     def before(self, value: int) -> set[int]:

@@ -58,7 +58,7 @@ def are_bypassed(view, calls, head) -> bool:
     """Say whether there are paths from the image to a head that go through none of the calls."""
     closed, reached = {call.outputs[0] for call in calls}, {0}
     for call in view.graph.ancestors(head.explained):
-        if reached.intersection(call.inputs):
+        if reached.intersection(call.inputs) and not kinds.is_given(call):
             reached.update(set(call.outputs) - closed)
     return head.explained in reached
 

@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from cnnlab.interpret.model.given import Given
+
 SLIDING = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
 CONVOLUTIONS = (*SLIDING, keras.layers.Conv2DTranspose)
 POOLING = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
@@ -154,8 +156,15 @@ def is_of(operation, kind) -> bool:
     return type(operation).__name__ in operations
 
 
+def is_given(call) -> bool:
+    """Say whether a call gives the same for each image: no path from the image leads through it."""
+    return isinstance(call.operation, Given)
+
+
 def is_own(operation) -> bool:
     """Say whether this is code of the user's own, of which nothing is known."""
+    if isinstance(operation, Given):
+        return False
     is_keras = type(operation).__module__.startswith("keras.")
     return not is_keras or isinstance(operation, keras.layers.Lambda)
 

@@ -43,9 +43,10 @@ def _require_readable(model):
         raise ValueError(f"the model {model.name!r} has no graph to look into: {why}")
     if [len(tensor.shape) for tensor in model.inputs] != [4]:
         shapes = ", ".join(str(tensor.shape) for tensor in model.inputs)
+        several = "; give the other inputs with interpret.with_given" * (len(model.inputs) > 1)
         raise ValueError(
             f"the model {model.name!r} takes {shapes}; "
-            "one image is needed, (batch, height, width, channels)"
+            f"one image is needed, (batch, height, width, channels){several}"
         )
     dtype = keras.backend.standardize_dtype(model.inputs[0].dtype)
     if not dtype.startswith(("float", "int", "uint", "bool")):
