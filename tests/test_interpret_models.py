@@ -482,8 +482,7 @@ def channels_first():
 @pytest.mark.parametrize(
     ("builder", "error", "message"),
     [
-        (WithCall, ValueError, "'subclassed' has no graph"),
-        (Doubling, ValueError, "'doubling' has no graph"),
+        (WithCall, ValueError, "'subclassed' has a call.. of its own, and was called with no"),
         (channels_first, ValueError, "layer 'pool' has the channels first"),
         (lambda: keras.Sequential([conv()]), ValueError, "build it first"),
         (lambda: "a name", TypeError, "not a Keras model: 'a name'"),

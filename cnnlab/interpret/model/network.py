@@ -129,7 +129,7 @@ def inspect_model(model, images=None) -> ModelView:
     view = _views.get(model) if isinstance(model, keras.Model) else None
     state = _state(model)
     if view is None or view.state != state:
-        view = _views[model] = ModelView(read(model), state)
+        view = _views[model] = ModelView(read(model, _image_shape(np.shape(images))), state)
     return view
 
 

@@ -8,14 +8,20 @@ import keras
 from cnnlab.interpret.model.graph import Call, Graph, TensorRef
 
 
-def read(model) -> Graph:
+def read(model, shape=None) -> Graph:
     """Return the graph of a model, with nested models unrolled.
+
+    A model with a `call` of its own is called once with a symbol for an image of the (height,
+    width, channels) that it was built for, or else of this `shape`.
 
     Raises:
         TypeError: `model` is not a Keras model.
-        ValueError: a subclassed model or one not built yet (which have no graph), several inputs,
-            one that is not (height, width, channels) of numbers, or layers with channels first.
+        ValueError: one not built yet, or with a `call` that takes no symbol (they have no graph),
+            several inputs, one that is not (height, width, channels) of numbers, or layers with
+            channels first.
     """
+    if isinstance(model, keras.Model) and type(model) is not keras.Sequential:
+        model = model if _has_graph(model) else _traced(model, shape)
     _require_readable(model)
     reader = _Reader(tuple(model.inputs[0].shape[1:]))
     outputs = reader.unroll(model, [0], prefix="")
@@ -37,7 +43,7 @@ def _require_readable(model):
         how = "; interpret.load opens files and short names" if isinstance(model, str) else ""
         raise TypeError(f"this is not a Keras model: {model!r} ({type(model).__name__}){how}")
     if not _has_graph(model):
-        why = "only Sequential and functional models without a call() of their own have one"
+        why = "it has no layers that are called"
         if type(model) is keras.Sequential:
             why = "build it first, with model.build((None, height, width, channels))"
         raise ValueError(f"the model {model.name!r} has no graph to look into: {why}")
@@ -54,6 +60,27 @@ def _require_readable(model):
             f"the model {model.name!r} takes {dtype} values; "
             "float16, float32, float64 and whole numbers are possible"
         )
+
+
+def _traced(model, shape):
+    """Return a functional model of the calls that a model's own `call` makes."""
+    given = [tensor.shape for tensor in getattr(model, "inputs", None) or []]
+    given = given or list((getattr(model, "_build_shapes_dict", None) or {}).values())
+    shapes = [one[1:] for one in given if isinstance(one, tuple) and len(one) == 4]
+    if len(shapes) != 1 and shape is None:
+        raise ValueError(
+            f"the model {model.name!r} has a call() of its own, and was called with no image yet: "
+            "call it once, or give the image as an array of the shape that it takes"
+        )
+    image = keras.Input(shapes[0] if len(shapes) == 1 else shape)
+    try:
+        return keras.Model(image, model.call(image), name=model.name)
+    except Exception as error:  # whatever the user's own code says
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            f"the model {model.name!r} has a call() of its own, which takes no symbol in place of "
+            f"an image: {reason}"
+        ) from error
 
 
 def _has_graph(operation):
