@@ -198,8 +198,9 @@ def test_what_takes_long_is_said_once(monkeypatch):
 def test_parts_that_take_long_are_said(monkeypatch):
     said, clock = [], iter([0.0, *np.arange(1, 99) * 8.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    assert list(page._timed(range(9), said.append)) == list(range(9))
-    assert said == ["drawing 9 parts, about 56 s"]
+    sections = [page.Section(f"{size}", print, pictures=size) for size in (1, 1, 8, 8, 2)]
+    assert list(page._timed(sections, said.append)) == sections
+    assert said == ["drawing 20 pictures, about 144 s"]
 
 
 # --- the shell

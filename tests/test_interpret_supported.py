@@ -50,14 +50,19 @@ def tokens(x):
 class Subclassed(keras.Model):
     def __init__(self):
         super().__init__()
-        self.dense = layers.Dense(2)
+        self.conv = layers.Conv2D(3, 3, activation="relu")
+        self.dense = layers.Dense(2, "softmax", name="dense")
 
     def call(self, images):
-        return self.dense(ops.mean(images, axis=(1, 2)))
+        return self.dense(ops.mean(self.conv(images), axis=(1, 2)))
 
 
-def subclassed():
-    model = Subclassed()
+class Deciding(Subclassed):
+    def call(self, images):
+        return super().call(images if float(ops.max(images)) > 1 else 255 * images)
+
+
+def called(model):
     model(np.zeros((1, 16, 16, 3)))
     return model
 
@@ -124,7 +129,8 @@ MODELS = {  # kind: (what makes a model, options of `explain`)
         ),
         {},
     ),
-    "a subclassed model": (subclassed, {}),
+    "a subclassed model": (lambda: called(Subclassed()), {}),
+    "a subclassed model that looks at the numbers": (lambda: called(Deciding()), {}),
 }
 
 

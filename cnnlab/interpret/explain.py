@@ -149,11 +149,13 @@ def _of_layer(layer, maps, channels):
     """Yield the sections of a layer's maps: the most active channels, or all, in parts."""
     if maps.ndim < 3 or channels is not None:
         shown = None if maps.ndim < 3 else pictures.most_active(maps, channels)
-        yield Section(layer, lambda sheet: pictures.add_activations(sheet, layer, maps, shown))
+        draw = functools.partial(_add_part, layer, maps, shown)
+        yield Section(layer, draw, pictures=1 if shown is None else len(shown))
         return
     for numbers in parts(range(maps.shape[2]), AT_ONCE):
         title = layer if maps.shape[2] <= AT_ONCE else f"{layer} {numbers[0]}–{numbers[-1]}"
-        yield Section(title, functools.partial(_add_part, layer, maps, numbers))
+        draw = functools.partial(_add_part, layer, maps, numbers)
+        yield Section(title, draw, pictures=len(numbers))
 
 
 def _add_part(layer, maps, numbers, sheet):

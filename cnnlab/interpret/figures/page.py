@@ -37,6 +37,7 @@ class Section(NamedTuple):
     draw: Callable[[Sheet], None]  # adds the pictures to a sheet
     paragraphs: tuple[str, ...] = ()  # above the pictures
     answers: tuple[str, ...] = ()  # the same, where there is no table of answers
+    pictures: int = 1  # how many are drawn, about: the time that it takes
 
     def sheet(self, with_text: bool = True) -> Sheet:
         """Return the section alone."""
@@ -129,11 +130,12 @@ def parts(items, size: int) -> list:
 
 def _timed(sections, say):
     """Yield sections, and say after the first ones how long the others will take, if long."""
-    begin, said = time.monotonic(), False
+    begin, said, drawn = time.monotonic(), False, 0
+    whole = sum(section.pictures for section in sections)
     for number, section in enumerate(sections):
         yield section
-        spent = time.monotonic() - begin
-        left = spent / (number + 1) * (len(sections) - number - 1)
+        spent, drawn = time.monotonic() - begin, drawn + section.pictures
+        left = spent / drawn * (whole - drawn)
         if not said and number and left > PATIENCE:
-            say(f"drawing {len(sections)} parts, about {left:.0f} s")
+            say(f"drawing {whole:,} pictures, about {left:.0f} s")
             said = True
