@@ -40,7 +40,10 @@ def attribute(
 
 
 def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
-    """Return the same by a `GradCam` or a method's name, maybe with other weights of the model."""
+    """Return the same of images (n, height, width, channels) by a `GradCam` or a method's name.
+
+    `weights` are as in `gradcam.heatmaps`.
+    """
     how = how if isinstance(how, GradCam) else GradCam(method=how)
     if how.method in gradcam.METHODS:
         return gradcam.heatmaps(model, images, head, target, how, weights)
