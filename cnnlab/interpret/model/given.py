@@ -18,7 +18,7 @@ class Given(keras.layers.Layer):
         return keras.ops.broadcast_to(value[None], (count, *self.value.shape))
 
     def compute_output_spec(self, images):
-        """Return the shape and dtype of that."""
+        """Return the shape and dtype of that, (n, ...)."""
         return keras.KerasTensor((images.shape[0], *self.value.shape), str(self.value.dtype))
 
 
