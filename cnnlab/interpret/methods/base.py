@@ -42,11 +42,11 @@ class Scorer(NamedTuple):
         return self.ask(images, targets)["score"]
 
     def gradients(self, images, targets) -> np.ndarray:
-        """Return the gradients of the scores of the targets, like the images."""
+        """Return the gradients of the scores, (n, height, width, channels) as the images."""
         return self.ask(images, targets, gradients=True)["gradients"]
 
     def blank(self, images) -> np.ndarray:
-        """Return black images like these."""
+        """Return black images (n, height, width, channels), as many as these."""
         return np.zeros_like(images) + np.asarray(self.black, images.dtype)
 
 

@@ -8,12 +8,12 @@ SEED = 0
 
 
 def gradients(scorer, images, targets):
-    """Return the largest size of the gradients of a pixel's channels (Simonyan et al., 2014)."""
+    """Return (n, height, width), the largest gradient of each pixel's channels (Simonyan, 2014)."""
     return np.abs(scorer.gradients(images, targets)).max(axis=-1), [""] * len(images)
 
 
 def smooth_grad(scorer, images, targets):
-    """Return the same of the mean gradient of COPIES noisy images (Smilkov et al., 2017)."""
+    """Return (n, height, width), the same of the mean of COPIES noisy images (Smilkov, 2017)."""
     random, total = np.random.default_rng(SEED), np.zeros(images.shape, np.float32)
     deviation = NOISE * np.abs(np.subtract(scorer.white, scorer.black))
     for _ in range(COPIES):

@@ -7,7 +7,7 @@ GAP = 0.01  # of the difference of the scores: more parts are taken until the su
 
 
 def integrated_gradients(scorer, images, targets):
-    """Return each pixel's part of the difference between the image's score and that of black.
+    """Return (n, height, width), each pixel's part of the score's difference to that of black.
 
     The parts add up to that difference, but for what is left out between the points at which the
     integral is computed, by the trapezoidal rule; the remarks say both.

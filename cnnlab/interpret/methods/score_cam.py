@@ -9,7 +9,7 @@ MASKS = 64  # images in one call: bounds the memory
 
 
 def score_cam(scorer, images, targets):
-    """Return the rectified sum of a layer's enlarged maps, each weighed by what it lets through.
+    """Return (n, height, width), the rectified sum of a layer's enlarged maps, each weighed.
 
     A map, scaled to 0..1, is multiplied with the image, and black shows where it is 0. The weights
     are the softmax over the channels of how far the scores are above that of black.
