@@ -7,7 +7,7 @@ STRIDE = 2  # squares are moved by their side divided by this
 
 
 def occlusion(scorer, images, targets):
-    """Return (n, height, width) how much the score falls, in the mean of the squares over a pixel."""
+    """Return (n, height, width), how much the score falls: the mean of the squares over a pixel."""
     count, height, width, _ = images.shape
     side = max(1, round(max(height, width) / SQUARES))
     step = max(1, side // STRIDE)
