@@ -52,6 +52,7 @@ from cnnlab import lines, mnist, notebook, plots, pretrained, splits
 from cnnlab.interpret import (
     activations,
     ascent,
+    attribute,
     checks,
     explain,
     filters,
@@ -65,7 +66,8 @@ from cnnlab.interpret.checks import masking, probes
 from cnnlab.interpret.checks.randomization import _cascade
 from cnnlab.interpret.figures import checks as check_plots
 from cnnlab.interpret.figures import pictures
-from cnnlab.interpret.figures.sheet import Sheet
+from cnnlab.interpret.figures.sheet import Sheet, Tile, as_colors, through_colormap
+from cnnlab.interpret.methods import PIXELWISE
 from cnnlab.interpret.model import graph, loading, windows
 from cnnlab.interpret.model.network import inspect_model
 from cnnlab.lines import other_programs
@@ -945,6 +947,105 @@ table([{"at": "convolution"} | count(convolutions), {"at": "rectifier"} | count(
 # And a caution: *contrast*, which only sees that strokes are brighter than the ground, is ahead of
 # all maps in most of the rows. On a plain ground, deletion and insertion can show that a map is
 # bad, and not that it is better than the image itself.
+#
+# ### Other ways to ask
+#
+# Grad-CAM asks a layer. Other methods ask the pixels, and stand behind the same functions: the
+# *gradient* of the score with respect to the image (Simonyan et al., 2014), its mean over noisy
+# copies (*SmoothGrad*, Smilkov et al., 2017), its integral on the way from black to the image
+# (*Integrated Gradients*, Sundararajan et al., 2017, whose pixels add up to what the score rose on
+# the way), how much it falls where a black square hides the image (*occlusion*, Zeiler & Fergus,
+# 2014), and *Score-CAM* (Wang et al., 2020), which weighs feature maps by what they let through.
+
+
+# %%
+def asked_otherwise(method):
+    """The method at its default layer, if it has one, for images of 0..255."""
+    return gradcam.GradCam(None, method, range_=(0, 255))
+
+
+METHODS = ["grad-cam", *PIXELWISE]
+
+
+def draw_methods(asked):
+    """What each method says of some images, a list of (network, head, index of its test image)."""
+    tiles = []
+    for name, head, index in asked:
+        image = test_images[name][[index]]
+        label = head if "heads" in name else name
+        tiles.append(Tile(as_colors(image[0] / 255), label))
+        for method in METHODS:
+            found = attribute(models[name], image, head, None, method, range_=(0, 255))
+            label = method.replace("integrated-", "integrated\n")
+            tiles.append(Tile(through_colormap(found.maps[0], 0, 1, pictures.HEAT), label))
+    sheet = Sheet()
+    what = "share of the map's own peak; what speaks against the class is 0"
+    sheet.color_bar(what, 0, 1, pictures.HEAT)
+    sheet.tiles(tiles, columns=1 + len(METHODS))
+    return sheet.figure()
+
+
+(digit_head,) = inspect_model(models["final, MNIST"]).heads
+asked = [("final, MNIST", digit_head, index) for index in chosen("final, MNIST")[[0, 3]]]
+asked += [("four heads, lines", head, 0) for head in ("angle", "color")]
+with stopwatch.measure("other methods, figure"):
+    figure = draw_methods(asked)
+show(figure, "other-methods")
+
+# %% [markdown]
+# *Figure: two digits of the final network, then angle and color of one line. Grad-CAM and Score-CAM
+# go by the cells of a layer, the other four by pixels. The gradients are large all over the empty
+# ground; Integrated Gradients stay on what is drawn.*
+
+
+# %%
+def compare_others(name):
+    """{head: rows of `checks.compare_methods`} of Grad-CAM and of what asks the pixels."""
+    images, masking = test_images[name][:CHECKED], checks.Masking(steps=10, repeats=2)
+    methods = [asked_otherwise(method) for method in METHODS]
+    return {
+        head: checks.compare_methods(models[name], images, head, None, methods, masking)
+        for head in inspect_model(models[name]).heads
+    }
+
+
+with stopwatch.measure("other methods, comparison"):
+    others = {name: compare_others(name) for name in models}
+results["other methods"] = others
+shown = {
+    f"{name}: {head}" if len(of_heads) > 1 else name: rows
+    for name, of_heads in others.items()
+    for head, rows in of_heads.items()
+}
+show_chart(check_plots.gains(shown), "other-methods-gains")
+
+
+# %%
+def counted(method):
+    """How often a method beats the displaced maps, on the mean, and with certainty."""
+    rows = [row for rows in shown.values() for row in rows if row["method"] == method]
+    gains = [row[f"{kind}_gain"] for row in rows for kind in ("deletion", "insertion")]
+    better = sum(mean > 0 for mean, _, _ in gains)
+    return {"method": method, "comparisons": len(gains), "better": better} | {
+        "interval above 0": sum(low > 0 for _, low, _ in gains),
+        "interval below 0": sum(high < 0 for _, _, high in gains),
+    }
+
+
+table([counted(method) for method in (*METHODS, "contrast")])
+
+# %% [markdown]
+# *Figure: 40 test images of each network, as above, each method against its own map displaced.*
+#
+# **Reading.** On the mean, Grad-CAM, Integrated Gradients, occlusion and Score-CAM are better than
+# displaced maps in all comparisons, and nearly always beyond the interval. Plain gradients are
+# worse than displaced ones in our two networks for lines, SmoothGrad for three of the four heads.
+# They say how the score would change if a pixel did, and a black pixel could become anything; the
+# question was what the image has. Integrated Gradients answer that one: each pixel's gradient is
+# multiplied with its difference from black, so what is black gets nothing. That is also why they
+# come out well: like *contrast*, which is not an explanation and keeps up with them, they cannot
+# waste a pixel on the ground. Where the ground speaks, as for "short", no such map can show it, and
+# Grad-CAM can.
 #
 # ### Does the heat lie on the line?
 

@@ -95,12 +95,13 @@ def localization(games, heats):
     return figure
 
 
-def gains(compared, bare):
+def gains(compared, bare=()):
     """Draw how much better than the displaced map each method is, with 95 % intervals.
 
     Compared is {name: rows of `checks.compare_methods`}, the same methods for each; the dots of
     layers called in `bare`, the bare convolutions, are hollow.
     """
+    shown = {row["method"]: None for rows in compared.values() for row in rows}
     most = max(len(rows) for rows in compared.values())
     size = (8.6, DOT * (most + 2) * len(compared) + 1.2)
     figure, axes = plt.subplots(1, 2, figsize=size, sharey=True, sharex=True)
@@ -120,11 +121,13 @@ def gains(compared, bare):
             axis.axhline(group - 0.5, color="0.88", linewidth=0.7, zorder=0)
     axes[0].set_yticks(range(len(compared)), list(compared))
     axes[0].set_ylim(len(compared) - 0.5, -0.5)
-    colors = METHOD_COLORS.items()
-    handles = [plt.Line2D([], [], color=color, marker="o", label=name) for name, color in colors]
-    hollow = {"color": "0.3", "marker": "o", "markerfacecolor": "white", "linestyle": ""}
-    handles.append(plt.Line2D([], [], label="hollow: at the bare convolution", **hollow))
-    figure.legend(handles=handles, loc="outside lower center", ncols=5)
+    handles = [
+        plt.Line2D([], [], color=METHOD_COLORS[name], marker="o", label=name) for name in shown
+    ]
+    if bare:
+        hollow = {"color": "0.3", "marker": "o", "markerfacecolor": "white", "linestyle": ""}
+        handles.append(plt.Line2D([], [], label="hollow: at the bare convolution", **hollow))
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure
 
 
