@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cnnlab import drawings, lines, mnist
 from cnnlab.runtime import repository_root
+from cnnlab.saving import read_class_names
 
 MODELS = {  # the project's own, below its root
     "task1-part1-mnist": "Task-1/models/part1-mnist.keras",
@@ -72,15 +73,16 @@ def find(name_or_path) -> Path:
     return path
 
 
-def class_names(name, heads) -> dict[str, list[str]]:
-    """Return {head: names of its classes} for a model's short name and its heads, else {}."""
-    if name in HEADS:
+def class_names(name_or_path, heads) -> dict[str, list[str]]:
+    """Return {head: names of its classes} for a model's short name, or that its file keeps."""
+    if name_or_path in HEADS:
         return {head: list(map(str, lines.CLASS_NAMES[head])) for head in heads}
-    if name in DIGITS:
+    if name_or_path in DIGITS:
         return {heads[0]: list("0123456789")}
-    if name in LINES:
+    if name_or_path in LINES:
         return {heads[0]: [lines.class_name(number) for number in range(lines.CLASSES)]}
-    return {}
+    kept = read_class_names(name_or_path)
+    return {head: kept[head] for head in heads if head in kept}
 
 
 def as_its_images(name, picture):

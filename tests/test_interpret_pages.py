@@ -13,7 +13,7 @@ from models import with_random_weights
 from PIL import Image
 
 from cnnlab import __main__ as main
-from cnnlab import interpret
+from cnnlab import interpret, saving
 from cnnlab.interpret.answers import answers
 from cnnlab.interpret.figures import page, pictures
 from cnnlab.interpret.model.batches import announced
@@ -222,6 +222,14 @@ def test_the_command(model, tmp_path, capsys, monkeypatch):
         assert words in out and re.search(r"kind: kind \d+ \(", out)
         assert all((tmp_path / name).exists() for name in files)
     assert len(list((tmp_path / "all").iterdir())) > 15
+
+
+def test_names_that_a_model_keeps_are_shown(model, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    saving.save_model(model, "deep.keras", {"kind": [f"sort {k}" for k in range(12)]})
+    Image.fromarray(IMAGE).save("image.png")
+    assert main.main(["explain", "--model=deep.keras", "--image=image.png", "--out=a.png"]) == 0
+    assert re.search(r"kind: sort \d+ \(", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(

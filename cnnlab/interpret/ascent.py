@@ -87,8 +87,7 @@ def compile_ascent(view, read: Response, everywhere=True, ends=()):
     def respond(images, filters, settings):
         scaled = settings["low"] + images * (settings["high"] - settings["low"])
         maps = (response_maps if everywhere else middle_response)(view, read, scaled)
-        wanted = tf.one_hot(filters, maps.shape[-1], True, False)[:, None]
-        own = tf.reduce_sum(tf.where(wanted, maps, 0), axis=-1)  # (count, positions)
+        own = tf.gather(maps, filters, axis=-1, batch_dims=1)  # (count, positions)
         return objective(own, settings["negative_slope"]), tf.reduce_max(own, axis=1)
 
     first = tf.TensorSpec((1, *view.graph.input_shape), "float32")
