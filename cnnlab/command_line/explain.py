@@ -117,7 +117,8 @@ def _run(options):
                 filters=0 if options.all else options.filters,
             )
     with writing("--out", options.out):
-        made.save(options.out, f"{options.model}: {options.image or options.layer}", _say)
+        shown = os.path.basename(os.path.normpath(options.image or options.layer))
+        made.save(options.out, f"{os.path.basename(options.model)}: {shown}", _say)
     print(f"{options.out}: {made.summary}")
 
 

@@ -22,11 +22,13 @@ PATIENCE = 30  # seconds: what takes longer is said beforehand
 STYLE = """
 :root { color-scheme: light dark }
 body { font: 16px/1.45 system-ui, sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em }
-img { max-width: 100%; background: white; border-radius: 4px; image-rendering: auto }
+h1 { font-size: 1.5em; overflow-wrap: anywhere }
+figure { margin: 0; overflow-x: auto }
+img { max-width: max(100%, 45em); background: white; border-radius: 4px }
 summary { cursor: pointer; font-weight: 600; margin: .8em 0 .4em }
 td { padding: .1em 1em .1em 0; vertical-align: middle }
-td.number { text-align: right; font-variant-numeric: tabular-nums }
-meter { width: 12em }
+td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
+meter { width: clamp(3em, 20vw, 12em) }
 """
 
 
@@ -112,7 +114,9 @@ def _picture(section):
     if not sheet.height:
         return ""
     content = base64.b64encode(as_png(sheet.figure())).decode()
-    return f'<img alt="{html.escape(section.title)}" src="data:image/png;base64,{content}">'
+    image = f'<img alt="{html.escape(section.title)}" src="data:image/png;base64,{content}">'
+    # Too wide for a telephone, it is scrolled rather than made too small to read.
+    return f"<figure tabindex=0>{image}</figure>"
 
 
 def as_png(figure) -> bytes:
