@@ -70,6 +70,12 @@ def _plain(value, where: str = "data"):
     raise TypeError(f"{where} is a {type(value).__name__}, which JSON cannot hold")
 
 
+def require_empty(folder: Path) -> None:
+    """Raise ValueError if there is something in a folder; there need be none."""
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty: name a new folder")
+
+
 def save_figure(figure, path: str | os.PathLike, small: bool = False) -> Path:
     """Save a Matplotlib figure in the style's resolution and margins; returns the path.
 

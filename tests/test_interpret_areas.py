@@ -53,7 +53,19 @@ def test_the_score_is_the_mean_logit_where_the_class_is_the_likeliest(target):
     assert heat.layer == "features" and heat.of_area
     np.testing.assert_allclose(heat.raw, raw, 1e-4, 1e-6)
     np.testing.assert_allclose(heat.scores, score, 1e-4, 1e-5)
-    np.testing.assert_allclose(heat.answers, expected.mean(axis=(1, 2)), 1e-5)
+    shares = np.eye(3)[expected.argmax(axis=-1)].mean(axis=(1, 2))
+    np.testing.assert_allclose(heat.answers, shares, 1e-6)
+    assert [note.startswith("empty: the class is the likeliest nowhere") for note in heat.note] == (
+        (shares[:, target] == 0).tolist()
+    )
+
+
+def test_a_class_that_is_nowhere_has_no_score_there():
+    model = segmenting(2, "softmax")
+    model.layers[-1].bias.assign([9.0, -9.0])
+    for method in ("grad-cam", "occlusion"):
+        heat = attribute(model, IMAGES, target=1, method=method, range_=(0, 1))
+        assert set(heat.note) == {"empty: the class is the likeliest nowhere: give a region"}
 
 
 def test_or_in_a_region():
@@ -73,7 +85,7 @@ def test_one_unit_numbers_and_enlarged_probabilities():
     one = segmenting(1, "sigmoid")
     heat = grad_cam(one, IMAGES)
     assert heat.targets.tolist() == [1, 1]  # what is there, not what is not
-    area = one.predict(IMAGES, verbose=0).mean(axis=(1, 2, 3))
+    area = (one.predict(IMAGES, verbose=0) > 0.5).mean(axis=(1, 2, 3))
     np.testing.assert_allclose(heat.probabilities, area, 1e-5)
     depth = segmenting(1, None)
     heat = grad_cam(depth, IMAGES)
@@ -96,7 +108,9 @@ def test_through_the_entry_point_and_the_checks():
 
 @pytest.mark.parametrize("region", [REGION[:5], 0 * REGION])
 def test_wrong_regions(region):
-    with pytest.raises(ValueError, match=r"a region must be \(12, 12\) and not empty"):
+    with pytest.raises(
+        ValueError, match=r"a region must be \(12, 12\) with a number that is not 0"
+    ):
         attribute(segmenting(3, "softmax"), IMAGES, region=region)
 
 

@@ -161,7 +161,7 @@ def test_models_of_other_kinds():
         ({"image": IMAGE, "head": "colour"}, "no head 'colour'", "head"),
         ({"image": IMAGE, "target": 1}, "a target belongs to one head", "head"),
         ({"image": IMAGE, "head": "big", "target": 2}, r"0\.\.1", "target"),
-        ({"image": IMAGE, "names": {"kind": ["a", "b"]}}, "5 classes, but 2 names", None),
+        ({"image": IMAGE, "names": {"kind": ["a", "b"]}}, "5 classes, but 2 names", "names"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_computed(

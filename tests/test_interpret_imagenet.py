@@ -45,10 +45,10 @@ def test_others_are_counted():
     ):
         shown = interpret.explain(model, IMAGE, preprocess="0..1")
         (of_head,) = shown.answers.values()
-        assert all((name in imagenet.class_names()) == known for name, *_ in of_head)
+        assert all((name in imagenet.class_names()) == known for name, *_ in of_head[:5])
 
 
 def test_names_that_are_given_go_first():
     names = {"predictions": [f"n{number}" for number in range(1000)]}
     shown = interpret.explain(small("efficientnetb0"), IMAGE, preprocess="0..1", names=names)
-    assert all(name.startswith("n") for name, *_ in shown.answers["predictions"])
+    assert all(name.startswith("n") for name, *_ in shown.answers["predictions"][:5])

@@ -77,7 +77,8 @@ def test_integrated_gradients_are_complete(model):
     both = np.asarray(logits_of(model, IMAGES)), np.asarray(logits_of(model, 0 * IMAGES))
     differences = (both[0] - both[1])[:, 2]
     np.testing.assert_allclose(heat.raw.sum(axis=(1, 2)), differences, 0.011)
-    assert f"the score is {differences[0]:.4g} above that of black" in heat.note[0]
+    side = "above" if differences[0] > 0 else "below"
+    assert f"the score is {abs(differences[0]):.4g} {side} that of black" in heat.note[0]
 
 
 def test_occlusion_of_sums_of_pixels(linear):

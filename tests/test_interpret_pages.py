@@ -101,7 +101,8 @@ def test_all_and_numbers_of_channels(model):
     tiles = [len(section.sheet().figure().axes[0].images) - 1 for section in shown.sections[1:]]
     assert tiles == [80, 20]  # apart from the color bar
     everything = interpret.explain(model, IMAGE, layers="all")
-    assert list(everything.activations) == inspect_model(model).feature_maps()
+    maps = inspect_model(model).feature_maps()
+    assert list(everything.activations) == [*maps, "global_average_pooling2d", "kind"]
     with pytest.raises(ValueError, match="no layer 'blok'") as caught:
         interpret.explain(model, IMAGE, layers=["blok"])
     assert caught.value.argument == "layers"
@@ -160,8 +161,12 @@ def test_the_top_classes_are_those_of_predict(model):
     expected = model.predict(IMAGE[None].astype("float32"), verbose=0)[0]
     shown = interpret.explain(model, IMAGE)
     order = np.argsort(-expected)[:5]
-    assert [name for name, *_ in shown.answers["kind"]] == [f"class {k}" for k in order]
-    np.testing.assert_array_equal([value for _, value, _ in shown.answers["kind"]], expected[order])
+    *rows, others = shown.answers["kind"]
+    assert [name for name, *_ in rows] == [f"class {k}" for k in order] and others[0] == "7 more"
+    np.testing.assert_array_equal([value for _, value, _ in rows], expected[order])
+    least = int(expected.argmin())
+    shown = interpret.explain(model, IMAGE, target=least)
+    assert shown.answers["kind"][4][0] == f"class {least}"  # what is explained is among them
     of_all = answers(model, IMAGE.astype("float32")).values
     np.testing.assert_array_equal(of_all[0], expected)
     heat = interpret.grad_cam(model, IMAGE.astype("float32"))
@@ -203,6 +208,26 @@ def test_parts_that_take_long_are_said(monkeypatch):
     assert said == ["drawing 20 pictures, about 144 s"]
 
 
+def test_many_heads_share_one_scale_and_labels_do_not_run_into_each_other():
+    image = keras.Input((16, 16, 3))
+    x = layers.Conv2D(4, 3, activation="relu")(image)
+    row = layers.Flatten()(x)
+    heads = {f"a_long_name_of_a_head_{k}": layers.Dense(3, "softmax")(row) for k in range(6)}
+    model = with_random_weights(keras.Model(image, heads))
+    figure = interpret.explain(model, IMAGE, preprocess="0..1").figure
+    texts = figure.axes[0].texts
+    assert sum("one scale for all maps" in text.get_text() for text in texts) == 1
+    boxes = [t.get_window_extent() for t in texts if t.get_text().startswith("a_long")]
+    assert not any(one.overlaps(other) for one in boxes for other in boxes if one is not other)
+
+
+@pytest.mark.parametrize("options", [{"channels": -1}, {"channels": "all"}, {"filters": [1, 2]}])
+def test_numbers_that_are_none(model, options):
+    (name,) = options
+    with pytest.raises(ValueError, match=f"{name} must be how many, 0 for all"):
+        interpret.explain(model, IMAGE, **options)
+
+
 # --- the shell
 
 
@@ -238,12 +263,22 @@ def test_names_that_a_model_keeps_are_shown(model, tmp_path, capsys, monkeypatch
         ("--names=none.txt", "--names: none.txt: No such file"),
         ("--layers=a", "--layers: no layer 'a'"),
         ("--out=a.jpg", "must end in .png, .pdf, .svg, .html, or name a folder"),
+        ("--out=", "argument --out: the name is empty"),
+        ("--out=full", "--out: full is not empty: name a new folder"),
+        ("--filters=2", "--filters does nothing for an image"),
+        ("--layers=,", "names no layer"),
+        ("--all", "--all fills more than a picture"),
+        ("--names=image.png", "--names: image.png is not text in UTF-8"),
+        ("--names=two.txt", "--names: head 'kind' has 12 classes, but 2 names are given"),
     ],
 )
 def test_wrong_options(model, options, words, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model.save("deep.keras")
     Image.fromarray(IMAGE).save("image.png")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "other").touch()
+    (tmp_path / "two.txt").write_text("a\nb")
     given = ["explain", "--model=deep.keras", "--image=image.png", "--out=a.png"]
     try:
         code = main.main([*given, options])
@@ -273,6 +308,25 @@ def test_a_folder_of_images_gives_a_table_and_a_page(model, tmp_path, capsys, mo
     name, value, _ = one.answers["kind"][0]
     assert rows[1]["answer"] == name and abs(float(rows[1]["probability"]) - value) < 1e-5
     assert "<img alt" in (tmp_path / "found/page.html").read_text("utf-8")
+
+
+def test_files_that_do_not_fit_and_heads_without_heat(tmp_path):
+    image = keras.Input((None, None, 3))
+    x = layers.Conv2D(4, 3, activation="relu")(image)
+    heads = {"kind": layers.GlobalAveragePooling2D()(x)}
+    heads["kind"] = layers.Dense(3, "softmax", name="kind")(heads["kind"])
+    heads["tone"] = layers.Dense(2, "softmax", name="tone")(layers.GlobalMaxPooling2D()(image))
+    model = with_random_weights(keras.Model(image, heads))
+    Image.fromarray(IMAGE).save(tmp_path / "cost $_^$ x.png")
+    Image.fromarray(IMAGE[:1, :1]).save(tmp_path / "small.png")
+    found = interpret.explain_folder(model, tmp_path, preprocess="0..255")
+    kind, tone, small = found.rows
+    assert kind["head"] == "kind" and kind["layer"] and not kind["note"]
+    assert tone["answer"].startswith("class") and tone["note"].startswith("no heatmap")
+    assert small["file"] == "small.png" and "cannot take images of 1 × 1" in small["note"]
+    found.save(tmp_path / "found")  # a $ in a name is no formula
+    text = (tmp_path / "found" / "page.html").read_text("utf-8")
+    assert "grad-cam of kind" in text and "small.png: " in text
 
 
 def test_what_is_wrong_with_a_folder(model, tmp_path, capsys, monkeypatch):

@@ -11,6 +11,7 @@ from pathlib import Path
 from cnnlab import drawings, image_files, preprocessing, pretrained, runtime
 from cnnlab.command_line.options import check_writable, option, whole_number, writing
 from cnnlab.preprocessing import OUTPUTS
+from cnnlab.saving import require_empty
 from cnnlab.validation import HEATMAP_METHODS
 
 OUT_SUFFIXES = (".png", ".pdf", ".svg", ".html")
@@ -54,7 +55,7 @@ def add(subcommands):
     )
     add_option = parser.add_argument
     add_option("--model", metavar="FILE", required=True, help="a .keras or .h5 file, or short name")
-    add_option("--image", metavar="PATH", type=Path, help=IMAGE)
+    add_option("--image", metavar="PATH", type=_path, help=IMAGE)
     add_option("--layer", metavar="NAME", help="a wrong name lists the right ones")
     add_option("--head", metavar="NAME", help="explain this output (default: each)")
     add_option("--target", metavar="N", type=whole_number(0), help=TARGET)
@@ -69,8 +70,8 @@ def add(subcommands):
     add_option("--channels", metavar="N", type=whole_number(1), help=CHANNELS)
     add_option("--filters", metavar="N", type=whole_number(1), help=FILTERS)
     add_option("--all", action="store_true", help=ALL)
-    add_option("--names", metavar="FILE", type=Path, help=NAMES)
-    add_option("--out", metavar="PATH", type=Path, required=True, help=OUT)
+    add_option("--names", metavar="FILE", type=_path, help=NAMES)
+    add_option("--out", metavar="PATH", type=_path, required=True, help=OUT)
     # As in Python 3.14: -1..1 is a value, too.
     parser._negative_number_matcher = re.compile(r"-\.?\d")
     parser.set_defaults(run=_run, parser=parser)
@@ -141,7 +142,9 @@ def _computing(model):
 
 def _checked_before_tensorflow(options):
     """Return the image, or None if there is none; starting TensorFlow takes seconds."""
-    if options.out.suffix.lower() not in (*OUT_SUFFIXES, ""):
+    is_folder = options.image is not None and os.path.isdir(options.image)
+    _require_used(options, is_folder)
+    if not options.out.is_dir() and options.out.suffix.lower() not in (*OUT_SUFFIXES, ""):
         options.parser.error(
             f"--out: {options.out} must end in {', '.join(OUT_SUFFIXES)}, or name a folder"
         )
@@ -156,14 +159,19 @@ def _checked_before_tensorflow(options):
         raise ValueError(f"--out: there is no folder {options.out.parent}")
     both = options.out, options.image
     if all(path and path.exists() for path in both) and options.out.samefile(options.image):
-        raise ValueError(f"--out: {options.out} is the image itself, and would be replaced")
-    is_folder = options.image is not None and os.path.isdir(options.image)
-    if is_folder and options.out.suffix:
+        what = (
+            "the folder of the images" if is_folder else "the image itself, and would be replaced"
+        )
+        raise ValueError(f"--out: {options.out} is {what}")
+    if is_folder and options.out.suffix and not options.out.is_dir():
         raise ValueError(
             f"--image: {options.image} is a folder, so --out must name one, too, not {options.out}"
         )
-    if options.out.suffix or not options.out.is_dir():
+    if not options.out.is_dir():
         check_writable("--out", options.out)
+    elif not is_folder:
+        with option("--out"):
+            require_empty(options.out)
     with option("--model"):
         pretrained.find(options.model)
     if options.preprocess is not None:
@@ -171,6 +179,30 @@ def _checked_before_tensorflow(options):
             preprocessing.named(options.preprocess)
     with option("--image"):
         return None if options.image is None or is_folder else _read(options, options.image)
+
+
+def _require_used(options, is_folder):
+    """End with a word where an option would do nothing."""
+    given = {
+        "--layers": options.layers,
+        "--channels": options.channels,
+        "--all": options.all,
+        "--filters": options.filters,
+        "--method": options.method != HEATMAP_METHODS[0],
+        "--fit": options.fit != preprocessing.FITS[0],
+    }
+    useless, where = (), ""
+    if is_folder:
+        useless, where = ("--layers", "--channels", "--all", "--filters"), "a folder of images"
+    elif options.image is not None:
+        useless, where = ("--filters",), "an image"
+    elif options.layer is not None:
+        useless, where = ("--layers", "--channels", "--method", "--fit"), "a layer alone"
+    for name in useless:
+        if given[name]:
+            options.parser.error(f"{name} does nothing for {where}")
+    if options.all and options.image and options.out.suffix.lower() in (".png", ".svg"):
+        options.parser.error(f"--all fills more than a picture: --out {ALL.partition('--out ')[2]}")
 
 
 def _read(options, path):
@@ -193,12 +225,24 @@ def _class_names(options, heads):
         return {} if options.outputs == "numbers" else pretrained.class_names(options.model, heads)
     if options.head is None and len(heads) != 1:
         raise ValueError(f"say with --head whose names they are: {', '.join(heads)}")
-    lines = options.names.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = options.names.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"{options.names} is not text in UTF-8") from None
     return {options.head or heads[0]: [line.strip() for line in lines if line.strip()]}
 
 
 def _names(text):
-    return [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError(f"{text!r} names no layer")
+    return names
+
+
+def _path(text):
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty")
+    return Path(text)
 
 
 def _say(step):

@@ -19,18 +19,22 @@ class Answers(NamedTuple):
     head: str
     outputs: str  # what it gives: "probabilities", "logits" or "numbers"
     values: np.ndarray  # (n, classes) float32, the probabilities of all classes; all numbers
-    of_area: bool = False  # whether they are means over a map, as of a segmentation
+    of_area: bool = False  # whether they are shares of the area of a map
 
-    def top(self, index: int, names=None, most: int = 5) -> list[tuple[str, float]]:
+    def top(self, index: int, names=None, most: int = 5, also=None) -> list[tuple[str, float]]:
         """Return the (name, value) of the most likely classes of an image, or the first numbers.
 
-        Names are those of the classes or numbers; left out, they are counted.
+        Names are those of the classes or numbers; left out, they are counted. The one numbered
+        `also` is among them.
         """
         values, is_number = self.values[index], self.outputs == "numbers"
         order = np.arange(len(values)) if is_number else np.argsort(-values, kind="stable")
         what = "output" if is_number else "class"
         names = names or [f"{what} {number}" for number in range(len(values))]
-        return [(names[number], float(values[number])) for number in order[:most]]
+        shown = order[:most]
+        if also is not None and also not in shown:
+            shown[-1] = also
+        return [(names[number], float(values[number])) for number in shown]
 
 
 def answers(model, images, head=None, outputs=None) -> Answers:

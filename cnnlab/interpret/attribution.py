@@ -6,10 +6,10 @@ from cnnlab.interpret import gradcam
 from cnnlab.interpret.gradcam import GradCam, Heatmaps
 from cnnlab.interpret.methods import PIXELWISE, WITHOUT_LAYER
 from cnnlab.interpret.methods.base import Scorer
+from cnnlab.interpret.model import scores
 from cnnlab.interpret.model.heads import check_targets
 from cnnlab.interpret.model.network import as_batch, inspect_model
 from cnnlab.interpret.model.ranges import preprocessing_of
-from cnnlab.interpret.model.scores import TINY
 
 
 def attribute(
@@ -33,7 +33,7 @@ def attribute(
     as the head gives them, 0 elsewhere; left out, where the class is the likeliest.
 
     Raises:
-        ValueError: an unknown method, or as `grad_cam`.
+        ValueError: an unknown method, a layer where the method has none, or as `grad_cam`.
     """
     how = GradCam(layer, method, outputs, range_, region)
     return heatmaps(model, images, head, target, how)
@@ -43,6 +43,9 @@ def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
     """Return the same of images (n, height, width, channels) by a `GradCam` or a method's name.
 
     `weights` are as in `gradcam.heatmaps`.
+
+    Raises:
+        ValueError: a layer for a method that asks the pixels.
     """
     how = how if isinstance(how, GradCam) else GradCam(method=how)
     if how.method in gradcam.METHODS:
@@ -53,6 +56,8 @@ def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
     targets = check_targets(head, target, len(images))
     black, white = preprocessing_of(view, how.range_)[:2]
     at_layer = how.method not in WITHOUT_LAYER
+    if how.layer is not None and not at_layer:
+        raise ValueError(f"{how.method} asks the pixels, and no layer such as {how.layer!r}")
     scorer = Scorer(view, head, how.layer, black, white, tuple(weights))
     facts = scorer.ask(images, targets)
     head.require_probabilities(facts["probabilities"])
@@ -61,9 +66,13 @@ def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
     raw = raw.astype(np.float32)
     peak = raw.max(axis=(1, 2))
     finite = np.isfinite(raw).all(axis=(1, 2))
-    shown = finite & (peak >= TINY)
+    shown = finite & (peak >= scores.TINY)
     scale = np.where(shown, peak, 1)[:, None, None]
-    why = np.where(finite, "no pixel speaks for it", "the network computes NaN or infinity")
+    why = np.select(
+        [~finite, scores.nowhere(head, facts["probabilities"])],
+        ["empty: the network computes NaN or infinity", scores.NOWHERE],
+        "empty: no pixel speaks for it",
+    )
     return Heatmaps(
         maps=np.where(shown[:, None, None], np.maximum(raw, 0) / scale, 0).astype(np.float32),
         layers=tuple(layers),
@@ -75,7 +84,10 @@ def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
         answers=facts["answers"],
         peak=peak,
         raw=raw,
-        note=tuple(np.where(shown, remarks, np.char.add("empty: ", why)).tolist()),
+        note=tuple(
+            remark if good else "; ".join(filter(None, (reason, remark)))
+            for good, reason, remark in zip(shown, why.tolist(), remarks, strict=True)
+        ),
         method=how.method,
         of_area=head.is_map,
     )

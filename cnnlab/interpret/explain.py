@@ -25,7 +25,6 @@ from cnnlab.saving import save_figure
 PATIENCE = 1.0  # seconds until a step is announced
 OPEN_SIZE = (64, 64)  # of filters' pictures, for a model that takes images of any size
 TOP = 5  # classes that are named
-IN_A_ROW = 4  # heads next to each other
 AT_ONCE = 256  # channels in a section
 
 
@@ -53,17 +52,19 @@ class Explanation(NamedTuple):
         """Write a .png, .svg, .pdf of several pages or .html, or a folder of pictures.
 
         Raises:
-            ValueError: another suffix.
+            ValueError: another suffix, or a folder that is not empty.
         """
         path = Path(path)
-        if not path.suffix:
+        if page.is_folder(path):
             page.save_folder(self.sections, path, say)
         elif path.suffix.lower() == ".html":
             page.save_html(title, self.answers, self.sections, path, say)
         elif path.suffix.lower() == ".pdf":
             page.save_pages(self.sections, path, say)
-        else:
+        elif path.suffix.lower() in page.SUFFIXES:
             save_figure(self.figure, path)
+        else:
+            raise ValueError(f"{path} must end in {', '.join(page.SUFFIXES)}, or name a folder")
 
 
 def explain(model, image=None, layer=None, head=None, target=None, **options) -> Explanation:
@@ -104,12 +105,15 @@ def _draw_image(model, request, options, say):
         for head in request.without_heat
         if head in inspect_model(model).heads
     }
-    told = {head: _told(one, request.names) for head, one in answered.items()}
+    told = {
+        head: _told(one, request.names, heatmaps[head].targets[0] if head in heatmaps else None)
+        for head, one in answered.items()
+    }
     missing = [f"no heatmap of {head}: {why}" for head, why in request.without_heat.items()]
     texts = [f"The image was {'; '.join(steps)}."] if steps else []
     texts += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in missing]
     in_words = [
-        f"{head}: {', '.join(f'{name} {value}' for name, _, value in of_head)}."
+        f"{head}: {', '.join(f'{name} {value}'.strip() for name, _, value in of_head)}."
         for head, of_head in told.items()
     ]
 
@@ -120,9 +124,8 @@ def _draw_image(model, request, options, say):
             sheet.tiles([drawing, seen], side=1.2)
         if not heatmaps:
             sheet.tiles([pictures.Tile(pictures.as_colors(shown[0]))], side=1.2)
-        for names in parts(list(heatmaps), IN_A_ROW):
-            part = {name: heatmaps[name] for name in names}
-            pictures.add_heatmaps(sheet, shown, part, names=request.names)
+        if heatmaps:
+            pictures.add_heatmaps(sheet, shown, heatmaps, names=request.names)
 
     sections = [Section("The image and the answers", draw_heat, tuple(texts), tuple(in_words))]
     for layer, of_layer in made.items():
@@ -137,12 +140,15 @@ def _draw_image(model, request, options, say):
     return Explanation(tuple(sections), steps, maps, heatmaps, told, None, "; ".join(summary))
 
 
-def _told(answers, names):
+def _told(answers, names, explained):
     """Return [(name, probability or None, in words)] of the top classes, or the numbers."""
-    rows = answers.top(0, names.get(answers.head), TOP)
+    rows = answers.top(0, names.get(answers.head), TOP, explained)
+    left_out = answers.values.shape[1] - len(rows)
+    others = [(f"{left_out:,} more", None, "")] if left_out else []
     if answers.outputs == "numbers":
-        return [(name, None, f"= {value:.4g}") for name, value in rows]
-    return [(name, value, f"{100 * value:.1f} %") for name, value in rows]
+        return [(name, None, f"= {value:.4g}") for name, value in rows] + others
+    unit = "% of the area" if answers.of_area else "%"
+    return [(name, value, f"{100 * value:.1f} {unit}") for name, value in rows] + others
 
 
 def _of_layer(layer, maps, channels):

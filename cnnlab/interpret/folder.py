@@ -8,9 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from cnnlab import image_files
+from cnnlab.interpret.answers import answers
 from cnnlab.interpret.attribution import heatmaps
 from cnnlab.interpret.figures import page, pictures
 from cnnlab.interpret.figures.page import Section, parts
+from cnnlab.interpret.model.network import inspect_model
 from cnnlab.interpret.request import Options, resolve
 from cnnlab.saving import atomic_path
 
@@ -64,16 +66,32 @@ def explain_folder(
         try:
             image = read(path)
         except (ValueError, OSError) as error:
-            rows[path] = [{"file": path.name, "note": " ".join(str(error).split())}]
-        else:
+            rows[path] = [_without_answer(path, error)]
+            continue
+        try:
             ready[path] = resolve(model, image, layer, head, target, options)
+        except ValueError as error:
+            if getattr(error, "argument", None) != "image":  # wrong for all of them
+                raise
+            rows[path] = [_without_answer(path, error)]
     if not ready:
-        raise ValueError(f"there is no image in {folder}")
+        why = f": {rows[paths[0]][0]['note']}" if paths else ""
+        raise ValueError(f"there is no image in {folder} that the model takes{why}")
     say("heatmaps")
     tiles = {}
     for of_one_size in _by_size(ready):
         for part in parts(of_one_size, TOGETHER):
             rows |= _explained(model, {path: ready[path] for path in part}, options, tiles)
+    first = next(iter(ready.values()))
+    words = [
+        f"{options.method} of {head}: each map up to its own peak, from dark over red to yellow."
+        for head in first.heat_layers
+    ]
+    if first.preprocessing.guessed:
+        words.append(
+            f"The model does not tell which numbers it takes; guessed: {first.preprocessing}."
+        )
+    words += [f"{path.name}: {of[0]['note']}." for path, of in rows.items() if path not in ready]
     sections = []
     for part in parts([path for path in paths if path in tiles], IN_A_SECTION):
         of_part = [tiles[path] for path in part]
@@ -83,11 +101,16 @@ def explain_folder(
             Section(
                 f"{part[0].name} … {part[-1].name}",
                 lambda sheet, flat=flat, columns=columns: sheet.tiles(flat, columns=columns),
+                () if sections else tuple(words),
             )
         )
     others = len(paths) - len(ready)
     summary = f"{len(ready)} images" + (f", {others} other files" if others else "")
     return Gallery([row for path in paths for row in rows[path]], tuple(sections), summary)
+
+
+def _without_answer(path, error):
+    return {"file": path.name, "note": " ".join(str(error).split())}
 
 
 def _by_size(ready):
@@ -105,18 +128,31 @@ def _explained(model, ready, options, tiles):
     shown = list(map(pictures.as_colors, first.preprocessing.to_pictures(batch)))
     rows = {path: [] for path in ready}
     for path, image in zip(ready, shown, strict=True):
-        tiles[path] = [pictures.Tile(image, path.name[:24])]
+        tiles[path] = [pictures.Tile(image, path.name)]
     for name, layer in first.heat_layers.items():
         maps = heatmaps(model, batch, name, first.target, first.how(layer, options))
         for index, (path, request) in enumerate(ready.items()):
             answer = pictures.answer(maps, index, first.names)
             rows[path].append(_row(path, maps, index, answer, request.image.steps))
             label = answer if len(first.heat_layers) == 1 else f"{name}: {answer}"
-            heat = pictures.overlay(shown[index], maps.maps[index])
-            tiles[path].append(pictures.Tile(heat, label[:24]))
+            note = maps.note[index]
+            if note.startswith("empty"):
+                tiles[path].append(pictures.Tile(pictures.EMPTY, label, note))
+            else:
+                heat = pictures.overlay(shown[index], maps.maps[index])
+                tiles[path].append(pictures.Tile(heat, label))
     for name, why in first.without_heat.items():
-        for path in ready:
-            rows[path].append({"file": path.name, "head": name, "note": f"no heatmap: {why}"})
+        is_head = name in inspect_model(model).heads
+        told = answers(model, batch, name, options.outputs) if is_head else None
+        for index, path in enumerate(ready):
+            row = {"file": path.name, "head": name, "note": f"no heatmap: {why}"}
+            if told:
+                ((answer, value),) = told.top(index, first.names.get(name), 1)
+                kind = "number" if told.outputs == "numbers" else "probability"
+                row |= {"answer": answer, kind: f"{value:.6g}"}
+                label = f"{tiles[path][0].label}\n{name}: {answer}"
+                tiles[path][0] = tiles[path][0]._replace(label=label)
+            rows[path].append(row)
     return rows
 
 

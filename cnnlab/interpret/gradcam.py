@@ -45,7 +45,7 @@ class Heatmaps(NamedTuple):
     raw: np.ndarray
     note: tuple[str, ...]  # n strings, "" or why the map is empty, all 0, or says little
     method: str  # a key of METHODS
-    of_area: bool = False  # whether probabilities are means over a map, as of a segmentation
+    of_area: bool = False  # whether probabilities are shares of the area of a map
 
     @property
     def layer(self):
@@ -159,6 +159,7 @@ def heatmaps(model, images, head, target, how, weights=()) -> Heatmaps:
     if how.layer is None and heat_layers.are_bypassed(view, calls, head):
         what = " and ".join(names)
         remarks.append(f"of {what} alone, and not of the paths to the head that have no map")
+    facts["somewhere"] = ~scores.nowhere(head, results["probabilities"])
     note = _notes(head, results["peak"], "; ".join(remarks), **facts)
     told = {"layers": names, "head": head.name, "outputs": head.outputs, "method": how.method}
     told["of_area"] = head.is_map
@@ -239,13 +240,14 @@ def _any(parts):
     return tf.reduce_any(tf.stack(each), axis=0)
 
 
-def _notes(head, peak, remarks, finite, active, reached, shown):
+def _notes(head, peak, remarks, finite, somewhere, active, reached, shown):
     """Return why each map is empty, or else the remarks."""
     what = "a higher number" if head.outputs == "numbers" else "the class"
     highest = [f"the highest raw value is {value:.3g}" for value in peak]
     # In the order in which they are asked: the first that holds is the note.
     reasons = {
         "empty: the network computes NaN or infinity for this image": finite,
+        scores.NOWHERE: somewhere,
         "empty: the layer is dead, it gives 0 everywhere for this image": active,
         "empty: no gradient arrives, the units between the layer and the head are all off "
         "or saturated": reached,

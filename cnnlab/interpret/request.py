@@ -71,9 +71,14 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
     is_file = isinstance(image, (str, Path, Picture))  # its size was not chosen for a model
     own = None if image is None or is_file else np.atleast_3d(picture.pixels)[..., :3]
     view = inspect_model(model, own)
-    preprocessing = preprocessing_of(view, options.preprocess, options.bgr)
+    with _naming("bgr" if options.bgr else "preprocess"):
+        preprocessing = preprocessing_of(view, options.preprocess, options.bgr)
     heads = _heads(view, head, target, options.outputs)
-    _check_names(options.names, view, heads)
+    with _naming("names"):
+        _check_names(options.names, view, heads)
+    for name in ("channels", "filters"):
+        with _naming(name):
+            _check_number(name, getattr(options, name))
     names = imagenet.names_for(model, heads) | (options.names or {})
     with _naming("layer"):
         layers = None if layer is None else [view.layer(layer).name]
@@ -82,15 +87,18 @@ def resolve(model, image, layer, head, target, options: Options) -> Request:
         return Request(None, layers, None, filters, {}, {}, None, preprocessing, names)
     with _naming("layers"):
         layers = _asked_layers(view, options.layers) or layers
-    prepared = prepare(view, picture, preprocessing, options.fit)
+    with _naming("image"):
+        prepared = prepare(view, picture, preprocessing, options.fit)
     is_for_all = head is None and target is None
     heat_layers, without_heat = {}, view.other_outputs.copy() if is_for_all else {}
     with _naming("layer"):
         for one in heads.values():
             try:
-                if options.method not in WITHOUT_LAYER:
+                if options.method in WITHOUT_LAYER:
+                    heat_layers[one.name] = None
+                else:
                     view.heat_layers(layer, one)
-                heat_layers[one.name] = layer
+                    heat_layers[one.name] = layer
             except ValueError as error:
                 # When all heads are asked for, the layer need not feed each of them.
                 if layer is not None and head is not None:
@@ -108,6 +116,11 @@ def _asked(number, default):
     return (default if number is None else number) or None
 
 
+def _check_number(name, value):
+    if value is not None and not (isinstance(value, int | np.integer) and value >= 0):
+        raise ValueError(f"{name} must be how many, 0 for all, not {value!r}")
+
+
 def _first_filters(call, count):
     """Return the numbers of the first filters of a layer; None for all."""
     count = _asked(count, FILTERS)
@@ -120,7 +133,9 @@ def _asked_layers(view, asked):
     if asked is None:
         return None
     if isinstance(asked, str) and asked == "all":
-        return view.feature_maps() or list(view.layers)
+        maps = set(view.feature_maps())
+        rows = {name for name, call in view.layers.items() if len(call.shape) == 1}
+        return [name for name in view.layers if name in maps | rows] or list(view.layers)
     return [view.layer(name).name for name in as_list(asked)]
 
 

@@ -13,7 +13,7 @@ import matplotlib
 from matplotlib.backends.backend_pdf import PdfPages
 
 from cnnlab.interpret.figures.sheet import Sheet
-from cnnlab.saving import UNDATED, atomic_path, save_figure
+from cnnlab.saving import UNDATED, atomic_path, require_empty, save_figure
 
 PAGE = 13.0  # inches high, at most, of a PDF's page with several sections
 SUFFIXES = (".png", ".pdf", ".svg", ".html")
@@ -68,8 +68,18 @@ def save_pages(sections, path: Path, say=print) -> None:
         pdf.savefig(stacked(page).figure())
 
 
+def is_folder(path: Path) -> bool:
+    """Say whether a path is a folder, or names one that is not there yet."""
+    return path.is_dir() or not path.suffix
+
+
 def save_folder(sections, folder: Path, say=print) -> None:
-    """Write each section as a PNG into a folder, which is made; they are numbered in order."""
+    """Write each section as a PNG into a folder, which is made; they are numbered in order.
+
+    Raises:
+        ValueError: the folder is not empty: those of another model would be mixed with these.
+    """
+    require_empty(folder)
     folder.mkdir(exist_ok=True)
     for number, section in enumerate(_timed(sections, say)):
         name = re.sub(r"[^\w.-]+", "-", section.title).strip("-")[:80]
@@ -81,7 +91,7 @@ def save_html(title: str, answers, sections, path: Path, say=print) -> None:
 
     A value is a probability 0..1, or None for a number.
     """
-    written = [_answers(answers)]
+    written = [_answers(answers)] if answers else []
     for number, section in enumerate(_timed(sections, say)):
         text = "".join(f"<p>{html.escape(words)}</p>" for words in section.paragraphs)
         opened = "" if number else " open"

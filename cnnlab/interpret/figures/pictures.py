@@ -21,6 +21,7 @@ METHOD_NAMES = {
     "score-cam": "Score-CAM",
 }
 SIDE = 0.5  # inches a tile of a channel or filter is wide, about
+IN_A_ROW = 4  # heads next to each other
 STRIP = 128  # units of a layer without positions in a row
 EMPTY = np.full((1, 1, 3), 0.85, np.float32)  # a tile with nothing to show
 
@@ -63,7 +64,7 @@ def add_activations(sheet: Sheet, name: str, maps, shown=None):
         rows = -(-channels // STRIP)
         strips = np.ones((rows * STRIP, 3), np.float32)  # white where there is no unit
         strips[:channels] = colors[0, 0]
-        strips = Tile(strips.reshape(rows, STRIP, 3), f"{STRIP} units in a row")
+        strips = Tile(strips.reshape(rows, STRIP, 3), f"{min(channels, STRIP)} units in a row")
         sheet.tiles([strips], side=sheet.width)
         return
     shown = range(channels) if shown is None else shown
@@ -167,12 +168,25 @@ def add_heatmaps(sheet: Sheet, images, heatmaps, titles=None, names=None):
         label = "share of the map's own peak, which is written over it in "
         label += " or ".join(sorted(units))
     sheet.color_bar(label, 0, most if shared else 1, HEAT)
+    for start in range(0, len(heatmaps), IN_A_ROW):
+        part = list(heatmaps.values())[start : start + IN_A_ROW]
+        tiles = _heat_tiles(images, part, titles, names, most if shared else None, several)
+        columns = 9 if not several and len(images) > 2 else 1 + 2 * len(part)
+        sheet.tiles(tiles, columns=columns, side=None if columns > 5 else 1.2)
+    for maps in heatmaps.values():
+        for note in dict.fromkeys(maps.note):
+            if note and not note.startswith("empty"):
+                sheet.text(f"{maps.head}: {note}.")
+
+
+def _heat_tiles(images, heads, titles, names, most, several):
+    """Return the tiles of a row for each image; `most` is the end of a scale that all share."""
     tiles = []
     for index, image in enumerate(images):
         colors = as_colors(image)
         tiles.append(Tile(colors, titles[index] if titles else ""))
-        for maps in heatmaps.values():
-            scale = maps.peak[index] / most if shared else 1
+        for maps in heads:
+            scale = maps.peak[index] / most if most else 1
             label = (f"{maps.head}: " if several else "") + answer(maps, index, names)
             label += f"\npeak {maps.peak[index]:.3g}"
             heat, note = maps.maps[index], maps.note[index]
@@ -181,12 +195,7 @@ def add_heatmaps(sheet: Sheet, images, heatmaps, titles=None, names=None):
                 continue
             tiles.append(Tile(through_colormap(heat * scale, 0, 1, HEAT), label))
             tiles.append(Tile(overlay(colors, heat)))
-    columns = 9 if not several and len(images) > 2 else 1 + 2 * len(heatmaps)
-    sheet.tiles(tiles, columns=columns, side=None if columns > 5 else 1.2)
-    for maps in heatmaps.values():
-        for note in dict.fromkeys(maps.note):
-            if note and not note.startswith("empty"):
-                sheet.text(f"{maps.head}: {note}.")
+    return tiles
 
 
 def answer(maps, index, names):

@@ -59,15 +59,17 @@ class Sheet:
         side = side or (self.width + SPACE) / columns - SPACE
         for start in range(0, len(groups), columns):
             row = groups[start : start + columns]
-            lines = max(group[0].label.count("\n") + bool(group[0].label) for group in row)
+            labels = [_wrapped(label, room) for label, room in _with_room(row, columns, side)]
+            lines = max(label.count("\n") + bool(label) for label in labels)
             top = self.height + (lines * LINE + 0.03)
-            lefts = (index * (side + SPACE) for index in range(len(row)))
+            lefts = [index * (side + SPACE) for index in range(len(row))]
+            for label, left in zip(labels, lefts, strict=True):
+                self._text(left, top - 0.025, label, fontsize=SMALL, va="bottom")
             heights = [self._column(*at, top, side) for at in zip(row, lefts, strict=True)]
             self.height = top + max(heights) + SPACE
 
     def _column(self, group, left, top, side):
         """Place stacked tiles below each other; returns their height."""
-        self._text(left, top - 0.025, group[0].label, fontsize=SMALL, va="bottom")
         below = top
         for tile in group:
             rows, columns = tile.pixels.shape[:2]
@@ -105,9 +107,24 @@ class Sheet:
             extent = (left, left + width, top + height, top)
             axis.imshow(np.clip(pixels, 0, 1), extent=extent, interpolation="nearest")
         for x, y, text, options in self._texts:
-            axis.text(x, y, text, **options)
+            axis.text(x, y, text, parse_math=False, **options)  # names may have a $
         axis.set(xlim=(0, self.width), ylim=(self.height, 0), aspect="equal")
         return figure
+
+
+def _with_room(row, columns, side):
+    """Yield the labels of a row's tiles, and how wide each may be: up to the next one."""
+    labels = [group[0].label for group in row] + [""] * (columns - len(row))
+    for place, label in enumerate(labels[: len(row)]):
+        free = next((n for n, other in enumerate(labels[place + 1 :]) if other), None)
+        tiles = 1 + (columns - place - 1 if free is None else free)
+        yield label, tiles * (side + SPACE) - SPACE
+
+
+def _wrapped(label, room):
+    """Return a label with its lines no longer than so many inches, about."""
+    most = max(8, int(room / (CHARACTER * SMALL)) + 1)
+    return "\n".join(part for line in label.split("\n") for part in textwrap.wrap(line, most))
 
 
 def as_colors(image):

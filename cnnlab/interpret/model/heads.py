@@ -77,7 +77,9 @@ class Head(NamedTuple):
         region = np.asarray(region).astype(bool)
         if not self.is_map or region.shape != tuple(shape[:2]) or not region.any():
             what = (
-                f"{shape[:2]} and not empty" if self.is_map else f"of a map, not of {self.name!r}"
+                f"{shape[:2]} with a number that is not 0"
+                if self.is_map
+                else f"of a map, not of {self.name!r}"
             )
             raise ValueError(f"a region must be {what}; this one has {region.shape}")
         return self._replace(region=region)

@@ -33,8 +33,12 @@ def prepare(view: ModelView, image, preprocessing: Preprocessing, fit: str = FIT
     interpreted as 0..255 (16-bit ones as 0..65535), floats as what the model takes already. Ink on
     transparency is laid on black or white, whichever is farther from it. An image of another shape
     than the model's is stretched, as Keras's own loaders do it, cropped in the middle, or padded
-    with black, as `fit` says. ValueError for another word, a model that takes neither 1 nor 3
-    channels, or floats far outside of its range; MemoryError for an image that is too large.
+    with black, as `fit` says.
+
+    Raises:
+        ValueError: another word, a model that takes neither 1 nor 3 channels, or not this size, or
+            floats far outside of its range.
+        MemoryError: an image that is too large.
     """
     require_fit(fit)
     picture = picture_of(image)
@@ -64,7 +68,13 @@ def prepare(view: ModelView, image, preprocessing: Preprocessing, fit: str = FIT
     values = preprocessing.to_model(_framed(values, *size, steps))
     if view.graph.dtype.startswith(("int", "uint")):
         values = values.round()
-    return Prepared(as_batch(view, values[None]), tuple(steps), picture.before)
+    try:
+        batch = as_batch(view, values[None])
+    except ValueError as error:  # a model of any size has a least one
+        raise ValueError(
+            f"{error}; the image was {'; '.join(steps)}" if steps else error
+        ) from error
+    return Prepared(batch, tuple(steps), picture.before)
 
 
 def _say_range(picture, preprocessing, steps):
@@ -149,7 +159,7 @@ def _cropped(pixels, height, width, steps):
     own_height, own_width = pixels.shape[:2]
     scale = min(own_height / height, own_width / width)
     rows, columns = (max(1, round(side * scale)) for side in (height, width))
-    if (rows, columns) == (own_height, own_width):
+    if own_height - rows <= scale and own_width - columns <= scale:  # a pixel of the model's
         return pixels
     steps.append(f"cropped from {own_width} × {own_height} to {columns} × {rows} pixels")
     top, left = (own_height - rows) // 2, (own_width - columns) // 2

@@ -15,6 +15,7 @@ from cnnlab.interpret.model.heads import Head
 
 # How what an ending gives becomes a probability 0..1; it is one after all others.
 TO_PROBABILITY = {"logsoftmax": tf.exp, "logsigmoid": tf.exp}
+NOWHERE = "empty: the class is the likeliest nowhere: give a region"
 TINY = np.finfo(np.float32).tiny  # numbers below it are 0 to TensorFlow
 
 
@@ -55,19 +56,19 @@ def _rows(head, tensor):
 
 
 def _over_area(head, outputs, scored):
-    """Return (n, units) means of maps (n, h, w, units): outputs everywhere, scores in a region."""
-    if head.region is not None:
-        inside = tf.constant(head.region[None, :, :, None], "float32")
-    elif head.outputs == "numbers":
-        inside = tf.ones_like(outputs)
-    elif head.units == 1:
-        inside = tf.cast(_of_units(head, outputs) > 0.5, "float32")
+    """Return (n, units) each: shares of the area, or mean numbers, and mean scores in a region."""
+    if head.outputs == "numbers":
+        inside, area = tf.ones_like(outputs), tf.reduce_mean(outputs, axis=(1, 2))
     else:  # where each class is the likeliest
-        inside = tf.one_hot(tf.argmax(outputs, axis=-1), head.units)
-    inside = inside * tf.ones_like(scored)
+        of_units = _of_units(head, outputs)
+        if head.units == 1:
+            inside = tf.cast(of_units > 0.5, "float32")
+        else:
+            inside = tf.one_hot(tf.argmax(of_units, axis=-1), head.units)
+        area = tf.reduce_mean(inside, axis=(1, 2))
+    if head.region is not None:
+        inside = tf.constant(head.region[None, :, :, None], "float32") * tf.ones_like(scored)
     size = tf.reduce_sum(inside, axis=(1, 2))
-    is_number = head.outputs == "numbers"
-    area = tf.reduce_mean(outputs if is_number else _of_units(head, outputs), axis=(1, 2))
     return area, tf.math.divide_no_nan(tf.reduce_sum(scored * inside, axis=(1, 2)), size)
 
 
@@ -111,12 +112,17 @@ def probabilities(head: Head, outputs, targets):
     return tf.gather(of_units, targets, axis=1, batch_dims=1)
 
 
+def nowhere(head: Head, shares):
+    """Return (n,) bool, whether a head's score is that of an area, and there is none."""
+    return (head.is_map and head.region is None) & (shares == 0)
+
+
 def _of_units(head, outputs):
     """Return the (n, units) probabilities of what a head gives."""
     if head.outputs == "numbers":
         return tf.fill(tf.shape(outputs), np.float32("nan"))
     if head.is_map and len(outputs.shape) == 2:
-        return outputs  # means of probabilities already
+        return outputs  # shares of the area already
     if head.outputs == "logits":
         return tf.sigmoid(outputs) if head.units == 1 else tf.nn.softmax(outputs)
     return TO_PROBABILITY.get(head.ending, tf.identity)(outputs)
