@@ -326,7 +326,7 @@ def test_files_that_do_not_fit_and_heads_without_heat(tmp_path):
     assert small["file"] == "small.png" and "cannot take images of 1 × 1" in small["note"]
     found.save(tmp_path / "found")  # a $ in a name is no formula
     text = (tmp_path / "found" / "page.html").read_text("utf-8")
-    assert "grad-cam of kind" in text and "small.png: " in text
+    assert "grad-cam of kind" in text and "Left out: small.png: " in text
 
 
 def test_what_is_wrong_with_a_folder(model, tmp_path, capsys, monkeypatch):

@@ -83,15 +83,13 @@ def explain_folder(
         for part in parts(of_one_size, TOGETHER):
             rows |= _explained(model, {path: ready[path] for path in part}, options, tiles)
     first = next(iter(ready.values()))
-    words = [
-        f"{options.method} of {head}: each map up to its own peak, from dark over red to yellow."
-        for head in first.heat_layers
-    ]
+    words = []
+    if first.heat_layers:
+        heads = ", ".join(first.heat_layers)
+        words.append(f"{options.method} of {heads}: each map from dark to yellow, its own peak.")
     if first.preprocessing.guessed:
-        words.append(
-            f"The model does not tell which numbers it takes; guessed: {first.preprocessing}."
-        )
-    words += [f"{path.name}: {of[0]['note']}." for path, of in rows.items() if path not in ready]
+        words.append(f"The images are taken as {first.preprocessing}.")
+    words += [f"Left out: {row[0]['note']}." for path, row in rows.items() if path not in ready]
     sections = []
     for part in parts([path for path in paths if path in tiles], IN_A_SECTION):
         of_part = [tiles[path] for path in part]
@@ -110,7 +108,8 @@ def explain_folder(
 
 
 def _without_answer(path, error):
-    return {"file": path.name, "note": " ".join(str(error).split())}
+    why = " ".join(str(error).replace(str(path), path.name).split())
+    return {"file": path.name, "note": why if path.name in why else f"{path.name}: {why}"}
 
 
 def _by_size(ready):
