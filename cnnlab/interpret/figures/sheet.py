@@ -123,7 +123,7 @@ def _with_room(row, columns, side):
 
 def _wrapped(label, room):
     """Return a label with its lines no longer than so many inches, about."""
-    most = max(8, int(room / (CHARACTER * SMALL)) + 1)
+    most = max(10, int(room / (CHARACTER * SMALL)) + 1)
     return "\n".join(part for line in label.split("\n") for part in textwrap.wrap(line, most))
 
 
