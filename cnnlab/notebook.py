@@ -29,9 +29,9 @@ class Outputs:
         """Save a Matplotlib figure as `figures/NAME.png`; a notebook shows that file."""
         show_saved(figure, save_figure(figure, self.folder / "figures" / f"{name}.png"))
 
-    def model(self, model, name: str, class_names=None) -> Path:
+    def model(self, model, name: str) -> Path:
         """Save the network of a Keras model as `models/NAME.keras`; see `save_model`."""
-        return save_model(model, self.folder / "models" / f"{name}.keras", class_names)
+        return save_model(model, self.folder / "models" / f"{name}.keras")
 
     def json(self, data, name: str = "results.json") -> Path:
         """Save `data` as JSON; see `save_json`."""

@@ -1,12 +1,13 @@
 """This repository's models by name, and others by their file, found without TensorFlow."""
 
 import difflib
+import json
 import os
+import zipfile
 from pathlib import Path
 
 from cnnlab import drawings, lines, mnist
 from cnnlab.runtime import repository_root
-from cnnlab.saving import read_class_names
 
 MODELS = {  # the project's own, below its root
     "task1-part1-mnist": "Task-1/models/part1-mnist.keras",
@@ -21,6 +22,7 @@ LINES = ("task1-lines", "task1-part1-lines")
 HEADS = ("task2", "task2-plain")
 HDF5 = (".h5", ".hdf5")
 ENDS = "its name must end in .keras, .h5 or .hdf5"
+CLASS_NAMES = "class_names.json"  # an entry of a model's archive, which Keras does not read
 COUNT = 960  # images to look for the best one of each filter
 SEED = 1  # of the lines: other centers than those of the dataset, which has seed 0
 
@@ -83,6 +85,15 @@ def class_names(name_or_path, heads) -> dict[str, list[str]]:
         return {heads[0]: [lines.class_name(number) for number in range(lines.CLASSES)]}
     kept = read_class_names(name_or_path)
     return {head: kept[head] for head in heads if head in kept}
+
+
+def read_class_names(path) -> dict[str, list[str]]:
+    """Return {head: [name, ...]} that a `.keras` file keeps, {} for another file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read(CLASS_NAMES))
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile):
+        return {}
 
 
 def as_its_images(name, picture):

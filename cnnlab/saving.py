@@ -70,12 +70,6 @@ def _plain(value, where: str = "data"):
     raise TypeError(f"{where} is a {type(value).__name__}, which JSON cannot hold")
 
 
-def require_empty(folder: Path) -> None:
-    """Raise ValueError if there is something in a folder; there need be none."""
-    if folder.is_dir() and any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty: name a new folder")
-
-
 def save_figure(figure, path: str | os.PathLike, small: bool = False) -> Path:
     """Save a Matplotlib figure in the style's resolution and margins; returns the path.
 
@@ -120,13 +114,8 @@ def uncompiled(model):
     return network
 
 
-CLASS_NAMES = "class_names.json"  # an entry of our models' archives, which Keras does not read
-
-
-def save_model(model, path: str | os.PathLike, class_names=None) -> Path:
+def save_model(model, path: str | os.PathLike) -> Path:
     """Save the network of a built `keras.Model` as a `.keras` file for use; returns the path.
-
-    Class names, {head: [name, ...]}, are kept in the file; `read_class_names` finds them.
 
     What is saved is an uncompiled copy, because Keras 3 ignores `include_optimizer=False` for them.
     Equal models make equal files. Keras alone would write dates (one in `metadata.json`, one for
@@ -141,23 +130,12 @@ def save_model(model, path: str | os.PathLike, class_names=None) -> Path:
         metadata["date_saved"] = "{}-{:02}-{:02}@00:00:00".format(*ZIP_EPOCH)
         entries["metadata.json"] = json.dumps(metadata).encode()
         entries["config.json"] = _numbered(entries["config.json"])
-        if class_names:
-            entries[CLASS_NAMES] = json.dumps(class_names, ensure_ascii=False).encode()
         with zipfile.ZipFile(temporary, "w") as archive:
             for name, content in entries.items():
                 entry = zipfile.ZipInfo(name, date_time=ZIP_EPOCH)
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
     return Path(path)
-
-
-def read_class_names(path: str | os.PathLike) -> dict[str, list[str]]:
-    """Return {head: [name, ...]} that a `.keras` file keeps, {} for another file."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read(CLASS_NAMES))
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile):
-        return {}
 
 
 def _numbered(config: bytes) -> bytes:

@@ -1,8 +1,10 @@
 """A page that one can look at, also of models with hundreds of layers; and all of it if asked."""
 
 import csv
+import json
 import re
 import time
+import zipfile
 
 import keras
 import matplotlib.pyplot as plt
@@ -13,7 +15,7 @@ from models import with_random_weights
 from PIL import Image
 
 from cnnlab import __main__ as main
-from cnnlab import interpret, saving
+from cnnlab import interpret
 from cnnlab.interpret.answers import answers
 from cnnlab.interpret.figures import page, pictures
 from cnnlab.interpret.model.batches import announced
@@ -251,7 +253,9 @@ def test_the_command(model, tmp_path, capsys, monkeypatch):
 
 def test_names_that_a_model_keeps_are_shown(model, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    saving.save_model(model, "deep.keras", {"kind": [f"sort {k}" for k in range(12)]})
+    model.save("deep.keras")
+    with zipfile.ZipFile("deep.keras", "a") as archive:
+        archive.writestr("class_names.json", json.dumps({"kind": [f"sort {k}" for k in range(12)]}))
     Image.fromarray(IMAGE).save("image.png")
     assert main.main(["explain", "--model=deep.keras", "--image=image.png", "--out=a.png"]) == 0
     assert re.search(r"kind: sort \d+ \(", capsys.readouterr().out)

@@ -11,7 +11,6 @@ from pathlib import Path
 from cnnlab import drawings, image_files, preprocessing, pretrained, runtime
 from cnnlab.command_line.options import check_writable, option, whole_number, writing
 from cnnlab.preprocessing import OUTPUTS
-from cnnlab.saving import require_empty
 from cnnlab.validation import HEATMAP_METHODS
 
 OUT_SUFFIXES = (".png", ".pdf", ".svg", ".html")
@@ -169,9 +168,8 @@ def _checked_before_tensorflow(options):
         )
     if not options.out.is_dir():
         check_writable("--out", options.out)
-    elif not is_folder:
-        with option("--out"):
-            require_empty(options.out)
+    elif not is_folder and any(options.out.iterdir()):
+        raise ValueError(f"--out: {options.out} is not empty: name a new folder")
     with option("--model"):
         pretrained.find(options.model)
     if options.preprocess is not None:

@@ -6,9 +6,18 @@ import numpy as np
 from cnnlab.interpret.checks.cascade import KINDS
 from cnnlab.interpret.checks.masking import CONTROLS
 from cnnlab.interpret.checks.statistics import known_interval, mean_known
-from cnnlab.plots.palette import ABSOLUTE, DISPLACED, MAP, METHOD_COLORS, RANDOM, SIGNED, SMALL
+from cnnlab.plots import palette
+from cnnlab.plots.palette import ABSOLUTE, DISPLACED, MAP, RANDOM, SIGNED, SMALL
 
 CONTROL_NAMES = {"random": "random pixels", "displaced": "the displaced map"}
+COLORS = palette.METHOD_COLORS | {
+    "gradients": palette.ORANGE,
+    "smoothgrad": palette.PURPLE,
+    "integrated-gradients": palette.SKY_BLUE,
+    "occlusion": palette.BLACK,
+    "score-cam": "#6A3D9A",
+    "contrast": "0.55",
+}
 DOT = 0.085  # inches that a dot needs
 FLOOR = 0.02  # percent, where a score without any error is drawn
 
@@ -110,7 +119,7 @@ def gains(compared, bare=()):
             offsets = 0.8 * (np.arange(len(rows)) - (len(rows) - 1) / 2) / most
             for row, offset in zip(rows, offsets, strict=True):
                 mean, low, high = row[f"{kind}_gain"]
-                color, height = METHOD_COLORS[row["method"]], group + offset
+                color, height = COLORS[row["method"]], group + offset
                 face = "white" if row["layer"] in bare else color
                 axis.plot([low, high], [height] * 2, color=color, linewidth=0.9)
                 axis.plot(mean, height, "o", color=color, markerfacecolor=face, markersize=4)
@@ -121,9 +130,7 @@ def gains(compared, bare=()):
             axis.axhline(group - 0.5, color="0.88", linewidth=0.7, zorder=0)
     axes[0].set_yticks(range(len(compared)), list(compared))
     axes[0].set_ylim(len(compared) - 0.5, -0.5)
-    handles = [
-        plt.Line2D([], [], color=METHOD_COLORS[name], marker="o", label=name) for name in shown
-    ]
+    handles = [plt.Line2D([], [], color=COLORS[name], marker="o", label=name) for name in shown]
     if bare:
         hollow = {"color": "0.3", "marker": "o", "markerfacecolor": "white", "linestyle": ""}
         handles.append(plt.Line2D([], [], label="hollow: at the bare convolution", **hollow))

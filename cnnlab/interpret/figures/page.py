@@ -13,7 +13,7 @@ import matplotlib
 from matplotlib.backends.backend_pdf import PdfPages
 
 from cnnlab.interpret.figures.sheet import Sheet
-from cnnlab.saving import UNDATED, atomic_path, require_empty, save_figure
+from cnnlab.saving import UNDATED, atomic_path, save_figure
 
 PAGE = 13.0  # inches high, at most, of a PDF's page with several sections
 SUFFIXES = (".png", ".pdf", ".svg", ".html")
@@ -79,7 +79,8 @@ def save_folder(sections, folder: Path, say=print) -> None:
     Raises:
         ValueError: the folder is not empty: those of another model would be mixed with these.
     """
-    require_empty(folder)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty: name a new folder")
     folder.mkdir(exist_ok=True)
     for number, section in enumerate(_timed(sections, say)):
         name = re.sub(r"[^\w.-]+", "-", section.title).strip("-")[:80]
