@@ -959,11 +959,6 @@ table([{"at": "convolution"} | count(convolutions), {"at": "rectifier"} | count(
 
 
 # %%
-def asked_otherwise(method):
-    """The method at its default layer, if it has one, for images of 0..255."""
-    return gradcam.GradCam(None, method, range_=(0, 255))
-
-
 METHODS = ["grad-cam", *PIXELWISE]
 
 
@@ -975,12 +970,11 @@ def draw_methods(asked):
         label = head if "heads" in name else name
         tiles.append(Tile(as_colors(image[0] / 255), label))
         for method in METHODS:
-            found = attribute(models[name], image, head, None, method, range_=(0, 255))
+            found = attribute(models[name], image, head, method=method)
             label = method.replace("integrated-", "integrated\n")
             tiles.append(Tile(through_colormap(found.maps[0], 0, 1, pictures.HEAT), label))
     sheet = Sheet()
-    what = "share of the map's own peak; what speaks against the class is 0"
-    sheet.color_bar(what, 0, 1, pictures.HEAT)
+    sheet.color_bar("share of the map's own peak", 0, 1, pictures.HEAT)
     sheet.tiles(tiles, columns=1 + len(METHODS))
     return sheet.figure()
 
@@ -993,18 +987,17 @@ with stopwatch.measure("other methods, figure"):
 show(figure, "other-methods")
 
 # %% [markdown]
-# *Figure: two digits of the final network, then angle and color of one line. Grad-CAM and Score-CAM
-# go by the cells of a layer, the other four by pixels. The gradients are large all over the empty
-# ground; Integrated Gradients stay on what is drawn.*
+# *Figure: two digits of the final network, then angle and color of one line. Grad-CAM and Score-
+# CAM go by the cells of a layer, occlusion by squares, the others by pixels. The gradients are
+# large all over the empty ground; Integrated Gradients stay on what is drawn.*
 
 
 # %%
 def compare_others(name):
     """{head: rows of `checks.compare_methods`} of Grad-CAM and of what asks the pixels."""
     images, masking = test_images[name][:CHECKED], checks.Masking(steps=10, repeats=2)
-    methods = [asked_otherwise(method) for method in METHODS]
     return {
-        head: checks.compare_methods(models[name], images, head, None, methods, masking)
+        head: checks.compare_methods(models[name], images, head, None, METHODS, masking)
         for head in inspect_model(models[name]).heads
     }
 

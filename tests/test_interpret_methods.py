@@ -9,6 +9,8 @@ from models import with_random_weights
 
 from cnnlab import interpret
 from cnnlab.interpret import attribute, checks
+from cnnlab.interpret.attribution import heatmaps
+from cnnlab.interpret.gradcam import GradCam
 from cnnlab.interpret.methods import PIXELWISE, occlusion
 
 SIDE, COUNT = 12, 3
@@ -131,3 +133,18 @@ def test_a_model_without_maps_has_pixels(linear):
     assert list(shown.heatmaps) == ["kind"]
     with pytest.raises(ValueError, match="no method 'lime'; there are grad-cam, .*score-cam"):
         attribute(linear, IMAGES, method="lime")
+
+
+@pytest.mark.parametrize("method", ["score-cam", "gradients"])
+def test_weights_that_are_given_are_used_throughout(model, method):
+    """As randomization gives them: the same as a model that has them."""
+    copy = keras.models.clone_model(model)
+    random = np.random.default_rng(5)
+    arrays = [random.normal(size=weight.shape).astype(np.float32) for weight in model.weights]
+    copy.set_weights(arrays)
+    how = GradCam(method=method, range_=RANGE)
+    targets = np.array([1] * len(IMAGES))
+    given = list(zip(model.weights, arrays, strict=True))
+    made = heatmaps(model, IMAGES, None, targets, how, given)
+    expected = heatmaps(copy, IMAGES, None, targets, how)
+    np.testing.assert_allclose(made.raw, expected.raw, 1e-3, 1e-5)

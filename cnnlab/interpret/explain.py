@@ -122,10 +122,10 @@ def _draw_image(model, request, options, say):
             drawing = pictures.Tile(pictures.as_colors(before / 255), "the drawing")
             seen = pictures.Tile(pictures.as_colors(shown[0]), "what the model sees")
             sheet.tiles([drawing, seen], side=1.2)
-        if not heatmaps:
-            sheet.tiles([pictures.Tile(pictures.as_colors(shown[0]))], side=1.2)
         if heatmaps:
             pictures.add_heatmaps(sheet, shown, heatmaps, names=request.names)
+        else:
+            sheet.tiles([pictures.Tile(pictures.as_colors(shown[0]))], side=1.2)
 
     sections = [Section("The image and the answers", draw_heat, tuple(texts), tuple(in_words))]
     for layer, of_layer in made.items():

@@ -44,7 +44,7 @@ class Heatmaps(NamedTuple):
     # added up, and enlarged before if their cells lie otherwise.
     raw: np.ndarray
     note: tuple[str, ...]  # n strings, "" or why the map is empty, all 0, or says little
-    method: str  # a key of METHODS
+    method: str  # a key of METHODS, or of `methods.PIXELWISE`
     of_area: bool = False  # whether probabilities are shares of the area of a map
 
     @property
@@ -91,7 +91,6 @@ class GradCam:
     method: str = "grad-cam"  # a key of METHODS, or for `attribution.heatmaps` of PIXELWISE
     outputs: str | None = None  # what the head gives; None: as in `model.heads`
     range_: object = None  # black and white, for methods that need them, as in `attribute`
-
     region: np.ndarray | None = None  # of a head that is a map, where its score is; see `attribute`
 
     def head(self, view, name):

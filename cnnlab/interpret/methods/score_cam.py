@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.interpret.placement import place
+from cnnlab.interpret.placement import enlarged, place
 
 MASKS = 64  # images in one call: bounds the memory
 
@@ -15,18 +15,16 @@ def score_cam(scorer, images, targets):
     are the softmax over the channels of how far the scores are above that of black.
     """
     view = scorer.view
-    (call, *_) = view.heat_layers(scorer.layer, scorer.head)
+    call, *others = view.heat_layers(scorer.layer, scorer.head)
     placement = place(view, call, images.shape[1:3])
     black = scorer.blank(images)
     base = scorer.scores(black, targets)
     raw = np.zeros(images.shape[:3], np.float32)
     for index, image in enumerate(images):
-        (maps,) = view.graph.run(image[None], [call.outputs[0]])
+        value = [call.outputs[0]]
+        (maps,) = view.graph.run(image[None], value, weights=list(scorer.weights))
         maps = placement.as_maps(tf.cast(maps, "float32"))[0]  # (h, w, channels)
-        by_channel = tf.transpose(maps, (2, 0, 1))
-        _, down, across = placement.tables
-        ordered = tf.gather(tf.reshape(by_channel, (len(by_channel), -1)), placement.cells, axis=1)
-        large = np.asarray(down @ ordered @ tf.transpose(across))  # (channels, height, width)
+        large = np.asarray(enlarged(tf.transpose(maps, (2, 0, 1)), *placement.tables))
         low, high = (part(axis=(1, 2), keepdims=True) for part in (large.min, large.max))
         masks = (large - low) / np.where(high > low, high - low, 1)
         above = np.empty(len(masks), np.float32)
@@ -37,4 +35,6 @@ def score_cam(scorer, images, targets):
             above[start : start + MASKS] = scorer.scores(seen, of_part) - base[index]
         weights = np.exp(above - above.max())
         raw[index] = np.maximum(np.tensordot(weights / weights.sum(), large, axes=1), 0)
-    return raw, [""] * len(images)
+    remarks = [f"of {call.name} alone, one of several branches"] if others else []
+    remarks += [placement.remark] if placement.remark else []
+    return raw, ["; ".join(remarks)] * len(images)
