@@ -1219,15 +1219,15 @@ out.figure(figure, "other-programs")
 # at 15° as a horizontal bar with a hook at each end; the others differ in how they treat partly
 # covered pixels.
 #
-# **Reading.** The given network has learned our renderer: on the same lines drawn without half-
-# covered pixels it misreads a third to two fifths of them. The final network reads more than 99.8 %
-# of anti-aliased OpenCV lines and of rotated bars, neither of which it has seen. On plain OpenCV
-# and Pillow lines it comes within one point of the share of drawings whose own angle is still that
-# of their class; most of what is missing there is missing in the picture. Called with the *same
-# numbers*, OpenCV draws a thick line five pixels wide and three longer, which is a line of neither
-# class, and an eighth to a seventh of the predictions are wrong. So generic changes of training
-# images teach a network to look past how a line is drawn, as far as the drawing still shows the
-# line.
+# **Reading.** The given network has learned our renderer: on the same lines drawn without
+# half-covered pixels it misreads a third to two fifths of them. The final network reads more than
+# 99.8 % of anti-aliased OpenCV lines and of rotated bars, neither of which it has seen. On plain
+# OpenCV and Pillow lines it comes within one point of the share of drawings whose own angle is
+# still that of their class; most of what is missing there is missing in the picture. Called with
+# the *same numbers*, OpenCV draws a thick line five pixels wide and three longer, which is a line
+# of neither class, and an eighth to a seventh of the predictions are wrong. So generic changes of
+# training images teach a network to look past how a line is drawn, as far as the drawing still
+# shows the line.
 
 # %% [markdown]
 # ### 99 % in five seconds

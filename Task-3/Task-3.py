@@ -987,9 +987,9 @@ with stopwatch.measure("other methods, figure"):
 show(figure, "other-methods")
 
 # %% [markdown]
-# *Figure: two digits of the final network, then angle and color of one line. Grad-CAM and Score-
-# CAM go by the cells of a layer, occlusion by squares, the others by pixels. The gradients are
-# large all over the empty ground; Integrated Gradients stay on what is drawn.*
+# *Figure: two digits of the final network, then angle and color of one line. Grad-CAM and
+# Score-CAM go by the cells of a layer, occlusion by squares, the others by pixels. The gradients
+# are large all over the empty ground; Integrated Gradients stay on what is drawn.*
 
 
 # %%
