@@ -36,7 +36,7 @@ test: lint check  ## Everything that must hold: lint, check, tests on all cores
 quick: lint  ## Lint, and the tests that need no TensorFlow: in a minute
 	@$(VENV_PYTHON) -m pytest -n logical --dist loadfile --quick -m "not slow and not fault"
 
-test-faults: $(INSTALLED_CLUSTER)  ## All tests of faults, the slow ones too (kills, scarce memory, ...): see README
+test-faults: $(INSTALLED_CLUSTER)  ## All tests of faults, the slow ones too (kills, scarce memory, ...): docs/what-it-withstands.md
 	@$(VENV_PYTHON) -m tools.faults
 
 lint: $(INSTALLED)  ## Look for mistakes in code and docstrings, odd formatting, and imports that run upwards

@@ -1,14 +1,13 @@
 """Repeat the recipes of Task-2.py with several seeds: python Task-2/study.py -> Task-2/study.json.
 
 The networks and their training are not written here a second time: the cells of Task-2.py that
-carry the tag "recipe" are executed. Six kinds of runs:
+carry the tag "recipe" are executed. Kinds of runs:
 
 final    the final network, one at a time, so that its seconds mean something
-choose   a learning rate for each network and way of weighting, compared on validation images
+choose   a learning rate for each setting and way of weighting, compared on validation images
 compare  the ways of weighting at their chosen learning rates, tested
-longer   the same on the final network with three times the epochs, all heads together
-size     together and alone, with fewer training images, tested
 variant  the plain network with one change of its training lines, tested on lines drawn otherwise
+ceiling  the final network's layers, trained on what it never sees: each program's own drawings
 """
 
 import functools
@@ -16,231 +15,168 @@ import sys
 import time
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from cnnlab import lines, runtime
+from cnnlab import datasets, lines
+from cnnlab.experiments import recoloring, robustness, weighting
+from cnnlab.training import heads
+from cnnlab.training.head_watch import HeadWatch
 from tools import recipes, studies
 
 SCRIPT = HERE / "Task-2.py"
 STUDY = studies.Study("Task-2/study.py")
-SEEDS, FEW_SEEDS = range(5), range(3)
-CHOICE_SEEDS = (100,)  # not one of those that are tested
-LEARNING_RATES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-EPOCHS = {"small": 3, "final": 2}  # short, so that errors are left to compare
+CHOICE_SEEDS = range(100, 103)  # not one of those that are tested
+LEARNING_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
 ALONE = {f"only {head}": (head,) for head in lines.HEADS}
-TOGETHER = dict.fromkeys(("equal", "5, 2, 1, 50", "learned"), lines.HEADS)
+TOGETHER = dict.fromkeys(weighting.WAYS, lines.HEADS)
 METHODS = TOGETHER | ALONE
-SIZES = (0.01, 0.1)  # shares of the training images; all of them is the comparison itself
-VARIANTS = {
-    "as they are": {},
-    "0.1 % recolored": {"recolored": 0.001},
-    "1 % recolored": {"recolored": 0.01},
-    "10 % recolored": {"recolored": 0.1},
-    "10 % white": {"recolored": 0.1, "colors": (255, 255, 255)},
-}
 
 
 def recipe():
     return studies.recipe(SCRIPT)
 
 
-def weights_of(method):
-    return "equal" if method in ALONE else method
+def settings():
+    """All pairs of a setting and a way of weighting; with few images, all weights are equal."""
+    return [
+        (setting, method)
+        for setting, method in product(weighting.SETTINGS, METHODS)
+        if weighting.SETTINGS[setting].share == 1 or method in ("equal", *ALONE)
+    ]
 
 
 def do_final(seed):
-    """Train the final network, timed, and test it on unseen lines and on other programs' lines."""
-    recipe()["line_parts"]()
+    """Train the final network, timed, and test it on unseen lines and on lines drawn otherwise."""
+    test = datasets.line_heads().test
     begin = time.perf_counter()  # the data is loaded; redrawing a part of it counts
     network, _ = recipe()["train_final"](seed)
     seconds = time.perf_counter() - begin
-    return tested(network) | {
-        "seconds": round(seconds, 1),
-        "other programs": {
-            program: {"n": len(part.images), "errors": recipe()["errors_by_head"](network, part)}
-            for program, part in drawings().items()
-        },
-        "drawn otherwise": drawn_otherwise_errors(network),
+    tests = {
+        name: {"n": len(part.images), "errors": heads.errors(network, part)}
+        for name, part in robustness.head_tests(test)
     }
+    return tested(network) | {"seconds": round(seconds, 1), "tests": tests}
 
 
-@functools.cache
-def drawings():
-    return recipe()["drawings_by_others"](recipe()["line_parts"]()["test"])
+def train_method(setting, method, learning_rate, seed, callbacks=()):
+    """Train a network by one way of weighting, or with one head alone."""
+    options = learning_rate, seed, "equal" if method in ALONE else method
+    return weighting.train(recipe(), setting, METHODS[method], options, callbacks)
 
 
-def drawn_otherwise_errors(network):
-    """Errors on the test lines in other colors and dimmed, by head."""
-    test = recipe()["line_parts"]()["test"]
+def do_choose(setting, method, learning_rate, seed):
+    """Train one way of weighting at one learning rate, for a choice on validation lines."""
+    trained, _ = train_method(setting, method, learning_rate, seed)
+    validation = datasets.line_heads().validation
+    probabilities = heads.probabilities(trained, validation.images)
     return {
-        name: recipe()["errors_by_head"](network, test._replace(images=images))
-        for name, images in recipe()["drawn_otherwise"](test).items()
+        "n": len(validation.images),
+        "errors": heads.errors(trained, validation),
+        "cross-entropy": heads.cross_entropy(probabilities, validation.labels),
     }
 
 
-class Run(NamedTuple):
-    """One training of the comparison: a network, a way of weighting, a learning rate, a seed."""
-
-    network: str
-    method: str
-    learning_rate: float
-    seed: int
-
-
-def train_method(run, share=1, longer=1, callbacks=()):
-    """Train a network by one way of weighting; about as many steps for every share."""
-    part = recipe()["fraction_of"](recipe()["line_parts"]()["training"], share)
-    epochs = 1 if runtime.in_smoke() else round(EPOCHS[run.network] * longer / share)
-    how = recipe()["Recipe"](epochs, run.learning_rate, run.seed, weights_of(run.method))
-    train = recipe()["train_comparison"]
-    return train(run.network, METHODS[run.method], part, how, callbacks)
-
-
-def do_choose(network, method, learning_rate, seed):
-    trained, _ = train_method(Run(network, method, learning_rate, seed))
-    validation = recipe()["line_parts"]()["validation"]
-    probabilities = recipe()["heads"].probabilities(trained, validation.images)
-    return {
-        "errors": recipe()["errors_by_head"](trained, validation),
-        "cross-entropy": recipe()["heads"].cross_entropy(probabilities, validation.labels),
-    }
-
-
-def do_compare(network, method, learning_rate, seed):
+def do_compare(setting, method, learning_rate, seed):
     """Train one way of weighting at its chosen learning rate, and test it."""
-    watched = recipe()["watched_part"](recipe()["line_parts"]()["validation"])
-    watch = recipe()["HeadWatch"](watched)
-    trained, history = train_method(Run(network, method, learning_rate, seed), callbacks=[watch])
+    watched = weighting.watched(datasets.line_heads().validation)
+    watch = HeadWatch(watched, recipe()["STEPS_BETWEEN_CHECKS"])
+    trained, history = train_method(setting, method, learning_rate, seed, callbacks=[watch])
     learned = {"learned weights": history["learned weights"]} if method == "learned" else {}
     return tested(trained) | {"first passed": watch.first_passed()} | learned
 
 
-def do_longer(method, learning_rate, seed):
-    """Train the final network's layers three times as long, and test them."""
-    return tested(train_method(Run("final", method, learning_rate, seed), longer=3)[0])
-
-
-def do_size(share, method, learning_rate, seed):
-    """Train the final network's layers on a share of the training images, and test it."""
-    return tested(train_method(Run("final", method, learning_rate, seed), share)[0])
-
-
 def tested(network):
-    """What one test of a network says; a single head's errors by their place in the test part."""
-    test = recipe()["line_parts"]()["test"]
-    result = {
+    """What one test of a network says; the lines that it misreads by their place in the test."""
+    test = datasets.line_heads().test
+    predicted = heads.to_labels(heads.probabilities(network, test.images))
+    wrong = [labels != test.labels[:, lines.HEADS.index(h)] for h, labels in predicted.items()]
+    return {
         "n": len(test.images),
         "parameters": network.count_params(),
-        "errors": recipe()["errors_by_head"](network, test),
+        "errors": heads.errors(network, test),
+        "wrong": functools.reduce(lambda a, b: a | b, wrong).nonzero()[0],
     }
-    if len(network.output) == 1:  # so that four networks can be judged together
-        heads = recipe()["heads"]
-        ((head, predicted),) = heads.to_labels(heads.probabilities(network, test.images)).items()
-        wrong = predicted != test.labels[:, lines.HEADS.index(head)]
-        result["wrong"] = wrong.nonzero()[0]
-    return result
 
 
 def do_variant(variant, seed):
     """The plain recipe on training lines of which a share is redrawn."""
-    network = recipe()["train_redrawn"](seed, **VARIANTS[variant])
+    network = recoloring.train(recipe(), variant, seed)
+    test = datasets.line_heads().test
     return {
-        "n": len(recipe()["line_parts"]()["test"].images),
-        "drawn otherwise": drawn_otherwise_errors(network),
+        "n": len(test.images),
+        "drawn otherwise": {
+            name: heads.errors(network, test._replace(images=images))
+            for name, images in recoloring.drawn_otherwise(test).items()
+        },
     }
 
 
-# What every kind depends on.
-ALWAYS = ("line_parts", "errors_by_head", "heads.probabilities", "heads.to_labels")
-KINDS = {  # kind: what does it, the recipes that it depends on, whether it runs alone
-    "final": (do_final, ["train_final", "drawings_by_others", "drawn_otherwise"], True),
-    "choose": (do_choose, ["train_comparison", "fraction_of", "heads.cross_entropy"], False),
-    "compare": (
-        do_compare,
-        ["train_comparison", "fraction_of", "HeadWatch", "watched_part"],
-        False,
+def do_ceiling(drawing, seed):
+    """Train on a program's own drawings, and test on others of them."""
+    network, part = robustness.train_ceiling(recipe(), drawing, seed)
+    return {"n": len(part.images), "errors": heads.errors(network, part)}
+
+
+TRAINING = ("build_network", "NETWORKS", "Recipe", "train", datasets.line_heads)
+COMPARISON = (*TRAINING, weighting.train, heads.cross_entropy, HeadWatch, weighting.watched)
+KINDS = {
+    "final": studies.Kind(do_final, ("train_final", robustness.head_tests), alone=True),
+    "choose": studies.Kind(do_choose, COMPARISON),
+    "compare": studies.Kind(do_compare, COMPARISON),
+    "variant": studies.Kind(
+        do_variant,
+        (*TRAINING, recoloring.train, "varied", "PLAIN_EPOCHS", "LEARNING_RATE"),
     ),
-    "longer": (do_longer, ["train_comparison", "fraction_of"], False),
-    "size": (do_size, ["train_comparison", "fraction_of"], False),
-    "variant": (do_variant, ["train_redrawn", "drawn_otherwise"], False),
+    "ceiling": studies.Kind(
+        do_ceiling, (*TRAINING, robustness.train_ceiling, "FINAL_EPOCHS", "LEARNING_RATE")
+    ),
 }
-
-
-def do(kind, **arguments):
-    """Do one run of a kind; returns its results as they are stored."""
-    return KINDS[kind][0](**arguments)
 
 
 @functools.cache
 def digest(kind, script=SCRIPT):
     """The digest of all recipes that a kind of run depends on."""
-    return recipes.digest(script, [*KINDS[kind][1], *ALWAYS])
+    return recipes.digest(script, [*KINDS[kind].recipes, heads.errors])
+
+
+def search(setting, method):
+    """The search for a learning rate: the fewest validation errors, then the smallest loss."""
+    what = "joint" if method in TOGETHER else METHODS[method][0]
+
+    def score(run):  # a loss decides only among equal errors
+        return run["errors"][what] + 1e-6 * sum(run["cross-entropy"].values())
+
+    key = f"choose/{setting}/{method}/{{value}}/{{seed}}"
+    return studies.Search(LEARNING_RATES, slice(2, 5), key, CHOICE_SEEDS, score)
 
 
 def runs_of(kind, stored):
-    """All runs of a kind; `stored` holds the choices that some of them need."""
-    rates = {} if kind in ("final", "choose", "variant") else chosen_rates(stored)
-    plan = {
-        "final": [{"seed": seed} for seed in SEEDS],
-        "choose": [
-            {"network": network, "method": method, "learning_rate": rate, "seed": seed}
-            for network, method in product(EPOCHS, METHODS)
-            for rate, seed in product(LEARNING_RATES, CHOICE_SEEDS)
-        ],
-        "compare": [
-            {"network": network, "method": method, "learning_rate": rate, "seed": seed}
-            for (network, method), rate in rates.items()
-            for seed in SEEDS
-        ],
-        "longer": [
-            {"method": method, "learning_rate": rates.get(("final", method)), "seed": seed}
-            for method, seed in product(TOGETHER, FEW_SEEDS)
-        ],
-        "size": [
-            {"share": share, "method": method, "learning_rate": rate, "seed": seed}
-            for share in SIZES
-            for (network, method), rate in rates.items()
-            for seed in FEW_SEEDS
-            if network == "final" and method in ("equal", *ALONE)
-        ],
-        "variant": [{"variant": v, "seed": seed} for v, seed in product(VARIANTS, FEW_SEEDS)],
-    }[kind]
-    return [studies.Run(key_of(kind, each), digest(kind), each, (kind,)) for each in plan]
-
-
-def key_of(kind, arguments):
-    """The name of a run; a chosen learning rate follows from the rest and is left out."""
-    chosen = kind in ("compare", "longer", "size")
-    shown = [str(v) for name, v in arguments.items() if not (chosen and name == "learning_rate")]
-    return "/".join([kind, *shown])
-
-
-def chosen_rates(stored):
-    """The learning rate of each (network, method): fewest validation errors, then smallest loss."""
-    rates = {}
-    for network, method in product(EPOCHS, METHODS):
-        scores = {}
-        for rate in LEARNING_RATES:
-            found = [stored[f"choose/{network}/{method}/{rate}/{seed}"] for seed in CHOICE_SEEDS]
-            what = "joint" if len(METHODS[method]) > 1 else METHODS[method][0]
-            scores[rate] = (
-                sum(run["errors"][what] for run in found),
-                sum(sum(run["cross-entropy"].values()) for run in found),
-            )
-        rates[network, method] = min(scores, key=scores.get)
-    return rates
-
-
-def main(arguments=None):
-    options = studies.parse(STUDY, __doc__, KINDS, arguments)
-    for kind in options.only or KINDS:
-        runs = runs_of(kind, studies.load(options.out))
-        jobs = 1 if KINDS[kind][2] else options.jobs
-        studies.execute(options.out, runs, STUDY.do, jobs, options.address)
+    """All runs of a kind; `stored` holds the runs whose choices some of them need."""
+    names, plan = {
+        "final": lambda: (("seed",), product(range(5))),
+        "choose": lambda: (
+            ("setting", "method", "learning_rate", "seed"),
+            (
+                (*each, rate, seed)
+                for each in settings()
+                for rate in search(*each).tried(stored)
+                for seed in CHOICE_SEEDS
+            ),
+        ),
+        "compare": lambda: (
+            ("setting", "method", "learning_rate", "seed"),
+            (
+                (*each, search(*each).best(stored), seed)
+                for each, seed in product(settings(), range(5))
+            ),
+        ),
+        "variant": lambda: (("variant", "seed"), product(recoloring.VARIANTS, range(3))),
+        "ceiling": lambda: (("drawing", "seed"), product(robustness.CEILINGS, range(3))),
+    }[kind]()
+    return studies.runs(kind, digest(kind), names, plan, {"compare": "learning_rate"}.get(kind))
 
 
 if __name__ == "__main__":
-    studies.run(main)
+    studies.main(STUDY)

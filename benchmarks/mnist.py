@@ -22,18 +22,23 @@ def measure() -> dict:
         or None}}.
     """
     recipe = recipe_of_task(1)
-    dataset = recipe["mnist_official"]()
-    images, labels = dataset.train.images, recipe["one_hot"](dataset.train, 10)
+    import keras
+
+    from cnnlab import datasets
+    from cnnlab.experiments import quick
+    from cnnlab.training.classifier import predict
+
+    dataset = datasets.digits_official()
+    images, labels = dataset.train.images, keras.utils.to_categorical(dataset.train.labels, 10)
 
     def accuracy(network):
-        right = recipe["predict"](network, dataset.test.images) == dataset.test.labels
-        return float(right.mean())
+        return float((predict(network, dataset.test.images) == dataset.test.labels).mean())
 
     total, other = timed(_other_network, recipe, images.shape[1:])
     ours, theirs = [], []
     for epoch in range(EPOCHS):
         for seed in range(epoch, SEEDS, EPOCHS):
-            seconds, (network, _) = timed(recipe["train_quick_mnist"], dataset, seed)
+            seconds, (network, _) = timed(quick.train, dataset, seed)
             ours.append((seconds, accuracy(network)))
         total += timed(lambda: other.fit(images, labels, verbose=0))[0]
         theirs.append((total, accuracy(other)))
@@ -51,7 +56,7 @@ def _other_network(recipe, shape):
     import keras
 
     keras.utils.set_random_seed(0)
-    network = recipe["part1_network"](shape, 10)
+    network = recipe["given_network"](shape, 10)
     network.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
     return network
 

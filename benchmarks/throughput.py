@@ -60,7 +60,7 @@ def speed(setting: dict) -> dict[str, float]:
     keras.config.set_image_data_format(layout)
     keras.config.set_dtype_policy(setting.get("type", "float32"))
     shape = (28, 28, 1) if layout == "channels_last" else (1, 28, 28)
-    network = recipe["part1_network"](shape, 10)
+    network = recipe["given_network"](shape, 10)
     weights, loss = network.trainable_variables, keras.losses.CategoricalCrossentropy()
     optimizer = keras.optimizers.Adam()
     optimizer.build(weights)

@@ -28,6 +28,15 @@ def joint_accuracy(true, predicted):
     return float(np.mean(np.all(true == predicted, axis=1)))
 
 
+def mistaken(true, predicted) -> list[list[int]]:
+    """Return [[true class, predicted class, images], ...] of labels (n,), where they differ."""
+    true, predicted = np.asarray(true), np.asarray(predicted)
+    wrong = true != predicted
+    pairs = np.stack([true[wrong], predicted[wrong]], axis=-1)
+    found, counts = np.unique(pairs, axis=0, return_counts=True)
+    return np.column_stack([found, counts]).tolist()
+
+
 def confusion(true, predicted, classes):
     """Count labels (n,) of 0..classes-1, else ValueError: (true class, predicted class) int64."""
     true, predicted = _same_shape(true, predicted, "n")
@@ -85,10 +94,69 @@ def mean_interval(values):
     return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
 
 
+def recipe_interval(wrong, n):
+    """Error rate of a recipe, from several networks trained by it: mean, low, high in 0..1 (95 %).
+
+    `wrong` has, for each seed, the indices of the test images, of `n`, that its network misread.
+    Another time both the seeds and the images would be others, so both are drawn again, 4,000
+    times (A. B. Owen, "The pigeonhole bootstrap", 2007). Where errors are few, what was not seen
+    cannot be drawn: the interval is at least that of Wilson for a single network.
+
+    Raises:
+        ValueError: fewer than two seeds, or an index outside 0..n-1.
+    """
+    if len(wrong) < 2:
+        raise ValueError(f"need at least two seeds, not {len(wrong)}")
+    indices = [require_integers("index", np.asarray(seed, int), n - 1) for seed in wrong]
+    images = np.unique(np.concatenate(indices))  # the others are right whoever is asked
+    table = np.array([np.isin(images, seed) for seed in indices], float)
+    random, times = np.random.default_rng(0), 4000
+    seeds = random.multinomial(len(wrong), np.full(len(wrong), 1 / len(wrong)), times)
+    shares = [*np.full(len(images), 1 / n), 1 - len(images) / n]
+    drawn = random.multinomial(n, shares, times)[:, :-1]
+    rates = np.sum(seeds @ table * drawn, axis=1) / (len(wrong) * n)
+    low, high = np.quantile(rates, (0.025, 0.975))
+    mean = table.sum() / (len(wrong) * n)
+    right_low, right_high = wilson_interval(n - mean * n, n)
+    return float(mean), float(min(low, 1 - right_high)), float(max(high, 1 - right_low))
+
+
+def paired_differences(differences):
+    """Test a family of paired differences, (m, seeds): one row for each comparison.
+
+    Returns float64 (m, 4): mean; low and high of intervals that hold together, at 95 %; and the
+    p-value of "no difference", all corrected for their number. An interval leaves 0 out where p is
+    below 0.05. Student's t; correction: S. Holm, "A simple sequentially rejective multiple test
+    procedure" (1979).
+
+    Raises:
+        ValueError: fewer than two seeds.
+    """
+    differences = np.asarray(differences, float)
+    require_shape("array of differences", differences, ("m", "seeds"))
+    count, seeds = differences.shape
+    if seeds < 2:
+        raise ValueError(f"need at least two seeds, not {seeds}")
+    mean, error = differences.mean(axis=1), stats.sem(differences, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = np.where(mean == 0, 1.0, 2 * stats.t.sf(np.abs(mean / error), seeds - 1))
+    order = np.argsort(p, kind="stable")
+    family = np.empty(count)
+    family[order] = np.arange(count, 0, -1)  # of how many each is the most extreme
+    corrected = np.empty(count)
+    corrected[order] = np.maximum.accumulate(np.minimum(1, (p * family)[order]))
+    # From the first one that may be chance on, all are judged as strictly as it.
+    chance = corrected >= 0.05
+    family[chance] = family[chance].max(initial=1)
+    half = stats.t.isf(0.025 / family, seeds - 1) * error
+    return np.stack([mean, mean - half, mean + half, corrected], axis=1)
+
+
 def mcnemar(right_a, right_b):
     """Exact McNemar test of two classifiers on the same images, right or not, (n,) booleans each.
 
-    Returns the p-value of "both err equally often", 0..1; 1.0 when they never disagree. Source:
+    It compares two trained networks, not the recipes that they were trained by. Returns the p-value
+    of "both err equally often", 0..1; 1.0 when they never disagree. Source:
     Q. McNemar, "Note on the sampling error of the difference between correlated proportions or
     percentages" (1947), in its exact binomial form.
     """

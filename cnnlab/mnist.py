@@ -10,6 +10,7 @@ import numpy as np
 from cnnlab import archives
 
 DEFAULT_PATH = Path(__file__).resolve().parents[1] / "data" / "mnist.npz"
+TRAINING = 60_000  # official training images; in the pool, the official test images follow them
 REMEDY = "put the mnist.npz that Keras distributes (11 MB, see data/README.md) into data/."
 
 # Of each array: shape and sha256 of its bytes, so that a file compressed again still counts.
@@ -51,6 +52,23 @@ def pool():
     """Return all 70,000 images (n, 28, 28) and classes (n,), uint8; official test images last."""
     (x_train, y_train), (x_test, y_test) = load()
     return np.concatenate([x_train, x_test]), np.concatenate([y_train, y_test])
+
+
+def small_digits(size):
+    """Return scikit-learn's 1,797 digits of 8x8 pixels, enlarged to `size` and set on 28x28.
+
+    Other people wrote them, and other software scanned them. Images are (1797, 28, 28, 1) uint8,
+    0 paper to 255 ink, interpolated bicubically; classes (1797,) int64. `size` is even, 8..28.
+    """
+    import cv2
+    from sklearn.datasets import load_digits
+
+    small, margin = load_digits(), (28 - size) // 2
+    images = np.zeros((len(small.images), 28, 28, 1), np.uint8)
+    for image, pixels in zip(images, small.images * (255 / 16), strict=True):
+        large = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_CUBIC)
+        image[margin : margin + size, margin : margin + size, 0] = np.clip(np.rint(large), 0, 255)
+    return images, small.target
 
 
 def _read(path):

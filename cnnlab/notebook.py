@@ -26,16 +26,22 @@ class Outputs:
         self._keeper = keeper  # removes a temporary folder when this object goes away
 
     def figure(self, figure, name: str) -> None:
-        """Save a Matplotlib figure as `figures/NAME.png`; a notebook shows that file."""
-        show_saved(figure, save_figure(figure, self.folder / "figures" / f"{name}.png"))
+        """Save a Matplotlib figure as a small `figures/NAME.png`; a notebook shows that file."""
+        path = self.folder / "figures" / f"{name}.png"
+        show_saved(figure, save_figure(figure, path, small=True))
 
-    def model(self, model, name: str) -> Path:
+    def chart(self, figure, name: str) -> None:
+        """Save and show a figure of curves and text, and save it as SVG, too, for the report."""
+        save_figure(figure, self.folder / "figures" / f"{name}.svg")
+        self.figure(figure, name)
+
+    def model(self, model, name: str, class_names=None) -> None:
         """Save the network of a Keras model as `models/NAME.keras`; see `save_model`."""
-        return save_model(model, self.folder / "models" / f"{name}.keras")
+        save_model(model, self.folder / "models" / f"{name}.keras", class_names)
 
-    def json(self, data, name: str = "results.json") -> Path:
+    def json(self, data, name: str = "results.json") -> None:
         """Save `data` as JSON; see `save_json`."""
-        return save_json(data, self.folder / name)
+        save_json(data, self.folder / name)
 
 
 def outputs(task: str) -> Outputs:
@@ -118,11 +124,32 @@ def percent_range(low, high, decimals=2):
     return f"{100 * low:.{decimals}f}–{100 * high:.{decimals}f} %"
 
 
-def epoch_lines(names: tuple[str, ...] | None = None):
+def scores(reports):
+    """Return a table of what reports of `classifier.evaluate`, {name: report}, say of a test."""
+    return table(
+        [
+            {
+                "network": name,
+                "test images": f"{report['n']:,}",
+                "errors": report["errors"],
+                "accuracy": percent(report["accuracy"], 3),
+                "95 % interval": percent_range(*report["interval_95"], 3),
+            }
+            | {
+                f"macro {score.replace('f_score', 'F-score')}": percent(value, 3)
+                for score, value in report["macro"].items()
+            }
+            for name, report in reports.items()
+        ]
+    )
+
+
+def epoch_lines(names: tuple[str, ...] | None = None, halves: bool = False):
     """Return a Keras callback that prints one line for an epoch, to be used with `verbose=0`.
 
     It prints the named numbers, or all; no times, so that two runs of a notebook print the same:
-    `epoch  3/12  loss 0.0312  accuracy 0.9904  val_loss 0.0290  val_accuracy 0.9911`
+    `epoch  3/12  loss 0.0312  accuracy 0.9904  val_loss 0.0290  val_accuracy 0.9911`. Where epochs
+    take long, `halves` also prints a line in the middle of each.
     """
     import keras
 
@@ -130,13 +157,45 @@ def epoch_lines(names: tuple[str, ...] | None = None):
         return name.startswith("val_"), name.removeprefix("val_") != "loss", name
 
     class EpochLines(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.begun = epoch
+            self.is_half = not halves
+
+        def on_train_batch_end(self, batch, logs=None):
+            if not self.is_half and batch + 1 >= self.params["steps"] / 2:
+                self.is_half = True
+                self.say(f"{self.begun}½", logs)
+
         def on_epoch_end(self, epoch, logs=None):
-            total = self.params["epochs"]
+            self.say(epoch + 1, logs)
+
+        def say(self, epoch, logs):
+            total = str(self.params["epochs"])
             shown = names or sorted(logs, key=training_and_loss_first)
             numbers = [f"{name} {logs[name]:.4f}" for name in shown if name in logs]
-            print("  ".join([f"epoch {epoch + 1:{len(str(total))}}/{total}", *numbers]))
+            print("  ".join([f"epoch {epoch:>{len(total) + halves}}/{total}", *numbers]))
 
     return EpochLines()
+
+
+class Claims:
+    """Collects statements about the outputs of a run, and whether they hold in it."""
+
+    def __init__(self) -> None:
+        self.holds: dict[str, bool] = {}
+
+    def __call__(self, statement: str, holds) -> None:
+        """Note whether a statement holds in this run, and print it."""
+        self.holds[statement] = bool(holds)
+        print(f"{'holds' if holds else 'DOES NOT HOLD'}: {statement}")
+
+    def table(self):
+        """Return all statements as a table."""
+        rows = [
+            {"statement": statement, "in this run": "holds" if holds else "**does not hold**"}
+            for statement, holds in self.holds.items()
+        ]
+        return table(rows)
 
 
 class Stopwatch:

@@ -1,28 +1,27 @@
 """This repository's models by name, and others by their file, found without TensorFlow."""
 
 import difflib
-import json
 import os
-import zipfile
 from pathlib import Path
 
 from cnnlab import drawings, lines, mnist
 from cnnlab.runtime import repository_root
+from cnnlab.saving import read_class_names
 
 MODELS = {  # the project's own, below its root
     "task1-part1-mnist": "Task-1/models/part1-mnist.keras",
     "task1-part1-lines": "Task-1/models/part1-lines.keras",
     "task1-mnist": "Task-1/models/final-mnist.keras",
+    "task1-mnist-long": "Task-1/long-mnist.keras",  # of the study: the official split, 48 epochs
     "task1-lines": "Task-1/models/final-lines.keras",
     "task2": "Task-2/models/final.keras",
     "task2-plain": "Task-2/models/plain.keras",
 }
-DIGITS = ("task1-mnist", "task1-part1-mnist")
+DIGITS = ("task1-mnist", "task1-mnist-long", "task1-part1-mnist")
 LINES = ("task1-lines", "task1-part1-lines")
 HEADS = ("task2", "task2-plain")
 HDF5 = (".h5", ".hdf5")
 ENDS = "its name must end in .keras, .h5 or .hdf5"
-CLASS_NAMES = "class_names.json"  # an entry of a model's archive, which Keras does not read
 COUNT = 960  # images to look for the best one of each filter
 SEED = 1  # of the lines: other centers than those of the dataset, which has seed 0
 
@@ -48,7 +47,7 @@ def find(name_or_path) -> Path:
                 f"the model {name} belongs to the cnnlab repository, and this is not inside a copy "
                 "of it: go there, or give the path of a model"
             ) from None
-        task = path.parents[1].name
+        task = MODELS[name].partition("/")[0]
         if not path.is_file():
             made = f"{task}.ipynb makes it: make notebooks TASKS={task}"
             raise FileNotFoundError(f"the model {name} is not there yet ({path}); {made}")
@@ -76,24 +75,9 @@ def find(name_or_path) -> Path:
 
 
 def class_names(name_or_path, heads) -> dict[str, list[str]]:
-    """Return {head: names of its classes} for a model's short name, or that its file keeps."""
-    if name_or_path in HEADS:
-        return {head: list(map(str, lines.CLASS_NAMES[head])) for head in heads}
-    if name_or_path in DIGITS:
-        return {heads[0]: list("0123456789")}
-    if name_or_path in LINES:
-        return {heads[0]: [lines.class_name(number) for number in range(lines.CLASSES)]}
-    kept = read_class_names(name_or_path)
+    """Return {head: names of its classes}, for those heads of which a model's file keeps names."""
+    kept = read_class_names(find(name_or_path))
     return {head: kept[head] for head in heads if head in kept}
-
-
-def read_class_names(path) -> dict[str, list[str]]:
-    """Return {head: [name, ...]} that a `.keras` file keeps, {} for another file."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read(CLASS_NAMES))
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile):
-        return {}
 
 
 def as_its_images(name, picture):
@@ -103,13 +87,14 @@ def as_its_images(name, picture):
 
 def images_for(name):
     """Return images that a model of ours never saw, (960, 28, 28[, 3]) uint8; None for others."""
-    # Of MNIST they are of Task 1's test part, official or not; lines are drawn with other centers.
+    # Of MNIST they are in both test parts, Task 1's and the official; lines have other centers.
     if name in DIGITS:
         from cnnlab import splits  # here, because it imports scikit-learn, which takes seconds
 
         images, classes = mnist.pool()
         unseen = splits.held_out(classes).test
-        return images[unseen[:: len(unseen) // COUNT][:COUNT]]  # they are in the order of the pool
+        unseen = unseen[unseen >= mnist.TRAINING]
+        return images[unseen[:: len(unseen) // COUNT][:COUNT]]
     if name in LINES + HEADS:
         return lines.generate(per_class=COUNT // lines.CLASSES, seed=SEED).images
     return None

@@ -15,6 +15,7 @@ from pathlib import Path
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 # What Matplotlib must leave out of a figure's file.
 UNDATED = {".png": {"Software": None}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+SMALL_DPI = 110  # of a small PNG
 MARGIN = 0.1  # inches around a figure, as Matplotlib's own for "tight"
 
 
@@ -87,7 +88,7 @@ def save_figure(figure, path: str | os.PathLike, small: bool = False) -> Path:
     salt = matplotlib.rcParams["svg.hashsalt"] or path.stem
     with atomic_path(path) as temporary, matplotlib.rc_context({"svg.hashsalt": salt}):
         if small:
-            _with_palette(figure).save(temporary, optimize=True)
+            _with_palette(figure).save(temporary, optimize=True, dpi=(SMALL_DPI, SMALL_DPI))
         else:
             figure.savefig(temporary, metadata=UNDATED[path.suffix.lower()])
     return path
@@ -100,7 +101,7 @@ def _with_palette(figure):
     drawn = io.BytesIO()
     # For "tight", Matplotlib draws everything twice, which only a layout engine needs.
     edges = "tight" if figure.get_layout_engine() else figure.get_tightbbox().padded(MARGIN)
-    figure.savefig(drawn, format="png", dpi=110, bbox_inches=edges, metadata=UNDATED[".png"])
+    figure.savefig(drawn, format="png", dpi=SMALL_DPI, bbox_inches=edges, metadata=UNDATED[".png"])
     # So that no color moves by more than a few of 255 steps: by frequency, rare bright ones would.
     method = Image.Quantize.MAXCOVERAGE
     with Image.open(drawn) as image:
@@ -114,8 +115,13 @@ def uncompiled(model):
     return network
 
 
-def save_model(model, path: str | os.PathLike) -> Path:
+CLASS_NAMES = "class_names.json"  # an entry of our models' archives, which Keras does not read
+
+
+def save_model(model, path: str | os.PathLike, class_names=None) -> Path:
     """Save the network of a built `keras.Model` as a `.keras` file for use; returns the path.
+
+    Class names, {head: [name, ...]}, are kept in the file; `read_class_names` finds them.
 
     What is saved is an uncompiled copy, because Keras 3 ignores `include_optimizer=False` for them.
     Equal models make equal files. Keras alone would write dates (one in `metadata.json`, one for
@@ -130,12 +136,23 @@ def save_model(model, path: str | os.PathLike) -> Path:
         metadata["date_saved"] = "{}-{:02}-{:02}@00:00:00".format(*ZIP_EPOCH)
         entries["metadata.json"] = json.dumps(metadata).encode()
         entries["config.json"] = _numbered(entries["config.json"])
+        if class_names:
+            entries[CLASS_NAMES] = json.dumps(class_names, ensure_ascii=False).encode()
         with zipfile.ZipFile(temporary, "w") as archive:
             for name, content in entries.items():
                 entry = zipfile.ZipInfo(name, date_time=ZIP_EPOCH)
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
     return Path(path)
+
+
+def read_class_names(path: str | os.PathLike) -> dict[str, list[str]]:
+    """Return {head: [name, ...]} that a `.keras` file keeps, {} for another file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read(CLASS_NAMES))
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile):
+        return {}
 
 
 def _numbered(config: bytes) -> bytes:

@@ -7,10 +7,11 @@ from cnnlab import lines, runtime
 
 runtime.start(seed=0)
 
-from cnnlab.training.augment import RandomAppearance, RandomWarp  # noqa: E402
+from cnnlab.training import appearance  # noqa: E402
+from cnnlab.training.augment import RandomWarp  # noqa: E402
 
 STILL = {"rotation": 0, "scale": 0, "shear": 0, "shift": 0, "bend": 0}
-PLAIN = {"probability": 1.0, "threshold": (0.0, 0.0), "blur": 0.0, "dimmest": 1.0}
+LAYERS = [getattr(appearance, name) for name in dir(appearance) if name.startswith("Random")]
 
 
 @pytest.fixture(scope="module")
@@ -19,13 +20,14 @@ def images():
     return lines.render(15, 3, 30, centers)
 
 
-@pytest.mark.parametrize("layer", [RandomWarp(), RandomAppearance()])
-def test_nothing_happens_outside_training(layer, images):
+@pytest.mark.parametrize("kind", [RandomWarp, *LAYERS])
+def test_nothing_happens_outside_training(kind, images):
+    layer = kind()
     assert np.array_equal(layer(images), images)
     assert not np.array_equal(layer(images, training=True), images)
 
 
-@pytest.mark.parametrize("kind", [RandomWarp, RandomAppearance])
+@pytest.mark.parametrize("kind", [RandomWarp, *LAYERS])
 def test_the_seed_decides(kind, images):
     first, again, other = (np.asarray(kind(seed=s)(images, training=True)) for s in (1, 1, 2))
     assert np.array_equal(first, again)
@@ -48,31 +50,75 @@ def test_warp_keeps_the_range_and_loses_no_light_inside(images):
     assert warped.sum() == pytest.approx(images.sum(dtype=float), rel=0.01)
 
 
-def test_each_image_is_hardened_or_stays_exactly_as_it_was(images):
-    options = PLAIN | {"threshold": (0.4, 0.4), "probability": 0.5}
-    augmented = np.asarray(RandomAppearance(**options, seed=0)(images, training=True))
+def test_zoom_enlarges_both_sides_alike(images):
+    zoomed = np.asarray(RandomWarp(**STILL | {"zoom": (0.8, 1.3)})(images, training=True))
+    areas = zoomed.sum(axis=(1, 2, 3)) / images.sum(axis=(1, 2, 3))
+    assert 0.63 < areas.min() < 0.75 and areas.max() > 1.4  # squares; the border cuts
+
+
+def test_a_share_of_each_batch_changes_and_the_rest_stays_exactly(images):
+    layer = appearance.RandomThreshold(0.4, 0.4, share=0.25, seed=0)
     hard = np.where(images > 0.4 * 255, np.float32(255), np.float32(0))
-    changed, same = (np.all(augmented == wanted, axis=(1, 2, 3)) for wanted in (hard, images))
-    assert np.all(changed | same)
-    assert 16 < changed.sum() < 48
-
-
-def test_dim_scales_all_pixels_of_an_image_alike(images):
-    dimmed = np.asarray(RandomAppearance(**PLAIN | {"dimmest": 0.4})(images, training=True))
-    factors = dimmed.max(axis=(1, 2, 3)) / 255
-    assert 0.4 <= factors.min() < 0.5 and 0.9 < factors.max() <= 1
+    patterns = set()
+    for _ in range(4):
+        augmented = np.asarray(layer(images, training=True))
+        changed, same = (np.all(augmented == wanted, axis=(1, 2, 3)) for wanted in (hard, images))
+        assert np.all(changed | same) and changed.sum() == 16
+        patterns.add(changed.tobytes())
+    assert len(patterns) > 1  # other ones each time
 
 
 def test_blur_keeps_the_light_and_the_center(images):
-    hard = np.where(images > 0, np.uint8(255), np.uint8(0))  # as threshold 0 makes them
-    soft = np.asarray(RandomAppearance(**PLAIN | {"blur": 0.8})(hard, training=True))
-    assert soft.sum() == pytest.approx(hard.sum(dtype=float), rel=0.001)
-    moves = [center(b) - center(a) for a, b in zip(hard, soft, strict=True)]
-    assert np.abs(moves).max() < 0.01
-    # It does not reach round the border.
-    image = lines.render(15, 3, 90, [1.5, 14])
-    soft = np.asarray(RandomAppearance(**PLAIN | {"blur": 0.8})(image, training=True))
+    for largest in (0.8, 1.5):
+        blur = appearance.RandomBlur(largest, share=1.0, seed=0)
+        soft = np.asarray(blur(images, training=True))
+        assert soft.sum() == pytest.approx(images.sum(dtype=float), rel=0.01)
+        widths = [spread(b) - spread(a) for a, b in zip(images, soft, strict=True)]
+        assert min(widths) >= -0.01 and 0.8 * largest**2 < max(widths) < 1.05 * largest**2
+    image = lines.render(15, 3, 90, [1.5, 14])  # it does not reach round the border
+    soft = np.asarray(appearance.RandomBlur(0.8, share=1.0)(image, training=True))
     assert soft[0, :, :4].any() and not soft[0, :, 20:].any()
+
+
+def test_levels_change_as_far_as_they_say(images):
+    """Contrast, background, noise and inversion, on all images."""
+    half, flat = images // 2, np.full((64, 28, 28, 1), 128, np.uint8)
+    contrast = changed(appearance.RandomContrast(0.4), images).max(axis=(1, 2, 3)) / 255
+    assert 0.4 <= contrast.min() < 0.5 and 0.9 < contrast.max() <= 1
+    ground = changed(appearance.RandomBackground(50), images)
+    level = ground.min(axis=(1, 2, 3))
+    assert level.max() > 40 and level.max() <= 50 and np.allclose(ground.max(axis=(1, 2, 3)), 255)
+    noise = changed(appearance.RandomNoise(20), flat).std(axis=(1, 2, 3))
+    assert noise.min() < 3 and 17 < noise.max() < 21
+    noisy = changed(appearance.RandomNoise(200), half)
+    assert noisy.min() == 0 and noisy.max() == 255
+    assert np.array_equal(changed(appearance.RandomInversion(), images), 255.0 - images)
+
+
+def test_strokes_get_thicker_and_thinner_by_a_pixel_on_each_side():
+    bar = np.zeros((64, 28, 28, 1), np.uint8)
+    bar[:, :5, 10:15] = 255  # touches the border, where a thin bar has an end
+    area = changed(appearance.RandomThickness(), bar).sum(axis=(1, 2, 3)) / 255
+    assert 9 <= area.min() < 12 and 38 < area.max() <= 42  # 3 x 3 and 7 x 6 of 5 x 5
+
+
+def test_an_occluding_square_has_its_size():
+    white = np.full((200, 28, 28, 1), 255, np.uint8)
+    dark = (changed(appearance.RandomOcclusion(4, 10), white) == 0).sum(axis=(1, 2, 3))
+    assert dark.max() in (81, 90, 100) and set(dark) > {16, 25}
+
+
+def changed(layer, images):
+    """All images, changed by a layer."""
+    layer.share = 1.0
+    return np.asarray(layer(images, training=True))
+
+
+def spread(image):
+    """Variance of the places of an image's light, in pixels, along the rows."""
+    weights = np.asarray(image, float)[..., 0]
+    x = np.mgrid[:28, :28][1] - center(image)[0]
+    return (weights * x * x).sum() / weights.sum()
 
 
 def center(image):

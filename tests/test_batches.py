@@ -7,7 +7,9 @@ from cnnlab import runtime
 
 runtime.start(seed=0)
 
-from cnnlab.training.batches import batches  # noqa: E402
+import keras  # noqa: E402
+
+from cnnlab.training.batches import batches, predict  # noqa: E402
 
 IMAGES = np.arange(10, dtype="uint8").reshape(10, 1)
 
@@ -38,3 +40,15 @@ def test_shuffled_again_each_epoch_and_repeatably():
 def test_refuses_nothing_and_mismatch(targets):
     with pytest.raises(ValueError, match="one target for each"):
         batches(IMAGES[: 0 if targets is None else 10], targets)
+
+
+def test_predictions_are_those_of_keras():
+    pixels = keras.Input((4, 4, 1))
+    flat = keras.layers.Flatten()(pixels)
+    network = keras.Model(pixels, {name: keras.layers.Dense(2)(flat) for name in ("a", "b")})
+    images = np.random.default_rng(0).integers(0, 256, (7, 4, 4, 1), np.uint8)
+    predicted = predict(network, images, batch_size=3)
+    for name, expected in network.predict(images, verbose=0).items():
+        np.testing.assert_allclose(predicted[name], expected, rtol=1e-5)
+    with pytest.raises(ValueError, match="no images"):
+        predict(network, images[:0])

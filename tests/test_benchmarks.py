@@ -9,7 +9,6 @@ import pytest
 from benchmarks import __main__ as bench
 from benchmarks import growth, lines_to_zero, throughput, timing
 from cnnlab import lines
-from cnnlab.lines import other_programs
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = json.loads((ROOT / bench.COMMITTED).read_bytes())
@@ -24,7 +23,7 @@ def test_functions_take_turns():
 
 
 def test_operations_of_part_1_are_counted_right():
-    network = timing.recipe_of_task(1)["part1_network"]((28, 28, 1), 10)
+    network = timing.recipe_of_task(1)["given_network"]((28, 28, 1), 10)
     convolution, *dense = [each for each in network.layers if hasattr(each, "kernel")]
     positions = convolution.output.shape[1] * convolution.output.shape[2]
     assert 2 * positions * convolution.kernel.shape.num_elements() == throughput.CONVOLUTION
@@ -38,7 +37,7 @@ def test_turned_lines_are_predicted_as_they_were():
         def predict(self, served, verbose):
             images = np.concatenate([batch.numpy() for batch in served])
             self.batches.append(images)
-            measured = np.rint(other_programs.measured_angle(images) / 15).astype(int) % 12
+            measured = np.rint(lines.measured(images).angle / 15).astype(int) % 12
             return np.pad(np.eye(12)[measured], ((0, 0), (4, 2)))
 
     network, drawn = Measuring(), lines.generate(per_class=2)

@@ -38,6 +38,22 @@ def test_method_errors_draw_seeds_mean_and_interval_on_a_scale_that_has_zero():
     assert not overlapping(plots.method_errors({"a rather long method name": useless}, 38400))
 
 
+def test_a_ladder_has_a_row_for_each_change_and_a_scale_that_has_zero():
+    errors = {
+        "MNIST": {"as they are": {"as given": [90, 110], "depth": [40, 50]}},
+        "lines": {"as they are": {"as given": [0, 0, 3]}, "on gray": {"as given": [9, 9, 12]}},
+    }
+    digits, drawn = plots.ladder(errors, {"MNIST": 10000, "lines": 38400}).axes
+    assert list(markers(digits, "o")[0].get_xdata()) == [100, 45]
+    assert [list(line.get_xdata()) for line in markers(digits, ".")] == [[90, 110], [40, 50]]
+    assert words(digits.get_yticklabels()) == ["as given", "+ depth"]
+    assert titles([drawn]) == ["lines: errors in 38,400"]
+    assert [list(line.get_xdata()) for line in markers(drawn, "o")] == [[1], [10]]
+    assert words(drawn.get_legend().get_texts()) == ["as they are", "on gray"]
+    with pytest.raises(ValueError, match="as given"):
+        plots.ladder({"MNIST": {"as they are": {"as given": [11]}}}, {"MNIST": 10})
+
+
 def test_learning_speed_marks_who_never_passed():
     passed = {"length": [0.5, 1.5], "angle": [4, None, 6]}
     figure = plots.learning_speed({"equal": passed, "learned": {"angle": [None] * 20}})
@@ -137,3 +153,45 @@ def test_another_shape_and_percents_are_refused():
         plots.method_errors({"a": {"joint": [1, 11]}}, 10)
     with refused(r"together, length has shape \(3, 2\), but \(2, seeds\)"):
         plots.training_size(SHARES, [480, 960])
+
+
+def test_robustness_draws_two_networks_on_each_test():
+    rows = {"lines": [{"test": "noise", "a": 0.9, "b": 1.0}, {"test": "blur", "a": 0.5, "b": 0.99}]}
+    figure = plots.robustness(rows, {"lines": {"given": "a", "final": "b"}})
+    given, final = markers(figure.axes[0], "o")
+    assert given.get_xdata() == pytest.approx([10, 50])
+    assert final.get_xdata() == pytest.approx([0, 1])
+    assert words(figure.legends[0].get_texts()) == ["given", "final"]
+    assert words(figure.axes[0].get_yticklabels()) == ["noise", "blur"]
+    assert not overlapping(figure)
+
+
+def test_factor_effects_draw_differences_and_what_is_certain():
+    rows = [
+        {"factor": "size", "variant": "3", "effects": None},
+        {
+            "factor": "size",
+            "variant": "5",
+            "effects": {"a": (-0.4, -0.6, -0.2, 0.01), "b": (0.1,) * 4},
+        },
+        {
+            "factor": "depth",
+            "variant": "1",
+            "effects": {"a": (9, 5, 13, 0.001), "b": (2, 1, 3, 0.2)},
+        },
+    ]
+    figure = plots.factor_effects(rows)
+    assert titles(figure.axes) == ["a", "b"] and not overlapping(figure)
+    dots = markers(figure.axes[0], "o")
+    assert [line.get_xdata()[0] for line in dots] == [-0.4, 9]
+    assert len({line.get_color() for line in dots}) == 2  # better is not worse
+    assert [line.get_markerfacecolor() for line in markers(figure.axes[1], "o")] == ["white"] * 2
+    assert words(figure.axes[0].get_yticklabels()) == ["size:  3", "5", "depth:  1"]
+
+
+def test_factor_curves_are_means_in_percent():
+    curves = {"size": {"3": [[0.5, 0.02], [0.3, 0.04]], "5": [[0.4, 0.01], [0.4, 0.01]]}}
+    figure = plots.factor_curves(curves, [100, 200])
+    drawn = [list(line.get_ydata()) for line in figure.axes[0].lines]
+    assert drawn == [pytest.approx([40, 3]), pytest.approx([40, 1])]
+    assert figure.axes[0].get_yscale() == "log"

@@ -65,8 +65,9 @@ def test_files_are_compared_and_old_outputs_are_noticed(repository, monkeypatch)
     assert noxfile.execute(session, ":", "Task-1", "out.ipynb") == ["out.ipynb was not written"]
 
 
-def test_the_readme_shows_these_commands(monkeypatch):
-    readme = Path(__file__).resolve().parents[1].joinpath("README.md").read_text(encoding="utf-8")
+def test_the_documents_show_these_commands(monkeypatch):
+    file = Path(__file__).resolve().parents[1] / "docs" / "grading.md"
+    readme = file.read_text(encoding="utf-8")
     versions, commands = [], []
     session = SimpleNamespace(install=lambda *packages: versions.append(packages[1]))
     monkeypatch.setattr(noxfile, "grade", lambda _, each, *rest, **more: commands.append(each[0]))

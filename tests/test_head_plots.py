@@ -44,7 +44,7 @@ def test_learning_progress_draws_errors_a_band_for_none_and_where_99_percent_are
         "angle": [0.1, 0.5, 0.9, 0.95, 0.97, 0.98],
         "color": [1, 1, 1, 1, 1, 1],
     }
-    figure = plots.learning_progress(np.arange(1, 7) / 2, accuracies)
+    figure = plots.learning_progress({"equal": (np.arange(1, 7) / 2, accuracies)})
     (axis,) = figure.axes
     curves = [line for line in axis.lines if line.get_label()[0] != "_"]
     assert colors(curves) == [HEAD_COLORS[head] for head in accuracies]
@@ -60,18 +60,20 @@ def test_learning_progress_draws_errors_a_band_for_none_and_where_99_percent_are
     dots = markers(axis, "o")
     assert [list(line.get_xdata()) for line in dots] == [[1.5], [], [0.5]]
     assert dots[0].get_ydata() == pytest.approx([0.5])
-    assert words(figure.legends[0].get_texts()) == [
-        "length: 99 % right at epoch 1.5",
-        "angle: never 99 % right",
-        "color: 99 % right at epoch 0.5",
-    ]
-    exactly = plots.learning_progress([1, 2], {"angle": [0.9, 3168 / 3200]})
-    assert words(exactly.legends[0].get_texts()) == ["angle: 99 % right at epoch 2"]
+    assert words(figure.legends[0].get_texts()) == list(accuracies)
+    exactly = {"angle": [0.9, 3168 / 3200]}
+    two = plots.learning_progress({"a": ([1, 2], exactly), "b": ([1, 2], accuracies_of(0.5))})
+    assert titles(two.axes) == ["a", "b"]
+    assert [list(line.get_xdata()) for line in markers(two.axes[0], "o")] == [[2]]
+
+
+def accuracies_of(accuracy):
+    return dict.fromkeys(lines.HEADS, [accuracy] * 2)
 
 
 @pytest.mark.parametrize("accuracy", [0.1, 1.0])
 def test_learning_progress_shows_99_percent_whatever_the_accuracy(accuracy):
-    figure = plots.learning_progress([1, 2], dict.fromkeys(lines.HEADS, [accuracy] * 2))
+    figure = plots.learning_progress({"": ([1, 2], accuracies_of(accuracy))})
     low, high = figure.axes[0].get_ylim()
     assert low < 0.5 and high > 90
     assert not overlapping(figure)
@@ -100,7 +102,7 @@ def test_channel_weights_draw_tiles_on_one_scale_and_the_change_of_each_filter()
 
 def test_another_shape_is_refused():
     with refused(r"angle has shape \(3,\), but \(2,\)"):
-        plots.learning_progress([1, 2], {"angle": [0, 0, 0]})
+        plots.learning_progress({"": ([1, 2], {"angle": [0, 0, 0]})})
     with refused(r"\(3, 3, 1, 2\), before .* the same \(h, w, 3, filters\)"):
         plots.channel_weights(np.ones((3, 3, 1, 2)), np.ones((3, 3, 1, 2)))
     with refused(r"before \(3, 3, 3, 1\)"):

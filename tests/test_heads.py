@@ -179,7 +179,7 @@ def test_predict_orders_columns_as_labels_are():
         name: np.eye(12)[column] if name == "angle" else column[:, None].astype(float)
         for name, column in zip(lines.HEADS, labels.T, strict=True)
     }
-    network = SimpleNamespace(predict=lambda batches, verbose: dict(sorted(certain.items())))
+    network = SimpleNamespace(predict_on_batch=lambda images: dict(sorted(certain.items())))
     predicted = heads.predict(network, np.zeros((96, 2, 2, 3), np.uint8))
     assert np.array_equal(predicted, labels) and predicted.dtype == np.uint8
 

@@ -445,7 +445,7 @@ def test_the_cascade_is_drawn():
     figure = check_plots.cascade({"kind": cascade, "bright": cascade, "third": cascade})
     check_readable(figure)
     axis = figure.axes[0]
-    assert axis.get_title(loc="left") == "kind, grad-cam at conv"
+    assert axis.get_title(loc="left") == "kind\ngrad-cam at conv"
     assert words(axis.get_yticklabels()) == ["trained", "head", "conv"]
     assert words(axis.texts) == ["", "100 % empty"]
     labeled = {line.get_label(): line for line in axis.lines}

@@ -132,7 +132,7 @@ def test_a_range_that_is_guessed_is_called_so(model):
 
 def test_a_drawing_is_shown_before_and_after():
     model = interpret.load("task1-mnist")
-    shown = interpret.explain(model, as_mnist(paint_program(6)), "conv2d")
+    shown = interpret.explain(model, as_mnist(paint_program(6)), "conv_1")
     assert "the drawing what the model sees" in words(shown.figure)
     assert tiles(shown.figure, 280, 280, 3)[0].min() == 0  # black
     assert "as MNIST was" in shown.summary and "class 6 (" in shown.summary
@@ -253,13 +253,13 @@ for wrong in ("--image=none.png", "--method=cam", "--model=task3"):
     with contextlib.suppress(SystemExit):
         main.main(["explain", "--model=task2", "--layer=a", "--out=a.png", wrong])
 print([name for name in ("tensorflow", "keras") if name in sys.modules])
-given = ["--model=task1-part1-mnist", "--layer=conv2d", "--image", {str(image)!r}]
+given = ["--model=task1-part1-mnist", "--layer=conv_1", "--image", {str(image)!r}]
 main.main(["explain", *given, "--out", {str(out)!r}])
 """)
     assert unloaded == "[]"
     errors = [line.partition("error: ")[2] for line in said[:3]]
     assert [error.split()[0] for error in errors] == ["--image:", "argument", "--model:"]
-    assert "stretched from 20 × 30" in first and "heat at conv2d" in first
+    assert "stretched from 20 × 30" in first and "heat at conv_1" in first
     assert len(said) > 3 and all(line.endswith(" ...") for line in said[3:])  # loading ...
     assert Image.open(out).width > 500
 
@@ -267,7 +267,7 @@ main.main(["explain", *given, "--out", {str(out)!r}])
 def test_the_command_shows_what_a_head_is_said_to_give(tmp_path, capsys):
     image, out = tmp_path / "image.png", tmp_path / "out.png"
     Image.fromarray(np.zeros((28, 28, 3), np.uint8)).save(image)
-    given = f"--model=task2 --head=length --layer=conv2d_9 --image={image} --out={out}".split()
+    given = f"--model=task2 --head=length --layer=conv_1 --image={image} --out={out}".split()
     for options, words in (([], "length: short ("), (["--outputs=numbers"], "length: output 0 = ")):
         assert main.main(["explain", *given, *options]) == 0
         assert words in capsys.readouterr().out
@@ -285,7 +285,7 @@ def test_the_command_shows_what_a_head_is_said_to_give(tmp_path, capsys):
 def test_the_options_of_an_image(options, said, tmp_path, capsys):
     image, out = tmp_path / "drawing.png", tmp_path / "out.png"
     paint_program(8).save(image)
-    given = ["explain", "--model=task1-mnist", "--layer=conv2d", f"--image={image}", f"--out={out}"]
+    given = ["explain", "--model=task1-mnist", "--layer=conv_1", f"--image={image}", f"--out={out}"]
     assert main.main([*given, *options]) == 0
     summary = capsys.readouterr().out
     assert said in summary and ("as MNIST was" in summary) == (options == [])
@@ -313,7 +313,7 @@ for name in ("SIGKILL", "SIGALRM", "alarm", "setitimer", "pthread_sigmask"):
     delattr(signal, name)
 call = keras.layers.BatchNormalization.call
 from cnnlab import __main__ as main, interpret
-code = main.main(["explain", "--model", "task1-part1-mnist", "--layer", "conv2d", "--out", OUT])
+code = main.main(["explain", "--model", "task1-part1-mnist", "--layer", "conv_1", "--out", OUT])
 model = interpret.load("task2")
 print(code, interpret.grad_cam(model, [[[[0, 0, 0]] * 28] * 28], "angle").maps.shape)
 print(keras.layers.BatchNormalization.call is call)
@@ -322,5 +322,5 @@ print(keras.layers.BatchNormalization.call is call)
 
 def test_nothing_that_only_linux_has_is_called_and_keras_stays_as_it_is(tmp_path):
     (first, *rest), _ = run(f"OUT = {str(tmp_path / 'filters.pdf')!r}\n{WITHOUT_LINUX}")
-    assert "filters of conv2d" in first
+    assert "filters of conv_1" in first
     assert rest == ["0 (1, 28, 28)", "True"]

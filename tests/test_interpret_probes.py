@@ -84,5 +84,7 @@ def test_images_were_never_trained_on():
     trained = {image.tobytes() for image in pool[np.concatenate([split.train, split.validation])]}
     shown = pretrained.images_for("task1-mnist")
     assert not any(image.tobytes() in trained for image in shown)
+    official = {image.tobytes() for image in x_train}
+    assert not any(i.tobytes() in official for i in pretrained.images_for("task1-mnist-long"))
     drawn = {image.tobytes() for image in lines.load().images}
     assert not any(image.tobytes() in drawn for image in pretrained.images_for("task2"))

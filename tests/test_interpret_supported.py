@@ -1,8 +1,8 @@
-"""What of all models can be looked into: each kind is tried, and the README's table says the same.
+"""What of all models can be looked into: each kind is tried, and docs/models.md says the same.
 
 `python -m pytest tests/test_interpret_supported.py` says what came out otherwise; then
 `PYTHONPATH=. python tests/test_interpret_supported.py` writes it down, and `make documents` fills
-the README.
+docs/models.md.
 """
 
 import json

@@ -11,8 +11,8 @@ from cnnlab.lines import variants
 # Two images of each class, their ends moved; then recolored at random; then at 40 %. Other bytes
 # mean that the recipes train and test on other images.
 SNAPPED_SHA256 = "254d40590ed67ad527785870fdd1c5ee9093902d5ae945c118cec922b26a057a"
-RECOLORED_SHA256 = "9a52107cdcfcd25724102b9b5a8dd494b621584954848cc16111222ec4f6fc88"
-DIMMED_SHA256 = "7b5e49252d8c8876c4a331fb8af401e3374ec948b33d6276f8bc7e176e1b17aa"
+RECOLORED_SHA256 = "c55a5ce4d6ecdb9d0d608fd76a6c14d4e067744b533cf43f2f94b6d4f0867016"
+DIMMED_SHA256 = "35dfff478c5650b1bac61a7c959ab59e66019b7d0205b7833e77d27f8a0cb80a"
 LEVELS = np.zeros((1, 16, 16, 3), np.uint8)  # every level of red once
 LEVELS[..., 0] = np.arange(256).reshape(16, 16)
 
@@ -65,6 +65,8 @@ def test_random_colors_are_bright_and_of_all_kinds():
     for channel in colors.T:
         assert set(channel) >= set(range(0, 255, 10))
         assert channel[channel < 255].mean() == pytest.approx(127, abs=9)  # five standard errors
+    green, others = colors[:, 1] == 255, colors[:, ::2].max(axis=1)
+    assert green.sum() > 900 and others[green].min() == 64  # none is close to green
 
 
 def test_dimmed_by_hand():

@@ -262,3 +262,14 @@ def test_codec_rejects(call, argument, message):
 def test_generate_rejects(arguments):
     with pytest.raises(ValueError, match="is not allowed: it must be a whole number"):
         lines.generate(*arguments)
+
+
+def test_geometry_is_measured_back_from_the_pixels():
+    drawn = lines.generate(per_class=3, seed=7)
+    length, width, angle, _ = lines.geometry(drawn.labels)
+    measured = lines.measured(drawn.images)
+    turn = np.abs(measured.angle - angle) % 180
+    assert np.minimum(turn, 180 - turn).max() < 0.7
+    assert np.abs(measured.length - length).max() < 0.2
+    assert np.abs(measured.width - width).max() < 0.05
+    assert [part.item() for part in lines.measured(np.zeros((1, 28, 28, 3), np.uint8))] == [0, 0, 0]

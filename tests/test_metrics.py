@@ -92,3 +92,52 @@ def test_wrong_shapes_and_labels(call, arguments, message):
 def test_expected_calibration_error_by_hand(confidence, right, bins, expected):
     error = metrics.expected_calibration_error(confidence, right, bins)
     assert error == pytest.approx(expected)
+
+
+def test_recipe_interval_covers_the_rate_of_the_recipe():
+    """In simulation: a tenth of the images is hard, seeds differ by a sixth."""
+    random, rate, n, covered = np.random.default_rng(0), 0.02, 2000, 0
+    for _ in range(100):
+        hard = random.random(n) < 0.1
+        factors = np.clip(random.normal(1, 1 / 6, 5), 0, 5)
+        wrong = [np.flatnonzero(hard & (random.random(n) < 0.2 * factor)) for factor in factors]
+        mean, low, high = metrics.recipe_interval(wrong, n)
+        assert mean == pytest.approx(sum(map(len, wrong)) / (5 * n))
+        covered += low <= rate <= high
+    assert covered >= 93
+
+
+def test_recipe_interval_knows_that_no_error_is_not_none():
+    none = metrics.recipe_interval([[], [], []], 38400)
+    assert none == (0, 0, 1 - metrics.wilson_interval(38400, 38400)[0])
+    apart = metrics.recipe_interval([[0, 1], [2, 3], [4, 5], [6, 7]], 1000)
+    together = metrics.recipe_interval([[0, 1]] * 4, 1000)
+    assert apart[0] == together[0] == 0.002 and together[2] > 0.005
+    for wrong, message in (([[0]], "at least two seeds"), ([[0], [1000]], "index 1000")):
+        with pytest.raises(ValueError, match=message):
+            metrics.recipe_interval(wrong, 1000)
+
+
+def test_paired_differences_are_corrected_for_their_number():
+    random = np.random.default_rng(0)
+    by_chance = 0
+    for _ in range(200):
+        tested = metrics.paired_differences(random.normal(size=(20, 8)))
+        by_chance += np.any(tested[:, 3] < 0.05)
+    assert by_chance <= 20  # one in twenty, not one in two
+    differences = random.normal(size=(20, 8))
+    differences[:3] += 4
+    mean, low, high, p = metrics.paired_differences(differences).T
+    np.testing.assert_allclose(mean, differences.mean(axis=1))
+    assert np.all(p[:3] < 0.05) and np.all(p[3:] >= 0.05)
+    assert np.array_equal((low > 0) | (high < 0), p < 0.05)
+    alone = metrics.paired_differences(differences[:1])[0]
+    np.testing.assert_allclose(alone[:3], metrics.mean_interval(differences[0]))
+    assert metrics.paired_differences([[0, 0], [1, 1]])[:, 3].tolist() == [1, 0]
+    with pytest.raises(ValueError, match="at least two seeds"):
+        metrics.paired_differences([[1.0]])
+
+
+def test_mistaken_by_hand():
+    assert metrics.mistaken([0, 1, 1, 2, 1], [0, 2, 2, 2, 0]) == [[1, 0, 1], [1, 2, 2]]
+    assert metrics.mistaken([0, 1], [0, 1]) == []

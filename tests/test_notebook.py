@@ -20,7 +20,8 @@ def root(tmp_path, monkeypatch):
 def test_a_smoke_run_leaves_the_repository_alone(root, monkeypatch):
     monkeypatch.setenv("CNNLAB_BUDGET", "smoke")
     outputs = notebook.outputs("Task-1")
-    path = outputs.json({"accuracy": 0.5})
+    outputs.json({"accuracy": 0.5})
+    path = outputs.folder / "results.json"
     assert path.is_file() and list(root.iterdir()) == []
     del outputs
     assert not path.parent.exists()
@@ -30,7 +31,8 @@ def test_a_checkout_that_cannot_be_written_is_said_once(root, monkeypatch, capsy
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     monkeypatch.setattr("tempfile.tempdir", str(root))
     outputs = notebook.outputs("Task-2")
-    assert outputs.json([1]).parent.parent == root
+    outputs.json([1])
+    assert (outputs.folder / "results.json").is_file() and outputs.folder.parent == root
     assert str(outputs.folder) in capsys.readouterr().out
 
 
@@ -96,6 +98,10 @@ def test_epoch_lines_show_training_first(capsys):
 
     model.fit(x, x, verbose=0, callbacks=[notebook.epoch_lines(names=("mae",))])
     assert capsys.readouterr().out.startswith("epoch 1/1  mae ")
+    halves = [notebook.epoch_lines(names=("mae",), halves=True)]
+    model.fit(x, x, batch_size=4, epochs=2, verbose=0, callbacks=halves)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:10] for line in lines] == [f"epoch {each}/2" for each in ("0½", " 1", "1½", " 2")]
 
 
 def test_stopwatch_adds_up_and_survives_a_failure(monkeypatch):
@@ -107,3 +113,12 @@ def test_stopwatch_adds_up_and_survives_a_failure(monkeypatch):
     with pytest.raises(RuntimeError), stopwatch.measure("training"):
         raise RuntimeError
     assert stopwatch.seconds == {"training": 3.5}
+
+
+def test_claims_say_whether_they_hold(capsys):
+    claims = notebook.Claims()
+    claims("one is one", np.True_)
+    claims("one is two", 1 == 2)
+    assert capsys.readouterr().out == "holds: one is one\nDOES NOT HOLD: one is two\n"
+    assert claims.holds == {"one is one": True, "one is two": False}
+    assert "| one is two | **does not hold** |" in claims.table().data

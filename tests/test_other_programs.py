@@ -28,12 +28,6 @@ def test_place_color_and_size(program, drawn):
     assert np.abs(centers / area[:, None] - drawn.centers).max() < 1.2
 
 
-def test_measured_angle_is_right_on_exact_lines(drawn):
-    true = np.array(lines.ANGLES)[drawn.labels[:, 2]]
-    off = np.abs(other_programs.measured_angle(drawn.images) - true) % 180
-    assert np.minimum(off, 180 - off).max() < 0.7
-
-
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_matched_drawings_measure_what_they_should(program, drawn):
     """Length along the class's angle, by second moments; a pixel is coarse, so on average."""

@@ -7,15 +7,17 @@ from drawn import titles, words
 from cnnlab import plots
 
 
-def test_learning_curves_break_at_zero_error():
+def test_learning_curves_lay_no_error_on_a_shelf():
     history = {"accuracy": [0.5, 1.0], "loss": [1, 0.1]}
     validated = history | {"val_accuracy": [0.6, 0.9], "val_loss": [1, 0.2]}
     figure = plots.learning_curves({"net": validated})
-    training, validation = (line.get_ydata() for line in figure.axes[0].lines)
+    training, validation = (line.get_ydata() for line in figure.axes[0].lines[:2])
     assert training[0] == pytest.approx(50)
-    assert np.isnan(training[1])
+    assert 0 < training[1] < 10 / 2
+    assert "no error" in words(figure.axes[0].texts)
     assert validation == pytest.approx([40, 10])
-    assert len(plots.learning_curves({"net": history}).axes[0].lines) == 1
+    assert not plots.learning_curves({"net": validated | {"accuracy": [0.5, 0.9]}}).axes[0].texts
+    assert len(plots.learning_curves({"net": history}).axes[0].lines) == 2  # and that of the shelf
 
 
 def test_small_confusions_carry_numbers_and_large_ones_ring_every_error():
@@ -29,10 +31,13 @@ def test_small_confusions_carry_numbers_and_large_ones_ring_every_error():
     assert sorted(map(tuple, rings)) == [(2, 90), (50, 3)]
 
 
-def test_class_scores_has_a_dot_for_each_class():
-    report = {name: np.array([0.9, 1.0]) for name in ("precision", "recall", "f_score")}
-    figure = plots.class_scores({"net": report | {"support": np.array([5, 5])}}, ["a", "b"])
-    assert [len(line.get_xdata()) for line in figure.axes[0].lines] == [2, 2, 2]
+def test_class_scores_has_a_dot_for_each_class_or_for_the_worst():
+    report = {name: np.array([0.9, 1.0, 0.8]) for name in ("precision", "recall", "f_score")}
+    axis = plots.class_scores(report, "abc").axes[0]
+    assert [len(line.get_xdata()) for line in axis.lines] == [3, 3, 3]
+    axis = plots.class_scores(report, "abc", worst=2).axes[0]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["c", "a"]
+    assert axis.lines[0].get_ydata() == pytest.approx([80, 90])
 
 
 @pytest.mark.parametrize("shape", [(5, 28, 28), (5, 28, 28, 1), (5, 28, 28, 3)])
@@ -44,13 +49,3 @@ def test_image_grid_is_square_and_on_one_scale(shape):
     assert len(shown) == 5
     assert all(axis.get_aspect() == 1 and axis.images[0].get_clim() == (0, 255) for axis in shown)
     assert titles(shown) == names
-
-
-def test_factor_effects_are_in_percent():
-    rows = [
-        {"factor": "size", "variant": "3", "base": True, "values": [0.02, 0.04]},
-        {"factor": "size", "variant": "5", "base": False, "values": [0.01]},
-    ]
-    axis = plots.factor_effects(rows).axes[0]
-    means = [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "o"]
-    assert means == pytest.approx([3, 1])

@@ -172,6 +172,19 @@ def test_models_are_saved_without_optimizer_and_repeatably(tmp_path, recwarn):
         assert "optimizer" not in weights
 
 
+def test_names_of_classes_are_kept_in_the_file_of_a_model(tmp_path):
+    import keras
+
+    names, model = {"kind": ["é", "b"]}, small_model()
+    path = saving.save_model(model, tmp_path / "a.keras", names)
+    assert saving.read_class_names(path) == names
+    loaded = keras.models.load_model(path)
+    assert np.array_equal(loaded.predict(IMAGES, verbose=0), model.predict(IMAGES, verbose=0))
+    (tmp_path / "b.keras").write_bytes(b"no archive")
+    for other in (saving.save_model(model, tmp_path / "c.keras"), tmp_path / "b.keras", tmp_path):
+        assert saving.read_class_names(other) == {}
+
+
 @pytest.mark.parametrize(
     ("variable", "settings", "words"),
     [

@@ -142,6 +142,7 @@ def test_only_what_is_missing_is_done_and_stored_with_its_origin(path, monkeypat
     stored = studies.load(path)
     assert set(stored) == {f"run/{n}" for n in (0, 1, 2, 3, 7)}
     origin = {"machine": runtime.machine(), "versions": runtime.versions(), "recipe": "recipe"}
+    origin["seconds"] = 0.0
     assert stored["run/3"] == {"square": 9, "number": 3} | origin
     studies.execute(path, map(run_of, range(4)), do)
     assert (len(done), studies.load(path)) == (4, stored)
@@ -167,22 +168,56 @@ def test_recipe_is_executed_once(tmp_path, path):
 
 
 @pytest.mark.parametrize("task", ["Task-1", "Task-2"])
-def test_the_command_says_where_and_help_how(task, monkeypatch, capsys):
+def test_the_command_says_where_and_help_how(task, path, monkeypatch, capsys):
     executed = []
-    monkeypatch.setattr(studies, "execute", lambda *given: executed.append(given))
+
+    def execute(out, runs, *more):
+        executed.append((runs, more[-1]))
+        for run in runs:
+            studies.store(out, run, {})
+
+    monkeypatch.setattr(studies, "execute", execute)
     study = studies.module(f"{task}/study.py")
     for wrong in ("--backend ray --address host", "--address host:1"):
         with pytest.raises(SystemExit, match="2"):
-            study.main(wrong.split())
+            studies.main(study.STUDY, wrong.split())
         assert "--backend ray and --address HOST:PORT belong together" in capsys.readouterr().err
     kind = "final" if task == "Task-2" else "final-lines"
-    study.main(["--only", kind])
-    study.main(["--only", kind, "--backend", "ray", "--address", "host:1"])
-    assert [given[-1] for given in executed] == [None, "host:1"]
-    assert [run.recipe for run in executed[1][1]] == [study.digest(kind)] * 5
+    for more in ([], ["--backend", "ray", "--address", "host:1"]):
+        path.unlink(missing_ok=True)
+        studies.main(study.STUDY, ["--only", kind, "--out", str(path), *more])
+    assert [address for _, address in executed] == [None, "host:1"]
+    assert [run.recipe for run in executed[1][0]] == [study.digest(kind)] * 5
     with pytest.raises(SystemExit, match="0"):
-        study.main(["--help"])
+        studies.main(study.STUDY, ["--help"])
     assert f"python {study.STUDY.file} --backend ray --address HOST" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("task", ["Task-1", "Task-2"])
+def test_a_dry_run_does_one_run_of_each_kind(task, tmp_path):
+    options = ["--smoke", "--out", tmp_path / "study.json"]
+    command = [sys.executable, ROOT / task / "study.py", *options]
+    subprocess.run(command, check=True, capture_output=True, timeout=900)
+    stored = studies.load(tmp_path / "study.json")
+    kinds = studies.module(f"{task}/study.py").KINDS
+    assert {key.partition("/")[0] for key in stored} == set(kinds)
+    for run in stored.values():
+        assert run["recipe"].startswith("smoke ")
+        assert {"seconds", "machine", "versions"} < set(run)
+
+
+def test_a_search_goes_on_while_the_best_is_at_the_edge():
+    search = studies.Search((1, 2, 3, 4, 5, 6), slice(2, 4), "k/{value}/{seed}", (0, 1), abs)
+    scores = {1: 9, 2: 4, 3: 5, 4: 6}
+    stored = {f"k/{value}/{seed}": scores[value] for value in (3, 4) for seed in (0, 1)}
+    assert (search.tried({}), search.best({})) == ((3, 4), None)
+    assert (search.tried(stored), search.best(stored)) == ((2, 3, 4), None)
+    stored |= {"k/2/0": 4, "k/2/1": 4}
+    assert search.tried(stored) == (1, 2, 3, 4)
+    stored |= {"k/1/0": 9, "k/1/1": 0}
+    assert (search.tried(stored), search.best(stored)) == ((1, 2, 3, 4), 2)
+    stored |= {"k/1/0": 1}  # the best is the first of the whole grid: no more to try
+    assert (search.tried(stored), search.best(stored)) == ((1, 2, 3, 4), 1)
 
 
 def test_without_ray_or_a_cluster(path, monkeypatch):

@@ -1,6 +1,5 @@
 """What the recipe cells of Task 2 promise, on little networks; and what its study plans."""
 
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,10 @@ runtime.start(seed=0)
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+from cnnlab.experiments import recoloring, weighting  # noqa: E402
 from cnnlab.lines import variants  # noqa: E402
 from cnnlab.training import heads  # noqa: E402
+from cnnlab.training.head_watch import HeadWatch  # noqa: E402
 from tools import recipes, studies  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,7 +45,7 @@ def little(recipe):
 
     def network(names=lines.HEADS):
         keras.utils.set_random_seed(1)
-        return recipe["build_network"]((4,), 8, names)
+        return recipe["build_network"](((4, 5, 2),), 8, names)
 
     return network
 
@@ -56,7 +57,7 @@ class FixedNetwork:
         self.predictions = iter(predictions)
         self.names = sorted(names)
 
-    def predict(self, batches, verbose):
+    def predict_on_batch(self, images):
         columns = dict(zip(lines.HEADS, np.transpose(next(self.predictions)), strict=True))
         return {
             name: np.eye(12)[columns[name]] if name == "angle" else columns[name][:, None]
@@ -96,7 +97,7 @@ def test_losses_and_accuracies_belong_to_their_heads(recipe, little, part):
     how = recipe["Recipe"](2, 1e-2, 1, "5, 2, 1, 50")
     history = recipe["train"](network, part, how, validation_data=served)
     losses = heads.cross_entropy(heads.probabilities(network, some.images), some.labels)
-    wrong = recipe["errors_by_head"](network, some)
+    wrong = heads.errors(network, some)
     for name in lines.HEADS:
         assert history[f"val_{name}_loss"][-1] == pytest.approx(losses[name], abs=1e-5)
         assert history[f"val_{name}_accuracy"][-1] == pytest.approx(1 - wrong[name] / 96)
@@ -112,14 +113,14 @@ def test_losses_and_accuracies_belong_to_their_heads(recipe, little, part):
 def test_learned_weights_in_training(recipe, little, part):
     """They are learned, reported, and never pulled towards 1 by weight decay."""
 
-    names, watch = ("width", "angle"), recipe["HeadWatch"](part)
+    names, watch = ("width", "angle"), HeadWatch(part, recipe["STEPS_BETWEEN_CHECKS"])
     how = recipe["Recipe"](2, 1e-2, 1, "learned")
     history = recipe["train"](little(names), part, how, callbacks=[watch])
     learned = history["learned weights"]
     assert set(learned) == set(names)
     assert all(1 / 50 <= weight <= 50 and weight != 1 for weight in learned.values())
     assert set(watch.accuracies) == set(names)
-    assert watch.epochs == [4 / 3]  # 384 images make 3 steps an epoch; every fourth is looked at
+    assert watch.epochs == [1, 2]  # 384 images make 3 steps an epoch, which are done at once
 
     trainer, trained = watch.model, watch.model.trainable_variables
     for variable in trainer.optimizer.variables:  # no momentum: nothing but the decay is left
@@ -138,7 +139,7 @@ def test_learned_weights_in_training(recipe, little, part):
 
 @pytest.fixture
 def learner(recipe):
-    return recipe["LearnedWeights"](recipe["build_network"]((1,), 0))
+    return recipe["LearnedWeights"](recipe["build_network"](((1, 5, 2),), 0))
 
 
 def test_learned_loss_by_hand(learner):
@@ -223,7 +224,7 @@ def test_recolored_lines_have_an_unknown_color_and_no_others(recipe, part):
     assert unknown.mean() == pytest.approx(0.2, abs=5 * np.sqrt(0.16 / len(unknown)))
     brightest = varied.images[unknown].max(axis=(1, 2))
     assert len({tuple(color) for color in brightest}) > 0.9 * len(brightest)
-    drawn = recipe["drawn_otherwise"](part)
+    drawn = recoloring.drawn_otherwise(part)
     assert {name: images.max(axis=(0, 1, 2)).tolist() for name, images in drawn.items()} == {
         "red and blue": [255, 0, 255],
         "green": [0, 255, 0],
@@ -249,23 +250,24 @@ PREDICTED = np.array([(1, 0, 4, 1), (1, 0, 11, 0), (1, 1, 0, 0), (0, 1, 6, 1)])
 TESTED = lines.Lines(np.zeros((4, 28, 28, 3), np.uint8), TRUE, None)
 
 
-def test_errors_by_hand(recipe):
+def test_errors_by_hand():
     errors = {"length": 1, "width": 0, "angle": 2, "color": 2, "joint": 3}
-    assert recipe["errors_by_head"](FixedNetwork(PREDICTED), TESTED) == errors
-    alone = recipe["errors_by_head"](FixedNetwork(PREDICTED, names=("angle", "color")), TESTED)
+    assert heads.errors(FixedNetwork(PREDICTED), TESTED) == errors
+    alone = heads.errors(FixedNetwork(PREDICTED, names=("angle", "color")), TESTED)
     assert alone == {"angle": 2, "color": 2}
 
 
-def test_watching_by_hand(recipe, monkeypatch):
-    """Five steps an epoch, looked at after every second: epochs 0.4, 0.8 and 1.2."""
-    monkeypatch.setitem(recipe, "STEPS_BETWEEN_CHECKS", 2)
-    watch = recipe["HeadWatch"](TESTED)
+def test_watching_by_hand():
+    """Five steps an epoch, looked at after every second: epochs 0.4, 0.8 and 1.4."""
+    watch = HeadWatch(TESTED, 2)
     watch.set_model(FixedNetwork(PREDICTED, TRUE, PREDICTED))
     watch.set_params({"steps": 5})
     watch.on_train_begin()
-    for step in (*range(5), 0, 1):
-        watch.on_train_batch_end(step)
-    assert watch.epochs == [0.4, 0.8, 1.2]
+    for epoch, steps in enumerate((5, 2)):
+        watch.on_epoch_begin(epoch)
+        for step in range(steps):
+            watch.on_train_batch_end(step)
+    assert watch.epochs == [0.4, 0.8, 1.4]
     assert watch.accuracies == {
         "length": [0.75, 1, 0.75],
         "width": [1, 1, 1],
@@ -277,15 +279,27 @@ def test_watching_by_hand(recipe, monkeypatch):
     assert (watch.epochs, watch.accuracies, watch.first_passed()) == ([], {}, {})
 
 
-def test_parts_of_parts_have_every_class_alike(recipe):
+def test_parts_of_parts_have_every_class_alike():
     labels = lines.decode(np.repeat(np.arange(96), 1000))
     validation = labels[splits.held_out(lines.encode(labels)).validation]
-    every = lines.Lines(validation, validation, validation)
-    watched = recipe["watched_part"](every)
+    every = lines.Lines(np.arange(len(validation)), validation, validation)
+    watched = weighting.watched(every)
     assert np.bincount(lines.encode(watched.labels)).tolist() == [20] * 96
-    tenth = recipe["fraction_of"](every, 0.1)
+    tenth = weighting.fraction_of(every, 0.1, seed=0)
     assert np.bincount(lines.encode(tenth.labels)).tolist() == [6] * 96
-    assert recipe["fraction_of"](every, 1) is every
+    other = weighting.fraction_of(every, 0.1, seed=1)
+    assert not np.array_equal(tenth.images, other.images)
+    assert weighting.fraction_of(every, 1, seed=0) is every
+
+
+def test_noisy_labels_are_wrong_as_often_as_they_say():
+    labels = lines.decode(np.repeat(np.arange(96), 500))
+    noisy = weighting.noisy(lines.Lines(labels, labels, labels), seed=1)
+    for head, share in weighting.WRONG_LABELS.items():
+        column, count = lines.HEADS.index(head), lines.NUM_CLASSES[head]
+        wrong = np.mean(noisy.labels[:, column] != labels[:, column])
+        assert wrong == pytest.approx(share * (1 - 1 / count), abs=0.01)
+    assert np.array_equal(noisy.images, labels)
 
 
 # --- the study
@@ -305,24 +319,24 @@ def chosen_from(study, changes=()):
 
 
 def test_the_chosen_rate_has_fewest_errors_and_then_the_smallest_loss(study):
-    first, second, third, *_ = study.LEARNING_RATES
+    first, second, third = study.LEARNING_RATES[2:5]
     errors_and_losses = {
         ("small/equal", second): ({"joint": 3}, {"angle": 9.0}),
         ("small/equal", third): ({"joint": 4}, {"angle": 0.0}),
         ("small/learned", second): ({"joint": 3}, {"angle": 0.5}),
-        ("small/learned", third): ({"joint": 3}, {"color": 0.4}),
-        ("final/learned", second): ({"angle": 0}, {}),  # joint counts
+        ("small/learned", third): ({"joint": 3}, {"color": 0.6}),
+        ("final/learned", second): ({"angle": 0, "joint": 19}, {}),
         ("final/only angle", second): ({"angle": 9}, {"angle": 2.0}),
     }
     end = study.CHOICE_SEEDS[0]
     changes = {f"choose/{a}/{rate}/{end}": two for (a, rate), two in errors_and_losses.items()}
-    rates = study.chosen_rates(chosen_from(study, changes))
-    expected = dict.fromkeys(product(study.EPOCHS, study.METHODS), first)  # the first of equals
-    assert rates == expected | {
-        ("small", "equal"): second,
-        ("small", "learned"): third,
-        ("final", "only angle"): second,
+    stored = chosen_from(study, changes)
+    best = {
+        key: study.search(*key.split("/")).best(stored, study.LEARNING_RATES[2:5])
+        for key in ("small/equal", "small/learned", "final/learned", "final/only angle")
     }
+    assert set(best.values()) == {second}
+    assert study.search("small", "only color").tried(stored)[0] < first  # the first of equals
 
 
 def test_the_plan(study, tmp_path):
@@ -332,25 +346,11 @@ def test_the_plan(study, tmp_path):
     runs = [run for of_kind in plan.values() for run in of_kind]
     done = {run.key: run.arguments | {"recipe": run.recipe} for run in runs}
     assert len(done) == len(runs)
-    compared = {(run.arguments["network"], run.arguments["method"]) for run in plan["compare"]}
-    assert compared == set(study.chosen_rates(stored))
+    compared = {(run.arguments["setting"], run.arguments["method"]) for run in plan["compare"]}
+    assert compared == set(study.settings())
+    assert not any(method == "learned" for setting, method in compared if "%" in setting)
     seeds = {kind: {run.arguments["seed"] for run in of_kind} for kind, of_kind in plan.items()}
     assert seeds.pop("choose") == set(study.CHOICE_SEEDS)
     assert not set.union(*seeds.values()) & set(study.CHOICE_SEEDS)
     path = saving.save_json({"runs": done}, tmp_path / "study.json")
     assert studies.missing(studies.load(path), runs) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["final", "compare"])
-def test_a_run_of_a_study(study, recipe, monkeypatch, tmp_path, kind):
-    monkeypatch.setenv("CNNLAB_BUDGET", "smoke")
-    monkeypatch.setattr(study, "recipe", lambda: recipe)
-    run = study.runs_of(kind, chosen_from(study))[-1]
-    studies.execute(tmp_path / "study.json", [run], study.do)
-    (found,) = studies.load(tmp_path / "study.json").values()
-    assert found["n"] == 96 * 12
-    assert all(0 <= count <= found["n"] for count in found["errors"].values())
-    if kind == "final":
-        assert found["drawn otherwise"]["red and blue"] == found["errors"]
-        assert found["parameters"] <= 250_000

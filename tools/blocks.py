@@ -10,31 +10,15 @@ from pathlib import Path
 
 from cnnlab.notebook import percent, percent_range, table
 
-# The studies of results.json: the networks that were trained with several seeds, by their key.
-TITLES = {
-    "part1-mnist-official": "Part 1, MNIST 60,000 : 10,000",
-    "final-mnist-official": "final, MNIST 60,000 : 10,000",
-    "quick-mnist-official": "quick, MNIST 60,000 : 10,000",
-    "part1-lines": "Part 1, lines 60 : 40",
-    "final-lines": "final, lines 60 : 40",
-    "final": "four heads, lines, joint",
-}
 INTERVAL_MEANS = (
-    "\n\nThe 95 % interval (Wilson's, at the median of the errors) is for the accuracy of one such "
-    "network on all images of this kind, of which the test set is a sample."
+    "\n\nThe 95 % interval is for the recipe: a bootstrap draws seeds and test images again; it is "
+    "at least as wide as Wilson's for a single network."
 )
 
 
 def studies(results: dict) -> dict[str, dict]:
-    """Return {title: summary} of the studies in a task's results.json, in the order of TITLES.
-
-    Raises:
-        ValueError: a study without a title.
-    """
-    summaries = results.get("study", {})
-    if "errors" in summaries:  # Task 2 has only one
-        summaries = {"final": summaries | {"longest seconds": max(summaries["seconds"])}}
-    return {TITLES[key]: summaries[key] for key in sorted(summaries, key=[*TITLES].index)}
+    """Return {title: summary} of the networks trained with several seeds, from a results.json."""
+    return {summary["title"]: summary for summary in results.get("study", {}).values()}
 
 
 def architecture() -> str:
@@ -48,18 +32,17 @@ def main_results() -> str:
     """Write the results of all studies: the means of several seeds."""
     rows = [
         {
-            "result": title,
-            "mean accuracy": percent(summary["mean accuracy"], 3),
-            "95 % interval": _interval(summary),
-            "errors by seed": ", ".join(map(str, summary["errors"])),
+            "network, test": title,
+            "accuracy": percent(summary["mean accuracy"], 3),
+            "seeds": summary["seeds"],
             "unseen images": f"{summary['n']:,}",
             "weights": f"{summary['parameters']:,}",
-            "training": f"≤ {summary['longest seconds']:.0f} s",
+            "training": f"≤ {math.ceil(max(summary['seconds'])):,} s",
         }
         for results in tasks().values()
         for title, summary in studies(results).items()
     ]
-    return table(rows).data + INTERVAL_MEANS
+    return table(rows).data
 
 
 def task_results(task: str) -> str:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cnnlab.runtime import repository_root
+from tools import prose
 from tools.notebook_checks import MACHINE_PATHS
 
 TOOLS = str(Path(__file__).resolve().parents[1])  # from there cog imports the blocks
@@ -56,9 +57,11 @@ def _run(root: Path, *command: str | Path) -> bool:
 
 def problems(root: Path) -> Iterator[str]:
     """Yield what is wrong with figures, versions and committed files: file, line, what."""
-    for figure in sorted(root.glob("Task-*/figures/*")):  # its script names it at the end of a call
-        task = figure.parent.parent
-        if f'"{figure.stem}")' not in _text(task / f"{task.name}.py"):
+    for figure in sorted(root.glob("Task-*/figures/*")):  # its script names it, or how it begins
+        task, words = figure.parent.parent, figure.stem.split("-")
+        starts = [f'"{"-".join(words[:k])}-{{' for k in range(1, len(words))]
+        script = _text(task / f"{task.name}.py")
+        if not any(name in script for name in (f'"{figure.stem}"', *starts)):
             yield f"{task.name}/figures/{figure.name}: is not made by {task.name}/{task.name}.py"
     named = {}
     for file, pattern in VERSION_LINES.items():
@@ -68,6 +71,7 @@ def problems(root: Path) -> Iterator[str]:
     for file, version in named.items():
         if version != package:
             yield f"{file}: the version is {version}, that of the package {package}"
+    yield from prose.problems(root)
     if (root / ".git").exists():  # a copy without it commits nothing
         yield from tracked_problems(root)
 

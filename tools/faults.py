@@ -1,7 +1,8 @@
 """All tests of faults, the slow ones too, and what came out: make test-faults.
 
 Every damaged file, wrong name, kill and scarce resource is a case of its own in `tests/faults`. How
-many there are and how many passed is written to `tests/faults/outcomes.json`, for the README.
+many there are and how many passed is written to `tests/faults/outcomes.json`, for
+`docs/what-it-withstands.md`.
 `python -m tools.faults kills names` runs some of the files again, and keeps the others' outcomes.
 """
 

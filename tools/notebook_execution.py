@@ -36,7 +36,8 @@ def execute(notebook, folder: Path, variables: dict[str, str]) -> None:
     """
     _require_loopback()
     progress = Progress(notebook, folder.name)
-    client = NotebookClient(
+    client = Client(
+        progress,
         notebook,
         timeout=None,
         kernel_name="python3",
@@ -75,6 +76,22 @@ def _require_loopback() -> None:
     except OSError as error:
         needed = "notebooks need the loopback interface, but 127.0.0.1 cannot be reached"
         raise NotebookError(f"{needed}: {error}") from None
+
+
+class Client(NotebookClient):
+    """A client that shows the epochs of a training as they come."""
+
+    def __init__(self, progress: "Progress", *args, **options) -> None:
+        super().__init__(*args, **options)
+        self.shown = progress
+
+    def process_message(self, msg, cell, cell_index):
+        """Called for each message of the kernel."""
+        if msg["msg_type"] == "stream":
+            for line in msg["content"]["text"].splitlines():
+                if line.startswith("epoch"):
+                    self.shown.say(line)
+        return super().process_message(msg, cell, cell_index)
 
 
 class Progress:

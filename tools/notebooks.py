@@ -23,7 +23,7 @@ from cnnlab.command_line.options import sentence
 from cnnlab.notebook import OF_RUN, RUN, can_be_made
 from cnnlab.runtime import machine, repository_root
 from cnnlab.saving import atomic_path, save_json
-from tools import headlines, notebook_checks, provenance
+from tools import headlines, notebook_checks, prose, provenance
 from tools.memory import PeakMemory
 from tools.notebook_execution import LANGUAGE, NotebookError, execute
 
@@ -51,12 +51,17 @@ def task_folders(root: Path, names: list[str]) -> list[Path]:
 
 
 def build(script: Path):
-    """Return the notebook that a percent script describes; ids come from the cells' content."""
+    """Return the notebook that a percent script describes, with all numbers of its text filled in.
+
+    Ids come from the cells' content.
+    """
     notebook = jupytext.read(script, fmt="py:percent")
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     notebook.metadata = nbformat.from_dict(METADATA)
     seen: Counter[str] = Counter()
     for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = prose.filled(cell.source, script.stem)
         name = provenance.digest(f"{cell.cell_type}\n{cell.source}")[:12]
         cell.id = f"{name}-{seen[name]}" if seen[name] else name
         seen[name] += 1

@@ -4,7 +4,7 @@ A cell of `Task-N.py` that is tagged "recipe" only defines things: constants, ne
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import jupytext
@@ -31,13 +31,19 @@ def load(script: Path) -> dict:
     return names
 
 
-def digest(script: Path, names: list[str]) -> str:
+def digest(script: Path, needed: Iterable[str | Callable]) -> str:
     """Return the budget and a digest of recipes: of all code that a run of them depends on.
 
-    `names` are what a study calls, such as "train_final" or "heads.probabilities".
+    What is `needed` are names that the recipe cells define, such as "train_final" or
+    "heads.probabilities", and functions of modules.
     """
-    code = f"{source(script)}\nfrom {START.__module__} import {START.__name__}\n"
-    return f"{runtime.budget()} {code_digest(code, [*names, START.__name__], script.parents[1])}"
+    code, names = [source(script)], []
+    for each in (*needed, START):
+        if not isinstance(each, str):
+            code.append(f"import {each.__module__}")
+            each = f"{each.__module__}.{each.__name__}"
+        names.append(each)
+    return f"{runtime.budget()} {code_digest(chr(10).join(code), names, script.parents[1])}"
 
 
 def code_digest(code: str, names: list[str], root: Path) -> str:

@@ -1,6 +1,6 @@
 """Typeset report.pdf from report/ and the committed results. Run from the repository's root:
 
-python -m tools.report build    draw the charts, write report.pdf
+python -m tools.report build    write report.pdf
 python -m tools.report check    say whether report.pdf belongs to its sources and holds the results
 """
 
@@ -19,9 +19,8 @@ from cnnlab.runtime import repository_root
 from cnnlab.saving import atomic_path
 from tools import blocks, provenance
 
-CHARTS = "report/charts"  # made for each build, not committed
 SOURCES = (
-    *("report/*.typ", "report/*.yml", "report/*.json", "cnnlab/**/*.mplstyle"),
+    *("report/*.typ", "report/*.yml", "report/*.json"),
     *("Task-*/results.json", "Task-*/times.json", "Task-*/study.json", "Task-*/figures/*"),
 )
 
@@ -34,9 +33,6 @@ def build(root: Path) -> Path:
     Raises:
         typst.TypstError: the report does not compile; the old report.pdf stays.
     """
-    from tools import report_charts  # takes seconds, and only building needs it
-
-    report_charts.draw_all(root, root / CHARTS)
     with atomic_path(root / "report.pdf") as temporary:
         typst.compile(
             root / "report" / "report.typ",
@@ -49,14 +45,10 @@ def build(root: Path) -> Path:
 
 
 def digest(root: Path) -> str:
-    """Return the digest of everything that the report is made from; code counts by its meaning."""
-    charts = root / "tools" / "report_charts.py"
-    modules = [charts, *provenance.import_closure(charts.read_text(encoding="utf-8"), [root])]
-    sources = {file: provenance.meaning(file.read_text(encoding="utf-8")) for file in modules}
-    for file in (file for pattern in SOURCES for file in root.glob(pattern)):
-        sources[file] = provenance.digest(file.read_bytes())
-    named = {file.relative_to(root).as_posix(): source for file, source in sources.items()}
-    return provenance.digest(json.dumps(named, sort_keys=True))
+    """Return the digest of everything that the report is made from."""
+    files = {file for pattern in SOURCES for file in root.glob(pattern)}
+    sources = {f.relative_to(root).as_posix(): provenance.digest(f.read_bytes()) for f in files}
+    return provenance.digest(json.dumps(sources, sort_keys=True))
 
 
 def problems(root: Path) -> Iterator[str]:

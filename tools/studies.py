@@ -8,8 +8,10 @@ import argparse
 import functools
 import importlib.util
 import json
+import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
@@ -51,6 +53,16 @@ class Run(NamedTuple):
         return self.arguments | {"recipe": self.recipe}
 
 
+def runs(kind: str, recipe: str, names: tuple, plan: Iterable[tuple], follows: str | None = None):
+    """Return the runs of a kind, given the names of their arguments and the values of each.
+
+    The key of a run, "kind/value/value", leaves out the argument that `follows` from the others.
+    """
+    planned = [dict(zip(names, values, strict=True)) for values in plan]
+    keys = ["/".join([kind, *(str(v) for n, v in a.items() if n != follows)]) for a in planned]
+    return [Run(key, recipe, a, (kind,)) for key, a in zip(keys, planned, strict=True)]
+
+
 class Study(NamedTuple):
     """A `study.py`, whose function `do` each process finds in its own copy of the repository.
 
@@ -66,7 +78,7 @@ class Study(NamedTuple):
 
     def do(self, kind: str, **arguments) -> dict:
         """Do a run."""
-        return module(self.file).do(kind, **arguments)
+        return module(self.file).KINDS[kind].do(**arguments)
 
 
 @functools.cache
@@ -84,6 +96,53 @@ def module(file: str):
 def load(path: Path) -> dict[str, dict]:
     """Return the stored runs by key."""
     return json.loads(path.read_bytes())["runs"] if path.exists() else {}
+
+
+class Search(NamedTuple):
+    """A search for the value, of a grid, whose runs have the lowest score in sum.
+
+    It begins with the `middle` of the grid, and tries more as long as the best is at the edge.
+    """
+
+    grid: tuple[float, ...]
+    middle: slice
+    key: str  # of its runs, with fields for the value and the seed: "rate/lines/{value}/{seed}"
+    seeds: Iterable[int]
+    score: Callable[[dict], float]
+
+    def tried(self, stored: dict[str, dict]) -> tuple[float, ...]:
+        """Return the values to be tried, given the runs that are stored."""
+        if runtime.in_smoke():
+            return self.grid[self.middle]
+        first, last = self.middle.start, self.middle.stop
+        while best := self.best(stored, self.grid[first:last]):
+            if best == self.grid[first] and first > 0:
+                first -= 1
+            elif best == self.grid[last - 1] and last < len(self.grid):
+                last += 1
+            else:
+                break
+        return self.grid[first:last]
+
+    def best(self, stored: dict[str, dict], values: Iterable[float] | None = None) -> float | None:
+        """Return the best of some values, or of all that are to be tried; None while runs lack."""
+        if runtime.in_smoke():
+            return self.grid[self.middle.start]
+        totals = {}
+        for value in self.tried(stored) if values is None else values:
+            keys = [self.key.format(value=value, seed=seed) for seed in self.seeds]
+            if not all(key in stored for key in keys):
+                return None
+            totals[value] = sum(self.score(stored[key]) for key in keys)
+        return min(totals, key=totals.get)
+
+
+class Kind(NamedTuple):
+    """A kind of runs, which the module of a study lists in its KINDS."""
+
+    do: Callable[..., dict]  # called with the arguments of a run; returns its result
+    recipes: tuple[str | Callable, ...]  # what it depends on; see `recipes.digest`
+    alone: bool = False  # one run at a time, on all cores: its seconds are a result
 
 
 def missing(stored: dict[str, dict], runs: Iterable[Run]) -> list[Run]:
@@ -134,11 +193,13 @@ def _do(do: Callable[..., dict], run: Run, one_core: bool) -> tuple[str, dict]:
     if one_core:
         workers.use_one_core()
     workers.start_process()
+    begin = time.perf_counter()
     try:
         result = do(*run.kind, **run.arguments)
     except Exception as error:
         raise RuntimeError(f"the run {run.key} failed: {error!r}") from error
-    return run.key, result | {"machine": runtime.machine(), "versions": runtime.versions()}
+    cost = {"seconds": round(time.perf_counter() - begin, 1)}  # of all; a result may say it better
+    return run.key, cost | result | {"machine": runtime.machine(), "versions": runtime.versions()}
 
 
 @functools.cache
@@ -160,22 +221,39 @@ def parse(study: Study, description: str, kinds: Iterable[str], given: list[str]
     parser.add_argument("--only", nargs="*", choices=kinds, help="left out: all of them")
     parser.add_argument("--out", type=Path, help=f"left out: {study.results}")
     parser.add_argument("--jobs", type=int, default=runtime.machine()["cores"])
+    what = "one small run of each kind, to see that all works; by itself into run/"
+    parser.add_argument("--smoke", action="store_true", help=what)
     where = "processes of this machine (the default), or of a Ray cluster, several runs at a time"
     parser.add_argument("--backend", choices=("processes", "ray"), default="processes", help=where)
     parser.add_argument("--address", metavar="HOST:PORT", help="of the cluster's head")
     options = parser.parse_args(given)
-    if runtime.in_smoke() and options.out is None:
-        parser.error("with CNNLAB_BUDGET=smoke, --out must say where the results go")
+    if options.smoke:
+        os.environ["CNNLAB_BUDGET"] = "smoke"
     valid = re.fullmatch(r"\S+:\d+", options.address) if options.address else None
     if (options.backend == "ray") != (valid is not None):
         parser.error("--backend ray and --address HOST:PORT belong together")
-    options.out = options.out or ROOT / study.results
+    folder = ROOT / "run" if runtime.in_smoke() else ROOT
+    options.out = options.out or folder / study.results
     return options
 
 
-def run(main: Callable[[], None]) -> None:
-    """Do the command of a study; a cluster that cannot be used ends it with one sentence."""
+def main(study: Study, given: list[str] | None = None) -> None:
+    """Do the command of a study, given its options; a cluster that fails ends it in a sentence.
+
+    Its module has KINDS, {name: Kind}, and `runs_of(name, stored)`: all runs of a kind, given those
+    that are stored, on whose results the plan may depend.
+    """
+    plan = module(study.file)
+    options = parse(study, plan.__doc__, plan.KINDS, given)
     try:
-        main()
+        for kind in options.only or plan.KINDS:
+            while missing(stored := load(options.out), runs := _planned(plan, kind, stored)):
+                jobs = 1 if plan.KINDS[kind].alone else max(2, options.jobs)
+                execute(options.out, runs, study.do, jobs, options.address)
     except cluster.ClusterError as error:
         sys.exit(str(error))
+
+
+def _planned(plan, kind: str, stored: dict[str, dict]) -> list[Run]:
+    runs = plan.runs_of(kind, stored)
+    return runs[:1] if runtime.in_smoke() else runs

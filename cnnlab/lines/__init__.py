@@ -23,4 +23,5 @@ from cnnlab.lines.labels import (
     encode,
     geometry,
 )
+from cnnlab.lines.measure import measured
 from cnnlab.lines.render import center_limits, render

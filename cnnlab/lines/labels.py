@@ -50,10 +50,16 @@ def decode(classes):
     return np.stack(columns, -1).astype(np.uint8)
 
 
-def geometry(label):
-    """Turn one label (4,) into what it means: (length, width) in pixels, angle in degrees, RGB."""
-    length, width, angle, color = decode(encode(label))
-    return LENGTHS[length], WIDTHS[width], ANGLES[angle], list(COLORS.values())[color]
+def geometry(labels):
+    """Turn a label (4,), or several (n, 4), into what they mean, the latter into arrays.
+
+    Returns length and width in pixels, angle in degrees, color (red, green, blue).
+    """
+    columns = decode(encode(labels)).T
+    tables = LENGTHS, WIDTHS, ANGLES, list(COLORS.values())
+    if columns.ndim == 1:
+        return tuple(table[label] for table, label in zip(tables, columns, strict=True))
+    return tuple(np.array(table)[column] for table, column in zip(tables, columns, strict=True))
 
 
 def class_name(class_index):

@@ -110,20 +110,6 @@ DEVELOPMENT = {
 }
 
 
-def measured_angle(images):
-    """Measure angles (n,), float64 degrees in [0, 180), of lines by the second moments of pixels.
-
-    Images are (n, h, w, 3), one bright line on black each; one without a line gives 0.
-    """
-    light = np.sum(images, axis=-1, dtype=float)
-    y, x = np.mgrid[: light.shape[1], : light.shape[2]].reshape(2, -1)
-    weights = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)
-    sums = light.reshape(len(light), -1) @ weights.astype(float)
-    mean_x, mean_y, mean_xx, mean_yy, mean_xy = (sums[:, 1:] / np.maximum(sums[:, :1], 1e-9)).T
-    xx, yy, xy = mean_xx - mean_x**2, mean_yy - mean_y**2, mean_xy - mean_x * mean_y
-    return np.degrees(np.arctan2(-2 * xy, xx - yy) / 2) % 180
-
-
 def draw(program, labels, centers, matched=True):
     """Draw lines of our classes with a program of TEST or DEVELOPMENT: (n, 28, 28, 3) uint8, RGB.
 

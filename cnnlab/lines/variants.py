@@ -7,6 +7,8 @@ from cnnlab.lines import labels as lines
 from cnnlab.lines.render import center_limits, render
 from cnnlab.validation import require, require_integers, require_shape
 
+GREEN_CONE = 64  # red and blue of a full green below which a color is close to green
+
 
 def recolored(images, colors):
     """Give each line, of one pure color on black in (n, h, w, 3) uint8, another color.
@@ -24,9 +26,17 @@ def recolored(images, colors):
 
 
 def random_colors(count, random):
-    """Return `count` bright colors, (count, 3) int64: one channel is full, the others random."""
+    """Return `count` bright colors, (count, 3) int64: one channel is full, the others random.
+
+    None is close to green: where green is full, red or blue is at least a quarter.
+    """
     colors = random.integers(0, 256, (count, 3))
-    colors[np.arange(count), random.integers(0, 3, count)] = 255
+    full = random.integers(0, 3, count)
+    colors[np.arange(count), full] = 255
+    close = (full == 1) & (colors[:, ::2] < GREEN_CONE).all(axis=1)
+    while close.any():
+        colors[close, ::2] = random.integers(0, 256, (close.sum(), 2))
+        close = (full == 1) & (colors[:, ::2] < GREEN_CONE).all(axis=1)
     return colors
 
 
@@ -51,10 +61,7 @@ def snapped(labels, centers):
     Takes labels (n, 4) and centers (n, 2), in pixels, of lines that are not cut, else ValueError.
     Returns (n, 28, 28, 3) uint8.
     """
-    lines.encode(labels)  # validates them
-    tables = lines.LENGTHS, lines.WIDTHS, lines.ANGLES, list(lines.COLORS.values())
-    columns = zip(tables, np.atleast_2d(labels).T, strict=True)
-    length, width, angle, color = (np.array(table)[column] for table, column in columns)
+    length, width, angle, color = lines.geometry(np.atleast_2d(labels))
     centers = np.asarray(centers, float)
     require_shape("array of centers", centers, (len(length), 2))
     coverage.check(np.column_stack([length, width, angle, centers]), lines.SIZE)

@@ -7,17 +7,15 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from cnnlab.plots.classifier import (
-    class_scores,
-    confusion,
-    factor_effects,
-    image_grid,
-    learning_curves,
-)
+from cnnlab.plots.classifier import class_scores, confusion, image_grid, learning_curves
 from cnnlab.plots.experiments import (
     accuracy_by_recolored_fraction,
+    factor_curves,
+    factor_effects,
+    ladder,
     learning_speed,
     method_errors,
+    robustness,
     training_size,
 )
 from cnnlab.plots.heads import channel_weights, head_confusions, learning_progress

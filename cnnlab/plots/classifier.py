@@ -1,4 +1,4 @@
-"""Figures of one classifier: its learning curves, confusions, scores, images and variations."""
+"""Figures of one classifier: its learning curves, confusions, scores and images."""
 
 import math
 
@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LogNorm
 
-from cnnlab.plots.palette import BLUE, CYCLE, VERMILION
+from cnnlab.plots.palette import CYCLE, SMALL, VERMILION, label_height
 
 TITLE_LINE = 0.13  # inches, the height of a line over an image
 SCORES = {"precision": ("o", -0.2), "recall": ("s", 0), "f_score": ("^", 0.2)}  # mark, shift
@@ -17,26 +17,33 @@ def learning_curves(histories, title=""):
     """Draw error rates (1 - accuracy, percent) and losses against the epoch, both on log scales.
 
     `histories` is {name: dict of lists, one value an epoch} as of Keras's `History.history`, with
-    `accuracy`, `loss` and, if there was validation, `val_accuracy`, `val_loss`.
+    `accuracy`, `loss` and, if there was validation, `val_accuracy`, `val_loss`. An error of 0
+    lies on a shelf below a dotted line, as a log scale has none.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
-    for color, (name, history) in zip(CYCLE, histories.items(), strict=False):
-        epochs = np.arange(1, len(history["loss"]) + 1)
-        for part, style in (("", "--"), ("val_", "-")):
-            if part + "loss" not in history:  # trained without validation
-                continue
-            label = f"{name}, {'validation' if part else 'training'}"
-            error = 100 * (1 - np.array(history[part + "accuracy"]))
-            error = np.where(error > 0, error, np.nan)  # a log scale has no 0: break the line
-            axes[0].plot(epochs, error, style, marker="o", color=color, label=label)
-            axes[1].plot(epochs, history[part + "loss"], style, marker="o", color=color)
+    figure, axes = plt.subplots(1, 2, figsize=(8.2, 2.7))
+    curves = [
+        (f"{name}, {'validation' if part else 'training'}", color, part, history)
+        for color, (name, history) in zip(CYCLE, histories.items(), strict=False)
+        for part in ("", "val_")
+        if part + "loss" in history
+    ]
+    errors = [100 * (1 - np.array(history[part + "accuracy"])) for *_, part, history in curves]
+    shelf = min((each[each > 0].min() for each in errors if (each > 0).any()), default=1) / 3
+    for (label, color, part, history), error in zip(curves, errors, strict=True):
+        epochs, style = np.arange(1, len(error) + 1), "-o" if part else "--o"
+        axes[0].plot(epochs, np.maximum(error, shelf), style, color=color, label=label)
+        axes[1].plot(epochs, history[part + "loss"], style, color=color)
     axes[0].set(yscale="log", xlabel="epoch", title="error (100 % − accuracy), %")
     axes[1].set(yscale="log", xlabel="epoch", title="loss (cross-entropy)")
     for axis in axes:
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.yaxis.set_minor_formatter(plt.NullFormatter())
         axis.yaxis.set_major_formatter("{x:g}")
-    figure.legend(loc="outside right center")
+    if any((each == 0).any() for each in errors):
+        axes[0].axhline(1.6 * shelf, color="0.5", linewidth=0.8, linestyle=":")
+        axes[0].set_ylim(bottom=shelf / 1.5)
+        label_height(axes[0], shelf, "no error")
+    figure.legend(loc="outside upper center", ncols=2)
     if title:
         figure.suptitle(title, x=0.01, ha="left")
     return figure
@@ -73,7 +80,9 @@ def _write_counts(axis, matrix):
     for (row, column), count in np.ndenumerate(matrix):
         if count:
             color = "white" if count > math.sqrt(matrix.max()) else "black"
-            axis.text(column, row, str(count), ha="center", va="center", color=color, fontsize=7.5)
+            axis.text(
+                column, row, str(count), ha="center", va="center", color=color, fontsize=SMALL
+            )
 
 
 def _mark_groups(axis, classes, names, group):
@@ -87,27 +96,26 @@ def _mark_groups(axis, classes, names, group):
     axis.tick_params(length=0)
 
 
-def class_scores(reports, names):
-    """Draw precision, recall and F-score of every class as dots, a row of axes for each report.
+def class_scores(report, names, worst=None):
+    """Draw precision, recall and F-score of every class as dots; the scale starts at the lowest.
 
-    `reports` is {title: report of `metrics.class_report`}; `names` are the classes', or None to
-    number them. The vertical scale of each row starts just below its worst figure.
+    `report` is one of `metrics.class_report`, `names` are the classes'. With `worst`, only so many
+    classes are drawn: those with the lowest F-scores, the lowest first.
     """
-    figure, axes = plt.subplots(len(reports), 1, figsize=(9, 2.3 * len(reports)), squeeze=False)
-    for axis, (title, report) in zip(axes[:, 0], reports.items(), strict=True):
-        classes = np.arange(len(report["support"]))
-        for name, (marker, shift) in SCORES.items():
-            label = name.replace("f_score", "F-score")
-            axis.plot(classes + shift, 100 * report[name], marker, label=label)
-        axis.set(title=title, ylabel="%", xlim=(-0.7, len(classes) - 0.3))
-        lowest = 100 * min(np.min(report[name]) for name in SCORES)
-        room = 100 - lowest
-        axis.set_ylim(lowest - max(0.1, 0.08 * room), 100 + max(0.05, 0.05 * room))
-        if names is not None:
-            axis.set_xticks(classes, names)
-    axes[-1, 0].set_xlabel("class")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center")
+    scores = {name: 100 * np.asarray(report[name]) for name in SCORES}
+    order = np.arange(len(names))
+    if worst:
+        order = np.argsort(scores["f_score"], kind="stable")[:worst]
+    figure, axis = plt.subplots(figsize=(8.2, 3.4 if worst else 2.6))
+    for name, (marker, shift) in SCORES.items():
+        places = np.arange(len(order)) + shift
+        axis.plot(places, scores[name][order], marker, label=name.replace("f_score", "F-score"))
+    lowest = min(each.min() for each in scores.values())
+    room = max(0.1, 0.06 * (100 - lowest))
+    axis.set(ylabel="%", xlabel="class", ylim=(lowest - room, 100 + room))
+    turn = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if worst else {}
+    axis.set_xticks(range(len(order)), [str(names[k]) for k in order], **turn)
+    figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 
@@ -128,34 +136,4 @@ def image_grid(images, titles=None, columns=8, tile=1.15):
         axis.imshow(image, cmap="gray_r", vmin=0, vmax=255)
         if titles:
             axis.set_title(titles[index], fontsize=7.5, loc="center", pad=3)
-    return figure
-
-
-def factor_effects(rows, title=""):
-    """Draw what each variation of a base network did, grouped by factor.
-
-    `rows` are dicts of `factor`, `variant`, `values` (a share 0..1 for each seed) and `base` (True
-    for the base's own setting). Small dots are seeds, the large one their mean, the band the base.
-    """
-    figure, axis = plt.subplots(figsize=(8.2, 0.24 * len(rows) + 1.2))
-    base = 100 * np.array(next(row["values"] for row in rows if row["base"]))
-    axis.axvspan(min(base), max(base), color="0.88", zorder=0)
-    axis.axvline(np.mean(base), color="0.5", linewidth=1, zorder=1)
-    labels, previous = [], None
-    for height, row in enumerate(rows):
-        color = BLUE if row["base"] else VERMILION
-        values = 100 * np.array(row["values"])
-        axis.plot(values, [height] * len(values), ".", color=color, alpha=0.5)
-        axis.plot(values.mean(), height, "o", markersize=7, color=color)
-        labels.append(row["variant"])
-        if row["factor"] != previous:
-            labels[-1] = f"{row['factor']}:  {row['variant']}"
-            if previous is not None:
-                axis.axhline(height - 0.5, color="0.8", linewidth=0.7)
-        previous = row["factor"]
-    axis.set_yticks(range(len(rows)), labels)
-    axis.set(xscale="log", xlabel="validation error, %", title=title, ylim=(len(rows) - 0.5, -0.5))
-    axis.xaxis.set_major_formatter("{x:g}")
-    axis.xaxis.set_minor_formatter("{x:g}")
-    axis.grid(axis="y", visible=False)
     return figure

@@ -5,7 +5,18 @@ import numpy as np
 from matplotlib.ticker import LogLocator
 
 from cnnlab import lines, metrics
-from cnnlab.plots.palette import HEAD_COLORS, NAMED_COLORS, label_height, spread, tick_log
+from cnnlab.plots.palette import (
+    BLUE,
+    CYCLE,
+    HEAD_COLORS,
+    NAMED_COLORS,
+    ORANGE,
+    SMALL,
+    VERMILION,
+    label_height,
+    spread,
+    tick_log,
+)
 from cnnlab.validation import numbers
 
 # The mark of a break in an axis: two strokes across it, with white between them.
@@ -25,6 +36,127 @@ def _interval(seeds, top):
     """Return (mean, low, high), the 95 % interval cut off at 0 and top; one seed has none."""
     mean = np.mean(seeds)
     return np.clip(metrics.mean_interval(seeds) if len(seeds) > 1 else (mean,) * 3, 0, top)
+
+
+def factor_effects(rows, linear=0.5):
+    """Draw how each change of a base network changes its error, with intervals, by factor.
+
+    `rows` are dicts of `factor`, `variant` and `effects`, {dataset: (mean, low, high, p)} in
+    percentage points, as of `metrics.paired_differences`; None for the base's own setting. A panel
+    for each dataset; the scale is linear up to `linear`, logarithmic beyond.
+    """
+    datasets = list(next(row["effects"] for row in rows if row["effects"]))
+    size = 8.2, 0.185 * len(rows) + 1.1
+    figure, axes = plt.subplots(1, len(datasets), figsize=size, sharey=True, squeeze=False)
+    names, previous = [], None
+    for height, row in enumerate(rows):
+        new = row["factor"] != previous
+        names.append(f"{row['factor']}:  {row['variant']}" if new else row["variant"])
+        for axis, dataset in zip(axes[0], datasets, strict=True):
+            if new and previous is not None:
+                axis.axhline(height - 0.5, color="0.8", linewidth=0.7)
+            if row["effects"] is None:
+                axis.plot(0, height, "|", color="0.4", markersize=9)
+                continue
+            mean, low, high, p = row["effects"][dataset]
+            color = "0.45" if p >= 0.05 else VERMILION if mean > 0 else BLUE
+            axis.plot((low, high), (height, height), color=color, linewidth=1.6)
+            axis.plot(mean, height, "o", color=color, mfc=color if p < 0.05 else "white")
+        previous = row["factor"]
+    for axis, dataset in zip(axes[0], datasets, strict=True):
+        axis.axvline(0, color="0.4", linewidth=1, zorder=1)
+        axis.set_xscale("symlog", linthresh=linear, linscale=1.2)
+        low, high = axis.get_xlim()
+        ticks = [each for each in (-100, -10, -1, 0, 1, 10, 100) if low <= each <= high]
+        axis.set_xticks(ticks, [f"{each:+d}" if each else "0" for each in ticks])
+        axis.set_xticks([], minor=True)
+        axis.set_title(dataset)
+        axis.grid(axis="y", visible=False)
+    axes[0, 0].set_yticks(range(len(rows)), names)
+    axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
+    figure.supxlabel("change of the validation error, percentage points", fontsize=10)
+    return figure
+
+
+def factor_curves(curves, steps):
+    """Draw the validation error of each variant as it learns, a panel for each factor.
+
+    `curves` is {factor: {variant: shares 0..1, (seeds, checks)}}; `steps`, of the checks, ascend.
+    Lines are means of the seeds, on a log scale; the first variant of a factor is the base.
+    """
+    columns = 3
+    rows = -(-len(curves) // columns)
+    figure, axes = plt.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    figure.set_size_inches(8.2, 2.4 * rows + 0.4)
+    for axis in axes.flat[len(curves) :]:
+        axis.set_axis_off()
+    for axis, (factor, variants) in zip(axes.flat, curves.items(), strict=False):
+        for color, (variant, seeds) in zip(("0.3", *CYCLE), variants.items(), strict=False):
+            mean = 100 * numbers(variant, seeds, ("seeds", len(steps))).mean(axis=0)
+            axis.plot(steps, np.where(mean > 0, mean, np.nan), "-o", color=color, label=variant)
+        legend = {"fontsize": 7, "handlelength": 1, "columnspacing": 1, "borderaxespad": 0.2}
+        axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, **legend).set_in_layout(False)
+        axis.set_title(factor, pad=6 + 11 * -(-len(variants) // 2))
+    axes[0, 0].set_yscale("log")
+    axes[0, 0].yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    axes[0, 0].yaxis.set_major_formatter("{x:g}")
+    axes[0, 0].yaxis.set_minor_formatter(plt.NullFormatter())
+    figure.supxlabel("steps", fontsize=10)
+    figure.supylabel("validation error, %", fontsize=10)
+    return figure
+
+
+def ladder(errors, n):
+    """Draw the errors of networks that differ by one more change each, from the top down.
+
+    `errors` is {dataset: {test: {rung: counts, one a seed}}} among `n[dataset]` images of each
+    test, a panel for each dataset and a color for each of its tests, two at most. Small dots are
+    seeds, large ones their means; the scale is linear below 1.
+    """
+    rows = max(len(rungs) for tests in errors.values() for rungs in tests.values())
+    figure, axes = plt.subplots(1, len(errors), figsize=(8.2, 0.3 * rows + 1.3), squeeze=False)
+    for axis, (dataset, tests) in zip(axes[0], errors.items(), strict=True):
+        most = 0
+        for (test, rungs), color in zip(tests.items(), (BLUE, VERMILION), strict=False):
+            counts = [numbers(rung, seeds, ("seeds",), n[dataset]) for rung, seeds in rungs.items()]
+            for height, seeds in enumerate(counts):
+                axis.plot(seeds, height + spread(len(seeds), 0.5), ".", color=color, alpha=0.5)
+            means = [seeds.mean() for seeds in counts]
+            axis.plot(means, range(len(means)), "-o", color=color, linewidth=0.8, label=test)
+            most = max(most, *map(max, counts))
+        axis.set_xscale("symlog", linthresh=1, linscale=0.4)
+        ticks = [0, *(d for d in DECADES if d <= 3 * most)]
+        axis.set_xticks(ticks, [f"{tick // 1000}k" if tick >= 1000 else tick for tick in ticks])
+        axis.set_xlim(left=-0.2)
+        axis.set_title(f"{dataset}: errors in {n[dataset]:,}", fontsize=10)
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, fontsize=SMALL)
+        _stripe_rows([axis], [("+ " if height else "") + rung for height, rung in enumerate(rungs)])
+    return figure
+
+
+def robustness(rows, networks):
+    """Draw the errors of two networks on many tests, in percent, a panel for each dataset.
+
+    `rows` is {dataset: [{"test": name, network: accuracy 0..1, ...}]}, and `networks` is {dataset:
+    {label: network}}, two each. The scale is linear below 0.1 %.
+    """
+    most = max(map(len, rows.values()))
+    figure, axes = plt.subplots(1, len(rows), figsize=(8.2, 0.175 * most + 1.0), squeeze=False)
+    for axis, (dataset, of_dataset) in zip(axes[0], rows.items(), strict=True):
+        heights, names = range(len(of_dataset)), networks[dataset]
+        errors = [[100 * (1 - row[name]) for row in of_dataset] for name in names.values()]
+        axis.hlines(heights, *errors, color="0.7", linewidth=1.2)
+        for each, color, label in zip(errors, (ORANGE, BLUE), names, strict=True):
+            axis.plot(each, heights, "o", color=color, label=label, markersize=5, clip_on=False)
+        axis.set_xscale("symlog", linthresh=0.1, linscale=0.4)
+        axis.set_xticks([0, 0.1, 1, 10, 100], ["0", "0.1", "1", "10", "100"])
+        axis.set_xticks([], minor=True)
+        axis.set(title=dataset, xlim=(-0.01, 110))
+        _stripe_rows([axis], [row["test"] for row in of_dataset])
+        axis.tick_params(axis="y", labelsize=SMALL)
+    figure.supxlabel("errors, %", fontsize=10)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
 
 
 def method_errors(errors, n, title=""):
@@ -119,7 +251,7 @@ def training_size(errors, sizes):
     values = np.concatenate([np.append(s, s.mean(axis=1)) for s in percents.values()])
     zero = min(values[values > 0], default=1) / 4
     decades = 10.0 ** np.arange(np.ceil(np.log10(2 * zero)), 3)
-    figure, axes = plt.subplots(2, 2, figsize=(8, 5.6), sharex=True, sharey=True)
+    figure, axes = plt.subplots(2, 2, figsize=(8, 4.4), sharex=True, sharey=True)
     for (training, head), seeds in percents.items():
         axis, color = axes.flat[lines.HEADS.index(head)], HEAD_COLORS[head]
         # Side by side, so that neither hides the other.
@@ -162,7 +294,7 @@ def accuracy_by_recolored_fraction(fractions, accuracies):
     some = fractions > 0
     zero = fractions[some].min() / 4
     positions = np.maximum(fractions, zero)
-    figure, axis = plt.subplots(figsize=(8, 3.8))
+    figure, axis = plt.subplots(figsize=(8, 3.1))
     for head, seeds in percents.items():
         color, index, means = HEAD_COLORS[head], lines.HEADS.index(head), seeds.mean(axis=1)
         # Heads lie on one another at 100 % and at chance: shift the seeds, alternate the dashes.

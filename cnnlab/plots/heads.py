@@ -44,36 +44,47 @@ def _label_matrix(axis, head, errors, scale):
         text.set(fontsize=SMALL, color="white" if dark else "black")
 
 
-def learning_progress(epochs, accuracies):
-    """Draw the validation error of each head while the network learned, percent on a log scale.
+def learning_progress(progress):
+    """Draw the validation error of each head while networks learned, percent on a log scale.
 
-    `epochs` (m,) are ascending and may be fractions; `accuracies` is {head: (m,) 0..1}, or
-    ValueError. Where there is no error the line breaks, and a small dot is in a gray band below the
-    scale. A large dot is where a head first reaches 99 %; the legend tells the epoch.
+    `progress` is {title: (epochs, {head: accuracies})}, a panel each: epochs (m,) are ascending and
+    may be fractions, accuracies (m,) are 0..1, or ValueError. Where there is no error the line
+    breaks, and a small dot is in a gray band below the scale. A large dot is where a head first
+    reaches 99 %.
     """
-    epochs = np.asarray(epochs, float)
-    errors = {h: 100 * (1 - numbers(h, a, epochs.shape)) for h, a in accuracies.items()}
+    panels = {
+        title: (np.asarray(epochs, float), _errors(accuracies, np.shape(epochs)))
+        for title, (epochs, accuracies) in progress.items()
+    }
     goal, percent = 100 * (1 - THRESHOLD), f"{100 * THRESHOLD:g} % right"
-    least = min(goal, *(error[error > 0].min(initial=goal) for error in errors.values()))
+    every = [error for _, errors in panels.values() for error in errors.values()]
+    least = min(goal, *(error[error > 0].min(initial=goal) for error in every))
     bottom, top = least / 8, least / 1.6  # of a band for 0, which a log scale does not have
-    figure, axis = plt.subplots(figsize=(8, 4))
-    axis.axhspan(bottom, top, color="0.93", linewidth=0)
-    for row, (head, error) in zip(np.geomspace(top, bottom, 6)[1:], errors.items(), strict=False):
-        first = np.flatnonzero(error <= goal)[:1]
-        told = f"{percent} at epoch {epochs[first[0]]:.3g}" if len(first) else f"never {percent}"
-        heights, color = np.where(error > 0, error, row), HEAD_COLORS[head]
-        axis.plot(epochs, heights, ".", color=color)
-        joined = np.where(error > 0, error, np.nan)
-        axis.plot(epochs, joined, lw=1.3, color=color, label=f"{head}: {told}")
-        large = {"markersize": 8, "mec": "white", "zorder": 3}
-        axis.plot(epochs[first], heights[first], "o", color=color, **large)
-    axis.axhline(goal, color="0.4", linestyle="--", linewidth=1, zorder=1)
+    size = (8.2, 3.4) if len(panels) > 1 else (8, 4)
+    figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
+    for axis, (title, (epochs, errors)) in zip(axes[0], panels.items(), strict=True):
+        axis.axhspan(bottom, top, color="0.93", linewidth=0)
+        rows = np.geomspace(top, bottom, 6)[1:]
+        for row, (head, error) in zip(rows, errors.items(), strict=False):
+            first = np.flatnonzero(error <= goal)[:1]
+            heights, color = np.where(error > 0, error, row), HEAD_COLORS[head]
+            axis.plot(epochs, heights, ".", color=color)
+            axis.plot(epochs, np.where(error > 0, error, np.nan), lw=1.3, color=color, label=head)
+            large = {"markersize": 8, "mec": "white", "zorder": 3}
+            axis.plot(epochs[first], heights[first], "o", color=color, **large)
+        axis.axhline(goal, color="0.4", linestyle="--", linewidth=1, zorder=1)
+        axis.set(yscale="log", ylim=(bottom, 130), xlabel="epoch", title=title)
+        tick_log(axis.yaxis, 10.0 ** np.arange(np.ceil(np.log10(top)), 3))
+    axes[0, 0].set_ylabel("validation error, %")
     label_height(axis, goal, percent)
     label_height(axis, np.sqrt(bottom * top), "no error")
-    axis.set(yscale="log", ylim=(bottom, 130), xlabel="epoch", ylabel="validation error, %")
-    tick_log(axis.yaxis, 10.0 ** np.arange(np.ceil(np.log10(top)), 3))
-    figure.legend(loc="outside upper center", ncols=2)
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4)
     return figure
+
+
+def _errors(accuracies, shape):
+    return {h: 100 * (1 - numbers(h, a, shape)) for h, a in accuracies.items()}
 
 
 def channel_weights(kernels, before):

@@ -24,9 +24,19 @@ LAYER_COLORS = {
 # Of the checks of heatmaps: correlation with and without sign; the map and its controls; methods.
 SIGNED, ABSOLUTE = BLUE, VERMILION
 MAP, RANDOM, DISPLACED = BLUE, ORANGE, BLACK
-METHOD_COLORS = {"grad-cam": BLUE, "grad-cam++": VERMILION, "layercam": GREEN, "contrast": "0.3"}
+METHOD_COLORS = {
+    "grad-cam": BLUE,
+    "grad-cam++": VERMILION,
+    "layercam": GREEN,
+    "gradients": ORANGE,
+    "smoothgrad": PURPLE,
+    "integrated-gradients": SKY_BLUE,
+    "occlusion": BLACK,
+    "score-cam": "#6A3D9A",
+    "contrast": "0.55",
+}
 
-SMALL = 8.5  # points, the smallest text
+SMALL = 9  # points, the smallest text: 7 where a page is four fifths as wide as the figure
 
 
 def spread(count, width):

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 
-class _TrainingOnly(keras.layers.Layer):
+class TrainingOnly(keras.layers.Layer):
     """A layer that passes images through unchanged unless it is called with `training=True`."""
 
     def __init__(self, seed=None, **options):
@@ -15,10 +15,12 @@ class _TrainingOnly(keras.layers.Layer):
         self.random = keras.random.SeedGenerator(seed)
 
     def call(self, images, training=False):
+        """Return the images (n, h, w, channels), float32; changed while training."""
         images = ops.cast(images, "float32")
         return self.change(images) if training else images
 
     def compute_output_shape(self, shape):
+        """Return the same shape."""
         return shape
 
     def uniform(self, images, low, high):
@@ -27,13 +29,14 @@ class _TrainingOnly(keras.layers.Layer):
         return keras.random.uniform(shape, low, high, seed=self.random)
 
 
-class RandomWarp(_TrainingOnly):
+class RandomWarp(TrainingOnly):
     """Rotate, scale, shear, shift and bend each image a little, in one bilinear interpolation.
 
-    Largest changes: `rotation` in degrees; `scale` along each axis, a share (0.1 is ±10 %,
-    logarithmic); `shear`, of a row by its height, a share; `shift` along each axis, pixels. `bend`
-    is the standard deviation, pixels, of displacements at `knots` x `knots` knots of a cubic
-    B-spline (elastic distortion); fewer knots bend more smoothly.
+    Each image is enlarged by a factor from `zoom`, (least, most). Other changes at most: `rotation`
+    in degrees; `scale` along each axis, a share (0.1 is ±10 %, logarithmic); `shear`, of a row by
+    its height, a share; `shift` along each axis, pixels. `bend` is the standard deviation, pixels,
+    of displacements at `knots` x `knots` knots of a cubic B-spline (elastic distortion); fewer
+    knots bend more smoothly.
 
     Images are (n, size, size, channels) of any numeric type; the result is float32 of the same
     range. What comes in from outside the image is 0. Source: Simard, Steinkraus, Platt, "Best
@@ -41,10 +44,19 @@ class RandomWarp(_TrainingOnly):
     """
 
     def __init__(
-        self, rotation=10.0, scale=0.1, shear=0.1, shift=2.0, bend=1.0, knots=5, **options
+        self,
+        rotation=10.0,
+        zoom=(1.0, 1.0),
+        scale=0.1,
+        shear=0.1,
+        shift=2.0,
+        bend=1.0,
+        knots=5,
+        **options,
     ):
         super().__init__(**options)
         self.angle, self.scale, self.shear, self.shift = math.radians(rotation), scale, shear, shift
+        self.zoom = [math.log(factor) for factor in zoom]
         self.bend, self.knots = bend, knots
 
     def build(self, shape):
@@ -63,11 +75,12 @@ class RandomWarp(_TrainingOnly):
             self.uniform(images, -limit, limit)[..., 0]
             for limit in (self.angle, self.shear, self.shift, self.shift, self.scale, self.scale)
         )
+        zoom = self.uniform(images, *self.zoom)[..., 0]
         offsets = ops.arange(self.size, dtype="float32") - (self.size - 1) / 2
         x, y = offsets[None, None, :], offsets[None, :, None]
         sine, cosine = ops.sin(angle), ops.cos(angle)
-        new_x = ops.exp(x_scale) * (cosine * x + (row_shear - sine) * y) + x_shift
-        new_y = ops.exp(y_scale) * (sine * x + cosine * y) + y_shift
+        new_x = ops.exp(x_scale - zoom) * (cosine * x + (row_shear - sine) * y) + x_shift
+        new_y = ops.exp(y_scale - zoom) * (sine * x + cosine * y) + y_shift
         shape = (ops.shape(images)[0], 2, self.knots, self.knots)
         knots = keras.random.normal(shape, stddev=self.bend, seed=self.random)
         bends = ops.einsum("ia,ncab,jb->ncij", self.spline, knots, self.spline)
@@ -103,45 +116,3 @@ def _sample(images, x, y, size, channels):
 
     upper = row(index)
     return upper + (row(index + width) - upper) * bottom_share
-
-
-class RandomAppearance(_TrainingOnly):
-    """Harden, blur and dim each image at random: the same shape as another program may draw it.
-
-    Each of the three happens, independently, to a share `probability` of the images. A pixel
-    becomes fully bright above a share of the image's brightest value from `threshold`, (low, high),
-    else 0; the Gaussian blur's standard deviation is at most `blur` pixels; the brightness is
-    multiplied by `dimmest` (0..1) to 1.
-
-    Images are (n, h, w, channels) of any numeric type; the result is float32 of the same range.
-    """
-
-    def __init__(self, probability=0.5, blur=0.7, threshold=(0.3, 0.6), dimmest=0.4, **options):
-        super().__init__(**options)
-        self.probability, self.blur = probability, blur
-        self.threshold, self.dimmest = threshold, dimmest
-
-    def change(self, images):
-        """Return the images, float32 (n, h, w, channels), each with or without each change."""
-        for change in (self._harden, self._blur, self._dim):
-            chosen = ops.cast(self.uniform(images, 0.0, 1.0) < self.probability, images.dtype)
-            # A sum, because `where` would take longer than the change itself.
-            images = chosen * change(images) + (1 - chosen) * images
-        return images
-
-    def _blur(self, images):
-        # Three taps are enough for so small a blur: the weight of the neighbors has the variance.
-        variance = self.uniform(images, 0.0, self.blur) ** 2
-        side = ops.minimum(variance / 2, 1 / 3)
-        images = ops.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]])  # beyond the border it is dark
-        images = images[:, 1:-1] + side * (images[:, :-2] + images[:, 2:] - 2 * images[:, 1:-1])
-        sides = images[:, :, :-2] + images[:, :, 2:]
-        return images[:, :, 1:-1] + side * (sides - 2 * images[:, :, 1:-1])
-
-    def _harden(self, images):
-        peak = ops.max(images, axis=(1, 2, 3), keepdims=True)
-        limit = self.uniform(images, *self.threshold) * peak
-        return peak * ops.cast(images > limit, images.dtype)
-
-    def _dim(self, images):
-        return images * self.uniform(images, self.dimmest, 1.0)

@@ -78,7 +78,7 @@ def _target(labels, classes):
 
 def probabilities(network, images):
     """Predict images (n, h, w, 3): {head: (n, 1) or (n, 12) float32}; ValueError without heads."""
-    predicted = network.predict(image_batches.batches(images, batch_size=1000), verbose=0)
+    predicted = image_batches.predict(network, images)
     if not isinstance(predicted, dict):
         given = f"the outputs of {network.name!r} are a {type(predicted).__name__}"
         raise ValueError(f"{given}; they must be a dict by head: {', '.join(HEADS)}")
@@ -112,6 +112,48 @@ def label_columns(probabilities):
 def predict(network, images):
     """Return labels (n, 4) uint8; arguments and errors as of `probabilities`, `label_columns`."""
     return label_columns(probabilities(network, images))
+
+
+def errors(network, part):
+    """Count the errors of each head of a network on `lines.Lines`, and "joint" ones of all four.
+
+    Returns {head: count}; "joint", where at least one head is wrong, only for all four heads.
+    """
+    predicted = to_labels(probabilities(network, part.images))
+    wrong = {name: p != part.labels[:, HEADS.index(name)] for name, p in predicted.items()}
+    if len(wrong) == len(HEADS):
+        wrong["joint"] = np.any(list(wrong.values()), axis=0)
+    return {name: int(np.sum(each)) for name, each in wrong.items()}
+
+
+def accuracies(predicted, labels):
+    """Return {"joint": 0..1, head: 0..1, ...} of predicted and true labels, both (n, 4)."""
+    wrong = predicted != labels
+    of_heads = dict(zip(HEADS, wrong.sum(axis=0), strict=True))
+    counts = {"joint": wrong.any(axis=1).sum()} | of_heads
+    return {name: 1 - int(count) / len(labels) for name, count in counts.items()}
+
+
+def confidence(probabilities, labels):
+    """Return {head: (confidence in its predictions (n,) 0..1, whether they are right (n,))}."""
+    right, of_heads = label_columns(probabilities) == labels, {}
+    for column, head in enumerate(HEADS):
+        p = probabilities[head]
+        of_head = p.max(axis=-1) if NUM_CLASSES[head] > 2 else np.maximum(p, 1 - p)[:, 0]
+        of_heads[head] = of_head, right[:, column]
+    return of_heads
+
+
+def by_head(history):
+    """Return Keras's history of four heads as {head: history of this head alone}."""
+    return {
+        name: {
+            start + key: history[f"{start}{name}_{key}"]
+            for start in ("", "val_")
+            for key in ("accuracy", "loss")
+        }
+        for name in HEADS
+    }
 
 
 def cross_entropy(probabilities, labels):

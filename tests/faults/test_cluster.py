@@ -31,6 +31,7 @@ STUDY = studies.Study("Task-9/study.py")
 SCRIPT = '''
 """Runs that say when they begin, and wait as long as there is a gate."""
 
+import functools
 import os
 import signal
 import sys
@@ -58,15 +59,17 @@ def do(kind, number):
     threads = [os.environ.get(name) for name in workers.THREADS]
     return {"square": number**2, "budget": runtime.budget(), "threads": threads}
 
-def main():
-    options = studies.parse(STUDY, __doc__, ["plain", "failing", "deadly"], None)
-    runs = [studies.Run(f"plain/{n}", "recipe", {"number": n}, ("plain",)) for n in range(6)]
-    more = options.only or ()
-    runs += [studies.Run(f"{kind}/7", "recipe", {"number": 7}, (kind,)) for kind in more]
-    studies.execute(options.out, runs, STUDY.do, address=options.address)
+KINDS = {
+    kind: studies.Kind(functools.partial(do, kind), ())
+    for kind in ("plain", "more", "failing", "deadly")
+}
+
+def runs_of(kind, stored):
+    numbers = range(6) if kind == "plain" else (7,)
+    return [studies.Run(f"{kind}/{n}", "recipe", {"number": n}, (kind,)) for n in numbers]
 
 if __name__ == "__main__":
-    studies.run(main)
+    studies.main(STUDY)
 '''
 
 
@@ -121,7 +124,8 @@ class Cluster:
 
     def study(self, *options: str, **environment: str) -> subprocess.Popen:
         """Start the study's command."""
-        command = [STUDY.file, "--backend", "ray", "--address", self.address, *options]
+        where = "--backend", "ray", "--address", self.address
+        command = [STUDY.file, *where, *(options or ("--only", "plain"))]
         return subprocess.Popen(
             [sys.executable, *command],
             cwd=self.folder / "study",
@@ -199,7 +203,7 @@ def test_killed_processes_and_machines_lose_only_what_they_were_doing(started):
     assert started.squares() == SQUARES
 
     (started.folder / "gate 7").touch()
-    study = started.study("--only", "plain")
+    study = started.study("--only", "more")
     started.wait_for(7, tries=1)
     started.head.terminate()
     complained = study.communicate()[1].splitlines()[-1]
@@ -208,7 +212,7 @@ def test_killed_processes_and_machines_lose_only_what_they_were_doing(started):
 
 
 def test_what_is_wrong_is_named(started):
-    failed = started.complaint("--only", "failing")
+    failed = started.complaint("--only", "plain", "failing")
     assert failed == "RuntimeError: the run failing/7 failed: KeyError('gone')"
     assert started.squares() == SQUARES
     failed = started.complaint("--only", "deadly")
@@ -216,9 +220,9 @@ def test_what_is_wrong_is_named(started):
     begun = started.begun()
     assert sorted(number for number, *_ in begun) == [*range(6), 7, 7, 7, 7, 7]
 
-    refused = started.complaint("--only", "plain", RAY_AUTH_TOKEN="0" * 64)
+    refused = started.complaint("--only", "more", RAY_AUTH_TOKEN="0" * 64)
     assert refused.startswith("no Ray cluster that takes the token of this user is at 127")
     (started.folder / "study" / ".gitignore").write_text("workers.py\n")
-    lacking = started.complaint("--only", "plain")
-    assert re.match("a machine of the cluster cannot do plain/7 .*Error: .*'workers'", lacking)
+    lacking = started.complaint("--only", "more")
+    assert re.match("a machine of the cluster cannot do more/7 .*Error: .*'workers'", lacking)
     assert started.begun() == begun

@@ -6,19 +6,10 @@ import numpy as np
 from cnnlab.interpret.checks.cascade import KINDS
 from cnnlab.interpret.checks.masking import CONTROLS
 from cnnlab.interpret.checks.statistics import known_interval, mean_known
-from cnnlab.plots import palette
-from cnnlab.plots.palette import ABSOLUTE, DISPLACED, MAP, RANDOM, SIGNED, SMALL
+from cnnlab.plots.palette import ABSOLUTE, DISPLACED, MAP, METHOD_COLORS, RANDOM, SIGNED, SMALL
 
 CONTROL_NAMES = {"random": "random pixels", "displaced": "the displaced map"}
-COLORS = palette.METHOD_COLORS | {
-    "gradients": palette.ORANGE,
-    "smoothgrad": palette.PURPLE,
-    "integrated-gradients": palette.SKY_BLUE,
-    "occlusion": palette.BLACK,
-    "score-cam": "#6A3D9A",
-    "contrast": "0.55",
-}
-DOT = 0.085  # inches that a dot needs
+DOT = 0.068  # inches that a dot needs
 FLOOR = 0.02  # percent, where a score without any error is drawn
 
 
@@ -29,7 +20,7 @@ def cascade(cascades):
     the share of comparisons lost to empty maps, and above a half the marker is hollow.
     """
     most = max(len(of_panel.stages) for of_panel in cascades.values())
-    figure, axes = _panels(len(cascades), width=5, height=0.24 * most + 1.5)
+    figure, axes = _panels(len(cascades), 3, width=3.1, height=0.2 * most + 1.2)
     for axis, (name, of_panel) in zip(axes, cascades.items(), strict=True):
         for kind, color, marker in zip(KINDS, (SIGNED, ABSOLUTE), "os", strict=True):
             _fall(axis, of_panel, kind, color, marker)
@@ -37,7 +28,7 @@ def cascade(cascades):
             text = f"{100 * share:.0f} % empty" if share > 0 else ""
             at_the_right = axis.get_yaxis_transform()
             axis.text(1.02, row, text, va="center", fontsize=SMALL, transform=at_the_right)
-        title = f"{name}, {of_panel.method} at {of_panel.layer}"
+        title = f"{name}\n{of_panel.method} at {of_panel.layer}"
         axis.set(title=title, xlabel="rank correlation", xlim=(-1.05, 1.05))
         rows = ["trained", *of_panel.stages]
         axis.set_yticks(range(len(rows)), rows, fontsize=SMALL)
@@ -64,7 +55,7 @@ def _fall(axis, of_panel, kind, color, marker):
 
 def curves(named):
     """Draw the mean deletion or insertion curves, with 95 % intervals, of each {name: Curves}."""
-    figure, axes = _panels(len(named), width=4.2, height=3.1)
+    figure, axes = _panels(len(named), 4, width=2.15, height=2.1)
     for axis, (name, of_panel) in zip(axes, named.items(), strict=True):
         percent = 100 * of_panel.fractions
         mean, low, high = np.array([known_interval(column) for column in of_panel.curves.T]).T
@@ -75,10 +66,12 @@ def curves(named):
             values = mean_known(getattr(of_panel, control).T)
             axis.plot(percent, values, line, color=color, label=CONTROL_NAMES[control])
         areas = [mean_known(of_panel.areas(of)) for of in ("curves", "displaced")]
-        heading = f"{name}, {of_panel.kind}: area {areas[0]:.2f}, displaced {areas[1]:.2f}"
+        heading = f"{name}\narea {areas[0]:.2f}, displaced {areas[1]:.2f}"
         axis.set(title=heading, xlim=(0, 100), ylim=(-0.02, 1.02))
         done = "deleted" if of_panel.kind == "deletion" else "inserted"
-        axis.set(xlabel=f"pixels {done}, %", ylabel="probability of the class")
+        axis.set_xlabel(f"pixels {done}, %")
+        axis.label_outer(remove_inner_ticks=True)
+    figure.supylabel("probability of the class", fontsize=10)
     _legend_below(figure, axes[0])
     return figure
 
@@ -119,7 +112,7 @@ def gains(compared, bare=()):
             offsets = 0.8 * (np.arange(len(rows)) - (len(rows) - 1) / 2) / most
             for row, offset in zip(rows, offsets, strict=True):
                 mean, low, high = row[f"{kind}_gain"]
-                color, height = COLORS[row["method"]], group + offset
+                color, height = METHOD_COLORS[row["method"]], group + offset
                 face = "white" if row["layer"] in bare else color
                 axis.plot([low, high], [height] * 2, color=color, linewidth=0.9)
                 axis.plot(mean, height, "o", color=color, markerfacecolor=face, markersize=4)
@@ -130,7 +123,9 @@ def gains(compared, bare=()):
             axis.axhline(group - 0.5, color="0.88", linewidth=0.7, zorder=0)
     axes[0].set_yticks(range(len(compared)), list(compared))
     axes[0].set_ylim(len(compared) - 0.5, -0.5)
-    handles = [plt.Line2D([], [], color=COLORS[name], marker="o", label=name) for name in shown]
+    handles = [
+        plt.Line2D([], [], color=METHOD_COLORS[name], marker="o", label=name) for name in shown
+    ]
     if bare:
         hollow = {"color": "0.3", "marker": "o", "markerfacecolor": "white", "linestyle": ""}
         handles.append(plt.Line2D([], [], label="hollow: at the bare convolution", **hollow))
@@ -139,19 +134,23 @@ def gains(compared, bare=()):
 
 
 def probes(networks, colors):
-    """Draw the errors of {title: result of `linear_probes`}; colors are {question: color}."""
+    """Draw the errors of {title: (trained, untrained)}, results of `linear_probes` each.
+
+    Colors are {question: color}; solid the trained network, dashed the other.
+    """
     # On a log scale 99 % and 99.9 % differ; no error at all is drawn at the lower border.
     size = (2.3 * len(networks) + 1, 3.2)
     figure, axes = plt.subplots(1, len(networks), figsize=size, sharey=True, squeeze=False)
     labeled = {}
-    for axis, (title, rows) in zip(axes[0], networks.items(), strict=True):
-        for question in next(iter(rows.values())):
-            errors = [max(100 * (1 - row[question]), FLOOR) for row in rows.values()]
-            color = colors[question]
-            (line,) = axis.plot(errors, "o-", color=color, label=question, clip_on=False)
-            labeled[question] = line
-        names = ["image", *(f"layer {number}" for number in range(1, len(rows)))]
-        axis.set_xticks(range(len(rows)), names, rotation=90)
+    for axis, (title, pair) in zip(axes[0], networks.items(), strict=True):
+        for rows, style in zip(pair, ("o-", ".--"), strict=True):
+            for question in next(iter(rows.values())):
+                errors = [max(100 * (1 - row[question]), FLOOR) for row in rows.values()]
+                color = colors[question]
+                (line,) = axis.plot(errors, style, color=color, label=question, clip_on=False)
+                labeled.setdefault(question, line)
+        names = ["image", *(f"layer {number}" for number in range(1, len(pair[0])))]
+        axis.set_xticks(range(len(names)), names, rotation=90)
         axis.set(title=title, yscale="log", ylim=(FLOOR, 100))
     axes[0, 0].set_ylabel("errors of a linear probe, %")
     axes[0, 0].set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
@@ -159,9 +158,9 @@ def probes(networks, colors):
     return figure
 
 
-def _panels(count, width, height):
-    """Return a figure and its (count,) axes, at most two in a row."""
-    columns, rows = min(count, 2), -(-count // 2)
+def _panels(count, most, width, height):
+    """Return a figure and its (count,) axes, at most so many in a row; sizes are in inches."""
+    columns, rows = min(count, most), -(-count // most)
     size = (width * columns, height * rows)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     figure.get_layout_engine().set(wspace=0.04)
