@@ -18,10 +18,10 @@
 # accuracy worth?
 
 # %% [markdown]
-# **Answer.** Averaged weights, a falling learning rate and more depth remove two errors of three on
-# digits and all on lines. But a test set that looks like the training images does not see what a
-# network relies on: one gray level under the lines, and a network without an error misreads a
-# third of them. Training images that differ in what does not matter cure it, at next to no cost.
+# **Answer.** A learning rate that falls, and more depth, remove most errors on digits and nearly
+# all on lines. But a test set that looks like the training images does not see what a network
+# relies on: one gray level under the lines, and a network that hardly erred misreads many of them.
+# Training images that differ in what does not matter cure it, at a small price.
 
 # %%
 import sys
@@ -79,10 +79,12 @@ claims("the deep network without the last changes misreads hardly a line", max(b
 claims("on one gray level it misreads many", min(gray) > tested["lines"] / 10)
 
 # %% [markdown]
-# **Figure 1.** From the given network to ours, one more change on each line: errors on test images,
-# and on the same ones with a gray ground (32 of 255 levels for digits, a single one for lines).
-# Small dots are five seeds, large ones their means. From `study.json`, which `study.py` computed
-# with the recipes of this notebook.
+# **Figure 1.** From the given network (top) to ours, one more change on each line: errors on test
+# images, and on the same ones with a gray ground instead of a black one (32 of 255 levels for
+# digits, a single one for lines). *Averaged weights* are the mean over the last steps; the falling
+# learning rate takes their place, for it does the same. Small dots are five seeds, large ones their
+# means. All train for the same few epochs. From `study.json`, which `study.py` computed with the
+# recipes of this notebook.
 
 # %% [markdown]
 # | section | question |
@@ -117,7 +119,7 @@ shown = lines.encode(
     [(*corner, angle, color) for corner in corners for angle, color in ((1, 0), (8, 1))]
 )
 first = [np.flatnonzero(line_parts.train.labels == each)[0] for each in shown]
-titles = [lines.class_name(each) for each in shown]
+titles = ["{} {}\n{} {}".format(*lines.class_name(each).split()) for each in shown]
 out.figure(plots.image_grid(line_parts.train.images[first], titles), "lines-examples")
 
 # %% [markdown]
@@ -168,7 +170,7 @@ table(
 # %% [markdown]
 # **Reading.** At whole pixels a network's accuracy says as much about memory as about lines. With
 # ours the dictionary can only guess. New does not mean far away, though: the nearest neighbor, the
-# most similar training image, is right for about nine in ten. A network has to beat that.
+# most similar training image, is right for about nine in ten of either. A network has to beat that.
 #
 # The study trained networks on lines at whole pixels, and tested them on lines that they had seen,
 # that they had not, and on ours between pixels.
@@ -186,7 +188,8 @@ results["leak, trained"] = {
 }
 table(
     [
-        {"network, accuracy": name} | {test: percent(np.mean(v)) for test, v in row.items()}
+        {"network, accuracy": name.replace("Part 1", "given")}
+        | {test: percent(np.mean(v)) for test, v in row.items()}
         for name, row in results["leak, trained"].items()
     ]
 )
@@ -265,7 +268,6 @@ with stopwatch.measure("given networks: training"):
         }
     )
 given = dict(zip(("digits", "lines"), trained.values(), strict=True))
-given["digits"][0].summary()
 
 # %%
 histories = {name: history for name, (_, history) in given.items()}
@@ -275,17 +277,15 @@ claims(
     "the training error on digits falls below the validation error",
     of_digits["accuracy"][-1] > of_digits["val_accuracy"][-1],
 )
-claims(
-    "on at least one dataset the last epoch is not the best",
-    any(h["val_accuracy"][-1] < max(h["val_accuracy"]) for h in histories.values()),
-)
+steps = np.diff(histories["lines"]["val_accuracy"])
+claims("on lines the validation error goes up and down", (steps < 0).any() and (steps > 0).any())
 
 # %% [markdown]
 # **Figure 3.** Learning curves of the given network, training (dashed) and validation (solid).
 #
-# **Reading.** Four million weights, nearly all of them in the dense layer, learn the training
-# images by heart within a few epochs. A constant learning rate keeps them jumping around a minimum
-# instead of settling in it: the validation error goes up and down from epoch to epoch.
+# **Reading.** Nearly all of four million weights are in the dense layer. On digits the training
+# error falls below the validation error: they learn their own images. On lines a constant learning
+# rate keeps them jumping around a minimum instead of settling in it: the error goes up and down.
 
 # %% [markdown]
 # ### On unseen digits
@@ -353,44 +353,37 @@ true, read = (
 )
 one_head = (true != read).sum(axis=1) == 1
 claims("most misread lines are wrong in one of their four labels", one_head.mean() > 0.5)
-claims("most misread lines are short", (true[:, 0] == 0).mean() > 0.5)
 angle, color = (true != read)[:, 2:].mean(axis=0)
 claims("more of them are wrong in angle than in color", angle > 2 * color)
 
 # %% [markdown]
 # **Figure 7.** The eight errors on lines in which the given network was surest.
 #
-# **Reading.** The network fails where the evidence is smallest. A short line at two neighboring
-# angles differs in a handful of half-covered pixels; its color can be seen all over it.
+# **Reading.** Most misread lines are wrong in a single label, and more of them in angle than in
+# color. A line at two neighboring angles differs in a few half-covered pixels; its color can be
+# seen all over it.
 
 # %% [markdown]
 # ## 3 · Which of nine design choices matter?
 #
 # One base network, one change at a time, everything else equal (`cnnlab.experiments.variations`).
-# The base has two small convolutions and trains until its error hardly falls any more. A change may
+# The base has two small convolutions and trains until its error hardly falls any more; lines are
+# learned from {{lines of variations}} images, for all would leave no error to compare. A change may
 # need another learning rate, so each one gets its own, from a grid, with two seeds. Then six other
-# seeds follow. What is compared is the error on validation images; each seed holds out another
-# fold. Here one factor is trained, with one seed of the study; all others come from `study.json`.
+# seeds follow. What is compared is the error on validation images; each seed uses a different
+# validation fold. Here one factor is trained, with one seed of the study; all others come from
+# `study.json`.
 
 # %%
 data = {"MNIST": datasets.digits_for_choices(), "lines": seen_lines}
 live = [(d, s) for d in data for s in variations.variants("downsampling").values()]
 rates = {each: stored.runs("Task-1", "variation/{}/{}".format(*each))[0]["rate"] for each in live}
+settings = variations.settings()
+jobs = {
+    f"{d}, {s}": (varied.train, d, data[d], settings[s], rates[d, s], 2, print) for d, s in live
+}
 with stopwatch.measure("variations: training"):
-    errors = side_by_side(
-        {
-            f"{d}, {s}": (
-                varied.train,
-                d,
-                data[d],
-                variations.settings()[s],
-                rates[d, s],
-                2,
-                print,
-            )
-            for d, s in live
-        }
-    )
+    errors = side_by_side(jobs)
 results["live variations"] = errors
 table(
     [
@@ -405,8 +398,10 @@ results["variations"] = variations.effects()
 out.chart(plots.factor_effects(results["variations"]), "variations")
 
 # %% [markdown]
-# **Figure 8.** What each change does to the error on validation images, in percentage points: mean
-# of six seeds with an interval, all of which hold together at 95 % (Holm). Filled: certain.
+# **Figure 8.** What each change does to the error on validation images, in percentage points (the
+# scale is linear up to a half, then logarithmic): mean of six seeds, with an interval that Holm's
+# method has widened: of so many, some would miss zero by chance. Colored: beyond chance, better
+# (blue) or worse (orange).
 
 # %%
 curves = {name: plots.factor_curves(variations.curves(name), variations.STEPS) for name in data}
@@ -416,12 +411,13 @@ out.chart(curves["lines"], "variations-lines")
 # %% [markdown]
 # **Figure 9.** How the settings learn, digits above, lines below: mean of the seeds.
 #
-# **Reading.** Of {{comparisons}} comparisons, {{certain on digits}} is certain on digits: a single
-# convolution is worse. Nothing else can be told apart from the base there, neither filters nor
-# dropout, L2, optimizer or loss. On lines, which need finer differences, {{certain on lines}} are
-# certain. Larger filters, a third convolution and a little L2 help. A single convolution, half the
-# filters, a constant learning rate and gradient descent, with momentum or without, hurt. What wins
-# with one seed may lose with the next.
+# **Reading.** Of {{comparisons}} comparisons, {{certain on digits}} is beyond chance on digits: a
+# single convolution is worse. Nothing else can be told apart from the base there, neither filters
+# nor dropout, L2, optimizer or loss. On lines, which need finer differences, {{certain on lines}}
+# are. Larger filters, a third convolution and a little L2 help. A single convolution, half the
+# filters, a constant learning rate and gradient descent, with momentum or without, hurt. A strided
+# convolution instead of max pooling is the worst in the mean, yet within chance: its seeds differ
+# too much. What wins with one seed may lose with the next.
 
 # %% [markdown]
 # ## 4 · The final networks
@@ -563,10 +559,10 @@ def train_long_digits(dataset, seed):
 # ### Lines
 #
 # Lines need no new shapes: the dataset holds positions in plenty. They lack variety in *how* a line
-# is drawn, since one exact renderer draws them all on perfect black. So some training lines have
-# their ends moved to whole pixels, some are stored as JPEG files, and in each batch some are
-# hardened (each pixel on or off), blurred, dimmed, laid on a faint gray, or get faint noise. Any
-# program, camera or file could have caused that.
+# is drawn, since one exact renderer draws them all on perfect black. We redraw some training lines
+# with ends on whole pixels, and store some as JPEG files. In each batch some are hardened (each
+# pixel on or off), blurred or dimmed; others get a faint gray ground or noise. Any program, camera
+# or file could have caused that.
 
 
 # %% tags=["recipe"]
@@ -624,7 +620,7 @@ epochs = [changed(redrawn_lines(seed)[first], line_changes(seed)) for seed in (1
 out.figure(plots.image_grid(np.concatenate([some, *epochs])), "lines-changed")
 
 # %% [markdown]
-# **Figure 11.** Eight training lines (top row), and as two epochs may show them to the network.
+# **Figure 11.** Eight training lines (top row), and as two trainings may show them to the network.
 
 # %%
 with stopwatch.measure("final networks: training"):
@@ -672,12 +668,17 @@ out.figure(figure, "final-digits-mistakes")
 
 # %% [markdown]
 # **What made the difference?** Figure 1 climbs from the given network to these two, in few epochs
-# and with five seeds. Averaged weights, a falling learning rate and depth take the mean from
+# and with five seeds. First the network must settle: weights averaged over the last steps (Polyak
+# and Juditsky, 1992) or a falling learning rate. With depth this takes the mean from
 # {{digits as given}} errors to {{digits deep}} on digits, and from {{lines as given}} to
-# {{lines deep}} on lines. Dropout does nothing that five seeds could show. The last changes are for
-# other images: on one gray level the deep network without them misreads {{lines deep on gray}} of
-# {{lines tested}} lines, with them {{lines final on gray}}. *A test that looks like the training
-# images cannot see this.*
+# {{lines deep}} on lines. Dropout does nothing that five seeds could show.
+#
+# The last changes are for other images. On one gray level the given network misreads
+# {{lines as given on gray}} of {{lines tested}} lines, the deep one even {{lines deep on gray}}.
+# Lines drawn otherwise already cure that ({{lines redrawn on gray}}). The last rung is for noise
+# and other grounds; on clean images it costs a little: {{digits new shapes}} errors on digits
+# become {{digits final}}, {{lines redrawn}} on lines {{lines final}}. *A test that looks like the
+# training images cannot see what is gained.*
 
 # %% [markdown]
 # ## 5 · What do the networks withstand?
@@ -719,23 +720,29 @@ out.chart(plots.robustness(results["robustness"], compared), "robustness")
 
 # %% [markdown]
 # **Figure 15.** Errors of the given and the final network on changed test images and on drawings of
-# other programs: medians of several seeds, from `study.json`.
+# other programs: medians of several seeds, from `study.json`. Noise (standard deviation) and
+# background in gray levels, JPEG by quality, rotation in degrees; blur, shift, thickness and
+# occlusion in pixels.
 #
 # **Reading.** The given network has learned our renderer: of the same lines drawn without
 # half-covered pixels (`cv2.line`) it misreads {{given OpenCV}}, and with one gray level of
 # background {{given gray}}. The final one misreads {{final OpenCV}}, and on gray {{final gray}} of
 # {{lines tested}} lines. On digits the final network is ahead on {{digits ahead}} of
-# {{digit rows}} tests.
+# {{digit rows}} tests. Most of these changes it has met in training, in other strengths. The other
+# programs, and scikit-learn's digits from another source, it has not. (Programs are asked here for
+# lines of our extent. Asked with the same numbers, the round brush draws longer ones: there the
+# final network misreads {{final brush}}, more than the given one with {{given brush}}.)
 
 # %% [markdown]
 # ## 6 · How sure are we?
 #
 # One network trained once proves little. `study.py` repeats the recipes with several seeds. Each
 # network trains for a fixed number of epochs and is tested once, after the last. The interval is
-# for the recipe: a bootstrap draws seeds and test images again. *Long* is the final digit network
-# trained for 48 epochs instead of 6; *quick* is a small one that trains for seconds
-# (`cnnlab.experiments.quick`). How long training takes depends on the machine: the study ran on an
-# AMD EPYC, the long networks on one core each.
+# for the recipe: a bootstrap draws seeds and test images again, to see how far the mean error moves
+# by chance. There are ten seeds where two hundredths of a percent matter, else five. *Long* is the
+# final digit network trained for 48 epochs instead of 6; *quick* is a small one that trains for
+# seconds (`cnnlab.experiments.quick`). How long training takes depends on the machine: the study
+# ran on an AMD EPYC, the long networks on one core each.
 
 # %%
 EXPERIMENTS = {
@@ -753,26 +760,27 @@ table(
         | {"test images": f"{each['n']:,}", "mean accuracy": percent(each["mean accuracy"], 3)}
         | {"errors by seed": ", ".join(map(str, each["errors"]))}
         | {"95 % interval of the error": percent_range(*each["interval of the errors"], 3)}
-        | {"training, s (longest)": f"{max(each['seconds']):.0f}"}
+        | {"training, s (longest)": f"{np.ceil(max(each['seconds'])):.0f}"}
         for each in results["study"].values()
     ]
 )
 
 # %% [markdown]
 # **What saw which images.** The digit recipes were chosen on images held out of the official
-# training set. Earlier recipes had been tested before that, so the test images are not entirely
-# untouched by choice. The 60 : 40 split deals out the same digits again; where the two figures
-# differ, trust the official one. The line recipes were chosen on lines drawn anew, in other colors,
-# with noise, as JPEG files, and as two programs draw them: OpenCV's polygon and a round brush. A
-# few trials were also tested on the four programs of Figure 14; the last choice was made without.
+# training set, to which most test digits of the 60 : 40 split belong. Earlier recipes had been
+# tested before that, so the test images are not entirely untouched by choice. Where the figures of
+# the two splits differ, trust the official one. The line recipes were chosen on lines drawn anew,
+# in other colors, with noise, as JPEG files, and as two programs draw them: OpenCV's polygon and a
+# round brush. A few trials were also tested on the four programs of Figure 14; the last choice was
+# made without.
 
 # %% [markdown]
 # ## 7 · What was learned
 #
 # * **A test is worth as much as its images are new.** With lines at whole pixels, a look-up that
 #   has learned nothing is right for most test images.
-# * **Settling and depth make the difference.** Averaged weights and a falling learning rate let the
-#   given network settle; depth does the rest, with a fraction of its weights.
+# * **Settling and depth make the difference.** A falling learning rate lets the given network
+#   settle; depth does the rest, with a fraction of its weights.
 # * **Most of the usual choices cannot be told apart** with six seeds and a learning rate each.
 # * **A test like the training images cannot see what a network relies on.** Ask for one gray level.
 # * **The first 99 % are cheap**: a small network gets there in seconds.
@@ -803,13 +811,5 @@ results["histories"] = {
     for kind, nets in (("given", given), ("final", final))
     for name, (_, history) in nets.items()
 }
-results["headline"] = [
-    {
-        "what": row["title"],
-        "value": percent(row["mean accuracy"], 3),
-        "conditions": f"mean of {row['seeds']} seeds; errors {', '.join(map(str, row['errors']))} "
-        f"in {row['n']:,} unseen images; at most {np.ceil(max(row['seconds'])):.0f} s of training",
-    }
-    for row in results["study"].values()
-]
+results["headline"] = [stored.headline(each) for each in results["study"].values()]
 out.json(results)

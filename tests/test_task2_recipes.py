@@ -295,7 +295,7 @@ def test_parts_of_parts_have_every_class_alike():
 def test_noisy_labels_are_wrong_as_often_as_they_say():
     labels = lines.decode(np.repeat(np.arange(96), 500))
     noisy = weighting.noisy(lines.Lines(labels, labels, labels), seed=1)
-    for head, share in weighting.WRONG_LABELS.items():
+    for head, share in weighting.DRAWN_ANEW.items():
         column, count = lines.HEADS.index(head), lines.NUM_CLASSES[head]
         wrong = np.mean(noisy.labels[:, column] != labels[:, column])
         assert wrong == pytest.approx(share * (1 - 1 / count), abs=0.01)

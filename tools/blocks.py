@@ -50,13 +50,11 @@ def task_results(task: str) -> str:
     results, rows = tasks()[task], []
     summaries = studies(results)
     for headline in results["headline"]:
-        summary, conditions = summaries.get(headline["what"]), headline["conditions"]
-        if summary and "parameters" not in conditions:
-            conditions += f"; {summary['parameters']:,} parameters"
+        summary = summaries.get(headline["what"])
         row = {"result": headline["what"], "value": headline["value"]}
         if summaries:
             row["95 % interval"] = _interval(summary) if summary else ""
-        rows.append(row | {"conditions": conditions})
+        rows.append(row | {"conditions": headline["conditions"]})
     return table(rows).data + (INTERVAL_MEANS if summaries else "")
 
 

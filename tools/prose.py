@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cnnlab import lines
 from cnnlab.experiments import stored, variations, weighting
 from tools import typst_markup
 
@@ -34,7 +35,7 @@ DECIDED = {
     *("0.97", "0.99", "0.3", "0.01", "0.004", "0.001"),  # momentum, dropout, rates, decay
     *("1 %", "40 %", "95 %", "99 %"),  # of errors, of brightness, intervals, goals
     *("2.0", "2.15", "2.20", "2.21", "3.0", "3.12", "3.13", "100"),  # versions, letters of a line
-    *("1998", "2009", "2015", "2016", "2017", "2018"),  # years of papers
+    *("1992", "1998", "2009", "2015", "2016", "2017", "2018"),  # years of papers
 }
 NAME = re.compile(r"\{\{(.+?)\}\}", re.DOTALL)
 
@@ -103,10 +104,20 @@ def _task_1() -> dict[str, str]:
         "lines deep": _count(np.mean(errors("ladder/lines/depth"))),
         "lines tested": _count(stored.runs("Task-1", "ladder/lines/depth")[0]["n"]),
         "lines deep on gray": _count(np.mean(errors("ladder/lines/depth", gray))),
-        "lines final on gray": _count(np.mean(errors("ladder/lines/new appearance", gray))),
+        "digits new shapes": _count(np.mean(errors("ladder/MNIST/new shapes"))),
+        "digits final": _count(np.mean(errors("ladder/MNIST/new appearance"))),
+        "lines redrawn": _count(np.mean(errors("ladder/lines/lines drawn otherwise"))),
+        "lines final": _count(np.mean(errors("ladder/lines/new appearance"))),
+        "lines as given on gray": _count(np.mean(errors("ladder/lines/as given", gray))),
+        "lines redrawn on gray": _count(
+            np.mean(errors("ladder/lines/lines drawn otherwise", gray))
+        ),
         "given OpenCV": share("given-lines", opencv),
         "given gray": share("given-lines", gray),
         "final OpenCV": share("final-lines", opencv),
+        "given brush": share("given-lines", "round brush, same numbers"),
+        "final brush": share("final-lines", "round brush, same numbers"),
+        "lines of variations": _count(variations.DATA["lines"][2]),
         "final gray": _count(np.median(errors("final-lines", gray))),
         "digits ahead": str(
             sum(row["final-mnist-official"] > row["given-mnist-official"] for row in rows)
@@ -134,6 +145,8 @@ def _task_2() -> dict[str, str]:
         return [run["errors"]["joint"] for run in weighting.runs(setting, way)]
 
     few = weighting.stored_by_size()
+    noisy = [run["learned weights"] for run in weighting.runs("small, noisy labels", "learned")]
+    learned = {head: np.mean([weights[head] for weights in noisy]) for head in noisy[0]}
     final = {row["test"]: row["final"] for row in stored.accuracies("Task-2", ["final"], {})}
     ways = {"equal": "equal", "hand": "5, 2, 1, 50", "learned": "learned"}
     settings = {"small": "small", "12": "small, 12 epochs", "noisy": "small, noisy labels"}
@@ -148,6 +161,12 @@ def _task_2() -> dict[str, str]:
         "tested": _count(weighting.runs("small", "equal")[0]["n"]),
         "green recolored": _percent(min(green("10 % recolored").values())),
         "green white": _percent(green("10 % white")["angle"]),
+        **{
+            f"wrong {head}": _percent(share * (1 - 1 / lines.NUM_CLASSES[head]), 0)
+            for head, share in weighting.DRAWN_ANEW.items()
+            if share
+        },
+        **{f"weight of {head}": f"{weight:.2g}" for head, weight in learned.items()},
         "Pillow ceiling": ceiling("Pillow line"),
         "OpenCV ceiling": ceiling("OpenCV line"),
         "JPEG ceiling": ceiling("JPEG 75"),
@@ -158,7 +177,6 @@ def _task_2() -> dict[str, str]:
         f"{short} {way}": _count(round(np.mean(errors(setting, name)), 1))
         for short, setting in settings.items()
         for way, name in ways.items()
-        if (short, way) not in (("noisy", "hand"),)
     }
 
 

@@ -15,6 +15,7 @@ from cnnlab.training.batches import batches, predict
 
 SHAPE_HEADS = ("length", "width", "angle")
 GREEN = (0, 255, 0)
+COLORLESS = ("green", "white")  # drawn so, a line has neither of the two colors
 VARIANTS = {  # of the training lines
     "as they are": {},
     "0.1 % recolored": {"recolored": 0.001},
@@ -33,6 +34,20 @@ def drawn_otherwise(part):
         "white": variants.recolored(part.images, (255, 255, 255)),
         "40 % bright": variants.dimmed(part.images, 0.4),
     }
+
+
+def read(network, drawn, labels):
+    """Return how often each head is right on lines drawn otherwise: {name: {head: 0..1}}.
+
+    `drawn` is {name: images (n, height, width, 3)}, of the same labels (n, 4); "color" and "joint"
+    are left out where lines have a color without a class.
+    """
+    rows = {}
+    for name, images in drawn.items():
+        rows[name] = heads.accuracies(heads.predict(network, images), labels)
+        if name in COLORLESS:
+            rows[name] = {head: rows[name][head] for head in SHAPE_HEADS}
+    return rows
 
 
 def train(recipe, variant, seed):

@@ -2,10 +2,12 @@
 
 import functools
 import json
+import math
 
 import numpy as np
 
 from cnnlab import corruptions, metrics, runtime
+from cnnlab.notebook import percent
 
 
 @functools.cache
@@ -50,6 +52,18 @@ def summary(task, name, title) -> dict:
         ],
         "parameters": of_seeds[0]["parameters"],
         "seconds": [run["seconds"] for run in of_seeds],
+    }
+
+
+def headline(summary) -> dict[str, str]:
+    """Return a summary in words: "what", its "value" and the "conditions"."""
+    errors = ", ".join(map(str, summary["errors"]))
+    return {
+        "what": summary["title"],
+        "value": percent(summary["mean accuracy"], 3),
+        "conditions": f"mean of {summary['seeds']} seeds; errors {errors} in {summary['n']:,} "
+        f"unseen images; at most {math.ceil(max(summary['seconds'])):,} s of training; "
+        f"{summary['parameters']:,} parameters",
     }
 
 

@@ -17,7 +17,7 @@ class Setting(NamedTuple):
     network: str
     epochs: int
     share: float = 1  # of the training lines
-    noisy: bool = False  # some labels are wrong
+    noisy: bool = False  # some labels are drawn anew
 
 
 SETTINGS = {
@@ -28,7 +28,7 @@ SETTINGS = {
     "final, 10 %": Setting("final", 20, share=0.1),
     "final, 1 %": Setting("final", 200, share=0.01),
 }
-WRONG_LABELS = {"length": 0.0, "width": 0.1, "angle": 0.2, "color": 0.3}  # shares drawn at random
+DRAWN_ANEW = {"length": 0.0, "width": 0.1, "angle": 0.2, "color": 0.3}  # shares of labels
 WAYS = ("equal", "5, 2, 1, 50", "learned")
 FOUR_NETWORKS = "four networks"  # one head each: they need no loss weights
 SIZES = {0.01: "final, 1 %", 0.1: "final, 10 %", 1: "final"}  # shares of the training lines
@@ -40,10 +40,10 @@ if runtime.in_smoke():
 
 
 def noisy(part, seed):
-    """Return the lines with wrong labels: of each head a share that is drawn at random."""
+    """Return the lines with labels of which a share is drawn anew; some stay right by chance."""
     random, labels = np.random.default_rng(seed), part.labels.copy()
     for column, (head, count) in zip(labels.T, lines.NUM_CLASSES.items(), strict=True):
-        chosen = random.random(len(column)) < WRONG_LABELS[head]
+        chosen = random.random(len(column)) < DRAWN_ANEW[head]
         column[chosen] = random.integers(0, count, chosen.sum())
     return part._replace(labels=labels)
 

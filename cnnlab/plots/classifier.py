@@ -8,7 +8,8 @@ from matplotlib.colors import LogNorm
 
 from cnnlab.plots.palette import CYCLE, SMALL, VERMILION, label_height
 
-TITLE_LINE = 0.13  # inches, the height of a line over an image
+TITLE_LINE = 0.15  # inches, the height of a line over an image
+CHARACTER = 0.0085  # inches a character is wide on average, for each point of its size
 SCORES = {"precision": ("o", -0.2), "recall": ("s", 0), "f_score": ("^", 0.2)}  # mark, shift
 NUMBERS_UP_TO = 20  # a confusion matrix with more classes than this is drawn without numbers
 
@@ -58,7 +59,7 @@ def confusion(matrix, names, axis=None, group=None):
     """
     matrix = np.asarray(matrix)
     small = len(matrix) <= NUMBERS_UP_TO
-    axis = axis or plt.subplots(figsize=(5.4, 4.8) if small else (8.4, 7.4))[1]
+    axis = axis or plt.subplots(figsize=(4.2, 4.2) if small else (6.4, 5.6))[1]
     shown = np.ma.masked_equal(matrix, 0)
     image = axis.imshow(shown, cmap="viridis_r", norm=LogNorm(1, max(2, matrix.max())))
     axis.set(xlabel="predicted class", ylabel="true class")
@@ -71,8 +72,8 @@ def confusion(matrix, names, axis=None, group=None):
         _mark_groups(axis, len(matrix), names, group)
         # Circle errors: their cells are a pixel or two wide and easily overlooked.
         rows, columns = np.nonzero(matrix * (1 - np.eye(len(matrix), dtype=int)))
-        axis.scatter(columns, rows, s=40, facecolors="none", edgecolors=VERMILION, linewidths=1)
-    axis.figure.colorbar(image, ax=axis, label="images (log scale)", shrink=0.8)
+        axis.scatter(columns, rows, s=25, facecolors="none", edgecolors=VERMILION, linewidths=1)
+        axis.figure.colorbar(image, ax=axis, label="images (log scale)", shrink=0.8)
     return image
 
 
@@ -129,11 +130,13 @@ def image_grid(images, titles=None, columns=8, tile=1.15):
     title_lines = max((title.count("\n") + 1 for title in titles), default=0) if titles else 0
     height = tile + TITLE_LINE * title_lines + 0.06
     size = tile * columns, height * rows
+    longest = max((len(line) for title in titles or () for line in title.split("\n")), default=1)
+    font = min(SMALL, tile / (CHARACTER * max(longest, 1)))
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     for index, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
         axis.imshow(image, cmap="gray_r", vmin=0, vmax=255)
         if titles:
-            axis.set_title(titles[index], fontsize=7.5, loc="center", pad=3)
+            axis.set_title(titles[index], fontsize=font, loc="center", pad=3)
     return figure

@@ -94,9 +94,9 @@ def factor_curves(curves, steps):
         for color, (variant, seeds) in zip(("0.3", *CYCLE), variants.items(), strict=False):
             mean = 100 * numbers(variant, seeds, ("seeds", len(steps))).mean(axis=0)
             axis.plot(steps, np.where(mean > 0, mean, np.nan), "-o", color=color, label=variant)
-        legend = {"fontsize": 7, "handlelength": 1, "columnspacing": 1, "borderaxespad": 0.2}
+        legend = {"fontsize": 8, "handlelength": 1, "columnspacing": 1, "borderaxespad": 0.2}
         axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, **legend).set_in_layout(False)
-        axis.set_title(factor, pad=6 + 11 * -(-len(variants) // 2))
+        axis.set_title(factor, pad=6 + 12 * -(-len(variants) // 2))
     axes[0, 0].set_yscale("log")
     axes[0, 0].yaxis.set_major_locator(LogLocator(subs=(1, 3)))
     axes[0, 0].yaxis.set_major_formatter("{x:g}")

@@ -23,7 +23,6 @@ def head_confusions(true, predicted):
     scale = LogNorm(1, max(2, len(true)))
     for head, matrix in counts.items():
         image = classifier.confusion(matrix, lines.CLASS_NAMES[head], axes[head])
-        image.colorbar.remove()  # one for all instead
         image.set_norm(scale)
         _label_matrix(axes[head], head, int(matrix.sum() - matrix.trace()), scale)
     figure.get_layout_engine().set(wspace=0.06)

@@ -85,6 +85,11 @@ def probabilities(network, images):
     return predicted
 
 
+def joint(network, part) -> float:
+    """Return how often a network is right with all heads at once on `lines.Lines`, 0..1."""
+    return accuracies(predict(network, part.images), part.labels)["joint"]
+
+
 def _check_probabilities(probabilities, count="n"):
     check_names(probabilities)
     for name, p in probabilities.items():

@@ -117,7 +117,7 @@ def gains(compared, bare=()):
                 axis.plot([low, high], [height] * 2, color=color, linewidth=0.9)
                 axis.plot(mean, height, "o", color=color, markerfacecolor=face, markersize=4)
         axis.axvline(0, color="0.4", linewidth=1, zorder=1)
-        axis.set(title=f"{kind}: gain over the displaced map", xlabel="area")
+        axis.set(title=f"{kind}: gain over the displaced map", xlabel="gain in area")
         axis.grid(axis="y", visible=False)
         for group in range(1, len(compared)):
             axis.axhline(group - 0.5, color="0.88", linewidth=0.7, zorder=0)
@@ -139,7 +139,7 @@ def probes(networks, colors):
     Colors are {question: color}; solid the trained network, dashed the other.
     """
     # On a log scale 99 % and 99.9 % differ; no error at all is drawn at the lower border.
-    size = (2.3 * len(networks) + 1, 3.2)
+    size = (1.45 * len(networks) + 1, 2.8)
     figure, axes = plt.subplots(1, len(networks), figsize=size, sharey=True, squeeze=False)
     labeled = {}
     for axis, (title, pair) in zip(axes[0], networks.items(), strict=True):
@@ -149,11 +149,11 @@ def probes(networks, colors):
                 color = colors[question]
                 (line,) = axis.plot(errors, style, color=color, label=question, clip_on=False)
                 labeled.setdefault(question, line)
-        names = ["image", *(f"layer {number}" for number in range(1, len(pair[0])))]
-        axis.set_xticks(range(len(names)), names, rotation=90)
+        axis.set_xticks(range(len(pair[0])))
         axis.set(title=title, yscale="log", ylim=(FLOOR, 100))
     axes[0, 0].set_ylabel("errors of a linear probe, %")
     axes[0, 0].set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
+    figure.supxlabel("rectified layer (0: the image)", fontsize=10)
     figure.legend(labeled.values(), labeled.keys(), loc="outside right center")
     return figure
 

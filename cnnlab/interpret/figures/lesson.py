@@ -7,7 +7,8 @@ from cnnlab.interpret.figures.sheet import Sheet, Tile, as_colors, through_color
 from cnnlab.interpret.gradcam import grad_cam
 from cnnlab.interpret.model.network import inspect_model
 
-IN_A_ROW = 24  # filters, of all layers of a network together
+IN_A_ROW = 15  # filters, of all layers of a network together
+WIDTH = 6.5  # inches, as on a page of the report: so its labels are printed in their size
 
 
 def heatmaps(model, images, names, layer=None):
@@ -18,7 +19,7 @@ def heatmaps(model, images, names, layer=None):
     every = inspect_model(model).heads
     heads = [head for head in names if head in every] or list(every)
     maps = {head: grad_cam(model, images, head, layer=layer) for head in heads}
-    sheet = Sheet()
+    sheet = Sheet(WIDTH)
     pictures.add_heatmaps(sheet, _colors(images), maps, names=names)
     return sheet.figure()
 
@@ -28,7 +29,7 @@ def activations(images, made, channels):
 
     `made` is {title: (n, height, width, channels)} of the images (n, h, w[, 3]) uint8.
     """
-    sheet, rows = Sheet(), [[Tile(as_colors(image))] for image in _colors(images)]
+    sheet, rows = Sheet(WIDTH), [[Tile(as_colors(image))] for image in _colors(images)]
     for title, maps in made.items():
         most = np.argsort(-np.abs(maps).mean(axis=(0, 1, 2)), kind="stable")[:channels]
         low, high, colormap = pictures.shown_scale(maps)
@@ -40,14 +41,14 @@ def activations(images, made, channels):
                 for k in np.sort(most)
             ]
     sheet.tiles(
-        sum(rows, []), columns=len(rows[0]), side=min(0.8, sheet.width / len(rows[0]) - 0.06)
+        sum(rows, []), columns=len(rows[0]), side=min(0.6, sheet.width / len(rows[0]) - 0.06)
     )
     return sheet.figure()
 
 
 def filters(rows):
     """Draw the pictures of filters: {title: {layer: FilterImages}}, a row for each title."""
-    sheet = Sheet()
+    sheet = Sheet(WIDTH)
     for title, of_layers in rows.items():
         sheet.heading(title)
         tiles = [
