@@ -82,9 +82,9 @@ claims("on one gray level it misreads many", min(gray) > tested["lines"] / 10)
 # **Figure 1.** From the given network (top) to ours, one more change on each line: errors on test
 # images, and on the same ones with a gray ground instead of a black one (32 of 255 levels for
 # digits, a single one for lines). *Averaged weights* are the mean over the last steps; the falling
-# learning rate takes their place, for it does the same. Small dots are five seeds, large ones their
-# means. All train for the same few epochs. From `study.json`, which `study.py` computed with the
-# recipes of this notebook.
+# learning rate takes their place, for it does the same. Small dots are five seeds, large marks
+# their means. All train for the same few epochs. From `study.json`, which `study.py` computed with
+# the recipes of this notebook.
 
 # %% [markdown]
 # | section | question |
@@ -399,9 +399,9 @@ out.chart(plots.factor_effects(results["variations"]), "variations")
 
 # %% [markdown]
 # **Figure 8.** What each change does to the error on validation images, in percentage points (the
-# scale is linear up to a half, then logarithmic): mean of six seeds, with an interval that Holm's
-# method has widened: of so many, some would miss zero by chance. Colored: beyond chance, better
-# (blue) or worse (orange).
+# scale is linear up to a half, then logarithmic): mean of six seeds, with intervals that hold all
+# together (Bonferroni): of so many, some would miss zero by chance. Colored: beyond chance by
+# Holm's test, which finds a little more; better (blue) or worse (orange).
 
 # %%
 curves = {name: plots.factor_curves(variations.curves(name), variations.STEPS) for name in data}

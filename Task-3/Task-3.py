@@ -516,7 +516,7 @@ out.chart(charts.gains(compared), "faithfulness")
 
 # %% [markdown]
 # **Figure 16.** How much better than its own displaced map each of eight methods is, on 40 test
-# images with 95 % intervals; the last dot of each group is contrast. *Insertion* is deletion
+# images with 95 % intervals; the last mark of each group is contrast. *Insertion* is deletion
 # backwards: the hottest pixels come first. Grad-CAM++ and LayerCAM weigh the channels otherwise;
 # Score-CAM weighs them by trial; the others give each pixel a value of its own, from gradients or
 # by covering patches (occlusion).
@@ -599,14 +599,14 @@ claims(
 # %%
 photo = np.zeros((40, 60, 3), np.uint8)
 cv2.line(photo, (12, 30), (48, 10), (230, 40, 40), 5, cv2.LINE_AA)
-out.figure(explain(four, photo, names=lines.CLASS_NAMES).figure, "explain")
+out.figure(explain(four, photo, names=lines.CLASS_NAMES, progress=print).figure, "explain")
 
 # %%
 first = inspect_model(four).convolutions()[0]
-out.figure(explain(four, layer=first, filters=16).figure, "explain-layer")
+out.figure(explain(four, layer=first, filters=16, progress=print).figure, "explain-layer")
 
 # %%
-both = explain(four, photo, layer=first, names=lines.CLASS_NAMES)
+both = explain(four, photo, layer=first, names=lines.CLASS_NAMES, progress=print)
 out.figure(both.figure, "explain-both")
 
 # %% [markdown]

@@ -19,8 +19,8 @@ def titles(axes):
     return [axis.get_title() or axis.get_title(loc="left") for axis in axes]
 
 
-def markers(axis, marker):
-    return [line for line in axis.lines if line.get_marker() == marker]
+def markers(axis, *wanted):
+    return [line for line in axis.lines if line.get_marker() in wanted]
 
 
 def colors(lines):

@@ -48,7 +48,7 @@ def test_a_ladder_has_a_row_for_each_change_and_a_scale_that_has_zero():
     assert [list(line.get_xdata()) for line in markers(digits, ".")] == [[90, 110], [40, 50]]
     assert words(digits.get_yticklabels()) == ["as given", "+ depth"]
     assert titles([drawn]) == ["lines: errors in 38,400"]
-    assert [list(line.get_xdata()) for line in markers(drawn, "o")] == [[1], [10]]
+    assert [list(line.get_xdata()) for line in markers(drawn, "o", "s")] == [[1], [10]]
     assert words(drawn.get_legend().get_texts()) == ["as they are", "on gray"]
     with pytest.raises(ValueError, match="as given"):
         plots.ladder({"MNIST": {"as they are": {"as given": [11]}}}, {"MNIST": 10})
@@ -58,7 +58,7 @@ def test_learning_speed_marks_who_never_passed():
     passed = {"length": [0.5, 1.5], "angle": [4, None, 6]}
     figure = plots.learning_speed({"equal": passed, "learned": {"angle": [None] * 20}})
     axis, never = figure.axes
-    length, angle = markers(axis, "o")
+    length, angle = markers(axis, "o", "^")  # each head has its mark
     assert [length.get_xdata()[0], angle.get_xdata()[0]] == [1, 5]
     assert colors([length, angle]) == [HEAD_COLORS["length"], HEAD_COLORS["angle"]]
     assert angle.get_markerfacecolor() == "white"  # a mean of only those that passed
@@ -124,7 +124,8 @@ ACCURACIES = {
 def test_accuracy_by_recolored_fraction_draws_means_and_chance_and_zero_left_of_a_break():
     figure = plots.accuracy_by_recolored_fraction(FRACTIONS, ACCURACIES)
     (axis,) = figure.axes
-    means = {line.get_label(): line for line in markers(axis, "o") if line.get_linestyle() == "-"}
+    joined = [line for line in markers(axis, *"os^") if line.get_linestyle() == "-"]
+    means = {line.get_label(): line for line in joined}
     assert list(means) == ["length", "width", "angle"]
     assert means["angle"].get_ydata() == pytest.approx([25, 60, 99, 100])
     assert colors(means.values()) == [HEAD_COLORS[head] for head in means]
@@ -142,7 +143,7 @@ def test_accuracy_by_recolored_fraction_draws_means_and_chance_and_zero_left_of_
     assert axis.get_xlim()[0] < 0.00025
     # Without zero, its position stays empty.
     (axis,) = plots.accuracy_by_recolored_fraction([0.01, 0.1], {"angle": np.ones((2, 1))}).axes
-    assert {x for line in markers(axis, "o") for x in line.get_xdata()} == {0.01, 0.1}
+    assert {x for line in markers(axis, "^") for x in line.get_xdata()} == {0.01, 0.1}
     assert words(axis.get_xticklabels()) == ["0", "0.01", "0.1"]
 
 
@@ -158,7 +159,7 @@ def test_another_shape_and_percents_are_refused():
 def test_robustness_draws_two_networks_on_each_test():
     rows = {"lines": [{"test": "noise", "a": 0.9, "b": 1.0}, {"test": "blur", "a": 0.5, "b": 0.99}]}
     figure = plots.robustness(rows, {"lines": {"given": "a", "final": "b"}})
-    given, final = markers(figure.axes[0], "o")
+    given, final = markers(figure.axes[0], "v", "o")
     assert given.get_xdata() == pytest.approx([10, 50])
     assert final.get_xdata() == pytest.approx([0, 1])
     assert words(figure.legends[0].get_texts()) == ["given", "final"]

@@ -57,14 +57,14 @@ def test_learning_progress_draws_errors_a_band_for_none_and_where_99_percent_are
     assert words(axis.get_yticklabels()) == ["0.1", "1", "10", "100"]
     assert words(axis.texts) == ["99 % right", "no error"]
     assert not overlapping(figure)
-    dots = markers(axis, "o")
+    dots = markers(axis, *"o^D")
     assert [list(line.get_xdata()) for line in dots] == [[1.5], [], [0.5]]
     assert dots[0].get_ydata() == pytest.approx([0.5])
     assert words(figure.legends[0].get_texts()) == list(accuracies)
     exactly = {"angle": [0.9, 3168 / 3200]}
     two = plots.learning_progress({"a": ([1, 2], exactly), "b": ([1, 2], accuracies_of(0.5))})
     assert titles(two.axes) == ["a", "b"]
-    assert [list(line.get_xdata()) for line in markers(two.axes[0], "o")] == [[2]]
+    assert [list(line.get_xdata()) for line in markers(two.axes[0], "^")] == [[2]]
 
 
 def accuracies_of(accuracy):

@@ -23,7 +23,9 @@ VARIANTS = {  # of the training lines
     "10 % recolored": {"recolored": 0.1},
     "10 % white": {"recolored": 0.1, "colors": (255, 255, 255)},
 }
-SHARES = {0: "as they are", 0.001: "0.1 % recolored", 0.01: "1 % recolored", 0.1: "10 % recolored"}
+SHARES = {  # of lines in a random color
+    each.get("recolored", 0): variant for variant, each in VARIANTS.items() if "colors" not in each
+}
 
 
 def drawn_otherwise(part):

@@ -67,8 +67,8 @@ def variants(factor):
 def effects() -> list[dict]:
     """Return a row for each variant of each factor, with the change of the error that it makes.
 
-    "effects" is {data: (mean, low, high, p)} in percentage points, paired by seeds, in intervals
-    that hold together (Holm), None for the base; "errors" is {data: mean in percent}.
+    "effects" is {data: (mean, low, high, p)} in percentage points, paired by seeds and corrected
+    for their number, None for the base; "errors" is {data: mean in percent}.
     """
     changes = [(data, name) for data in DATA for name in list(settings())[1:]]
     final = {data: 100 * stored_errors(data, "base")[:, -1] for data in DATA}

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LogNorm
 
-from cnnlab.plots.palette import CYCLE, SMALL, VERMILION, label_height
+from cnnlab.plots.palette import CYCLE, MARKERS, SMALL, VERMILION, label_height
 
 TITLE_LINE = 0.15  # inches, the height of a line over an image
 CHARACTER = 0.0085  # inches a character is wide on average, for each point of its size
@@ -31,7 +31,7 @@ def learning_curves(histories, title=""):
     errors = [100 * (1 - np.array(history[part + "accuracy"])) for *_, part, history in curves]
     shelf = min((each[each > 0].min() for each in errors if (each > 0).any()), default=1) / 3
     for (label, color, part, history), error in zip(curves, errors, strict=True):
-        epochs, style = np.arange(1, len(error) + 1), "-o" if part else "--o"
+        epochs, style = np.arange(1, len(error) + 1), ("-" if part else "--") + MARKERS[color]
         axes[0].plot(epochs, np.maximum(error, shelf), style, color=color, label=label)
         axes[1].plot(epochs, history[part + "loss"], style, color=color)
     axes[0].set(yscale="log", xlabel="epoch", title="error (100 % − accuracy), %")

@@ -6,9 +6,11 @@ from matplotlib.ticker import LogLocator
 
 from cnnlab import lines, metrics
 from cnnlab.plots.palette import (
+    BLACK,
     BLUE,
     CYCLE,
     HEAD_COLORS,
+    MARKERS,
     NAMED_COLORS,
     ORANGE,
     SMALL,
@@ -91,11 +93,13 @@ def factor_curves(curves, steps):
     for axis in axes.flat[len(curves) :]:
         axis.set_axis_off()
     for axis, (factor, variants) in zip(axes.flat, curves.items(), strict=False):
-        for color, (variant, seeds) in zip(("0.3", *CYCLE), variants.items(), strict=False):
+        for color, (variant, seeds) in zip((BLACK, *CYCLE), variants.items(), strict=False):
             mean = 100 * numbers(variant, seeds, ("seeds", len(steps))).mean(axis=0)
-            axis.plot(steps, np.where(mean > 0, mean, np.nan), "-o", color=color, label=variant)
-        legend = {"fontsize": 8, "handlelength": 1, "columnspacing": 1, "borderaxespad": 0.2}
-        axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, **legend).set_in_layout(False)
+            look = {"color": color, "marker": MARKERS[color], "label": variant}
+            axis.plot(steps, np.where(mean > 0, mean, np.nan), **look)
+        close = {"handlelength": 1, "handletextpad": 0.4, "columnspacing": 0.5}
+        place = {"loc": "lower left", "bbox_to_anchor": (-0.03, 1), "borderaxespad": 0.2}
+        axis.legend(fontsize=8, ncols=2, **close, **place).set_in_layout(False)
         axis.set_title(factor, pad=6 + 12 * -(-len(variants) // 2))
     axes[0, 0].set_yscale("log")
     axes[0, 0].yaxis.set_major_locator(LogLocator(subs=(1, 3)))
@@ -111,7 +115,7 @@ def ladder(errors, n):
 
     `errors` is {dataset: {test: {rung: counts, one a seed}}} among `n[dataset]` images of each
     test, a panel for each dataset and a color for each of its tests, two at most. Small dots are
-    seeds, large ones their means; the scale is linear below 1.
+    seeds, large marks their means; the scale is linear below 1.
     """
     rows = max(len(rungs) for tests in errors.values() for rungs in tests.values())
     figure, axes = plt.subplots(1, len(errors), figsize=(8.2, 0.3 * rows + 1.3), squeeze=False)
@@ -122,7 +126,8 @@ def ladder(errors, n):
             for height, seeds in enumerate(counts):
                 axis.plot(seeds, height + spread(len(seeds), 0.5), ".", color=color, alpha=0.5)
             means = [seeds.mean() for seeds in counts]
-            axis.plot(means, range(len(means)), "-o", color=color, linewidth=0.8, label=test)
+            look = {"color": color, "marker": MARKERS[color], "linewidth": 0.8, "label": test}
+            axis.plot(means, range(len(means)), **look)
             most = max(most, *map(max, counts))
         axis.set_xscale("symlog", linthresh=1, linscale=0.4)
         ticks = [0, *(d for d in DECADES if d <= 3 * most)]
@@ -147,7 +152,8 @@ def robustness(rows, networks):
         errors = [[100 * (1 - row[name]) for row in of_dataset] for name in names.values()]
         axis.hlines(heights, *errors, color="0.7", linewidth=1.2)
         for each, color, label in zip(errors, (ORANGE, BLUE), names, strict=True):
-            axis.plot(each, heights, "o", color=color, label=label, markersize=5, clip_on=False)
+            look = {"color": color, "marker": MARKERS[color], "label": label, "markersize": 5}
+            axis.plot(each, heights, linestyle="", clip_on=False, **look)
         axis.set_xscale("symlog", linthresh=0.1, linscale=0.4)
         axis.set_xticks([0, 0.1, 1, 10, 100], ["0", "0.1", "1", "10", "100"])
         axis.set_xticks([], minor=True)
@@ -207,9 +213,9 @@ def _stripe_rows(axes, names):
 def learning_speed(first_passed):
     """Draw how soon each head first passed 99 % of the validation images, epochs on a log scale.
 
-    `first_passed` is {method: {head: epochs above 0, one a seed, None where it never passed}}. Dots
-    are means, thin marks seeds. A column at the right has a mark for each seed that never passed;
-    the mean of the others is then a hollow dot.
+    `first_passed` is {method: {head: epochs above 0, one a seed, None where it never passed}}. Thin
+    marks are seeds, large ones means. A column at the right has a mark for each seed that never
+    passed; the mean of the others is then hollow.
     """
     size = 8, 0.62 * len(first_passed) + 1.4
     figure, (axis, never) = plt.subplots(1, 2, figsize=size, width_ratios=(9, 1), sharey=True)
@@ -223,8 +229,9 @@ def learning_speed(first_passed):
                 panel.plot(positions, heights, "|", color=color, markersize=10, mew=1.1)
             if len(passed):
                 fill = "white" if failed else color
-                axis.plot(passed.mean(), height, "o", color=color, markersize=6.5, mfc=fill)
-    explained = "marks: seeds; dot: their mean, hollow if some never got there"
+                look = {"color": color, "marker": MARKERS[color], "markersize": 6.5, "mfc": fill}
+                axis.plot(passed.mean(), height, **look)
+    explained = "thin: seeds; mark: their mean, hollow if some never got there"
     axis.set(xscale="log", xlabel=f"epochs to 99 % on the validation images\n({explained})")
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter("{x:g}")
@@ -233,7 +240,7 @@ def learning_speed(first_passed):
     never.tick_params(axis="x", length=0)
     _stripe_rows((axis, never), list(first_passed))
     for head, color in HEAD_COLORS.items():
-        never.plot([], [], "o", color=color, label=head)
+        never.plot([], [], MARKERS[color], color=color, label=head)
     figure.legend(loc="outside upper center", ncols=4, handletextpad=0)
     return figure
 
@@ -300,8 +307,9 @@ def accuracy_by_recolored_fraction(fractions, accuracies):
         # Heads lie on one another at 100 % and at chance: shift the seeds, alternate the dashes.
         shifted = positions * 1.05 ** (index - 1)
         axis.plot(shifted, seeds, ".", color=color, alpha=0.5, clip_on=False)
-        axis.plot(positions[:2], means[:2], ":o", color=color, markersize=5.5)  # across the break
-        axis.plot(positions[some], means[some], "-o", color=color, markersize=5.5, label=head)
+        look = {"color": color, "marker": MARKERS[color], "markersize": 5.5}
+        axis.plot(positions[:2], means[:2], ":", **look)  # across the break
+        axis.plot(positions[some], means[some], label=head, **look)
         dashes = (5 * index, (5, 5))
         axis.axhline(chances[head], color=color, linestyle=dashes, linewidth=1.2, zorder=1)
     for chance in set(chances.values()):

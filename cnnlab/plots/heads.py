@@ -6,7 +6,7 @@ from matplotlib.colors import LogNorm
 
 from cnnlab import lines, metrics
 from cnnlab.plots import classifier
-from cnnlab.plots.palette import HEAD_COLORS, SMALL, label_height, spread, tick_log
+from cnnlab.plots.palette import HEAD_COLORS, MARKERS, SMALL, label_height, spread, tick_log
 from cnnlab.validation import numbers
 
 TILES = 12  # filters drawn
@@ -48,7 +48,7 @@ def learning_progress(progress):
 
     `progress` is {title: (epochs, {head: accuracies})}, a panel each: epochs (m,) are ascending and
     may be fractions, accuracies (m,) are 0..1, or ValueError. Where there is no error the line
-    breaks, and a small dot is in a gray band below the scale. A large dot is where a head first
+    breaks, and a small dot is in a gray band below the scale. A large mark is where a head first
     reaches 99 %.
     """
     panels = {
@@ -69,16 +69,17 @@ def learning_progress(progress):
             heights, color = np.where(error > 0, error, row), HEAD_COLORS[head]
             axis.plot(epochs, heights, ".", color=color)
             axis.plot(epochs, np.where(error > 0, error, np.nan), lw=1.3, color=color, label=head)
-            large = {"markersize": 8, "mec": "white", "zorder": 3}
-            axis.plot(epochs[first], heights[first], "o", color=color, **large)
+            large = {"marker": MARKERS[color], "markersize": 8, "mec": "white", "zorder": 3}
+            axis.plot(epochs[first], heights[first], color=color, **large)
         axis.axhline(goal, color="0.4", linestyle="--", linewidth=1, zorder=1)
         axis.set(yscale="log", ylim=(bottom, 130), xlabel="epoch", title=title)
         tick_log(axis.yaxis, 10.0 ** np.arange(np.ceil(np.log10(top)), 3))
     axes[0, 0].set_ylabel("validation error, %")
     label_height(axis, goal, percent)
     label_height(axis, np.sqrt(bottom * top), "no error")
-    handles, labels = axis.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4)
+    looks = [(HEAD_COLORS[head], head) for head in errors]
+    handles = [plt.Line2D([], [], color=c, marker=MARKERS[c], label=head) for c, head in looks]
+    figure.legend(handles=handles, loc="outside upper center", ncols=4)
     return figure
 
 

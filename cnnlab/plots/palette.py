@@ -7,11 +7,14 @@ from cnnlab import lines
 # Okabe and Ito's colors, which people with color-blindness can tell apart.
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY_BLUE, BLACK = "#E69F00", "#56B4E9", "#000000"
+VIOLET, GRAY = "#6A3D9A", "0.55"
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY_BLUE, BLACK)  # of curves, one after another
+# Each color has a mark of its own, by which it is known in print without color.
+MARKERS = dict(zip((*CYCLE, VIOLET, GRAY), "os^DvPX<>", strict=True))
 
 HEAD_COLORS = dict(zip(lines.HEADS, (BLUE, VERMILION, GREEN, PURPLE), strict=True))
 NAMED_COLORS = HEAD_COLORS | {"joint": BLACK}  # joint: all four heads at once
-OTHER_COLORS = (ORANGE, SKY_BLUE, "0.45", "#6A3D9A")  # next to those of the heads
+OTHER_COLORS = (ORANGE, SKY_BLUE, "0.45", VIOLET)  # next to those of the heads
 LAYER_COLORS = {
     "input": BLACK,
     "convolution": BLUE,
@@ -32,8 +35,8 @@ METHOD_COLORS = {
     "smoothgrad": PURPLE,
     "integrated-gradients": SKY_BLUE,
     "occlusion": BLACK,
-    "score-cam": "#6A3D9A",
-    "contrast": "0.55",
+    "score-cam": VIOLET,
+    "contrast": GRAY,
 }
 
 SMALL = 9  # points, the smallest text: 7 where a page is four fifths as wide as the figure

@@ -6,7 +6,16 @@ import numpy as np
 from cnnlab.interpret.checks.cascade import KINDS
 from cnnlab.interpret.checks.masking import CONTROLS
 from cnnlab.interpret.checks.statistics import known_interval, mean_known
-from cnnlab.plots.palette import ABSOLUTE, DISPLACED, MAP, METHOD_COLORS, RANDOM, SIGNED, SMALL
+from cnnlab.plots.palette import (
+    ABSOLUTE,
+    DISPLACED,
+    MAP,
+    MARKERS,
+    METHOD_COLORS,
+    RANDOM,
+    SIGNED,
+    SMALL,
+)
 
 CONTROL_NAMES = {"random": "random pixels", "displaced": "the displaced map"}
 DOT = 0.068  # inches that a dot needs
@@ -115,7 +124,8 @@ def gains(compared, bare=()):
                 color, height = METHOD_COLORS[row["method"]], group + offset
                 face = "white" if row["layer"] in bare else color
                 axis.plot([low, high], [height] * 2, color=color, linewidth=0.9)
-                axis.plot(mean, height, "o", color=color, markerfacecolor=face, markersize=4)
+                mark = {"marker": MARKERS[color], "markerfacecolor": face, "markersize": 4}
+                axis.plot(mean, height, color=color, **mark)
         axis.axvline(0, color="0.4", linewidth=1, zorder=1)
         axis.set(title=f"{kind}: gain over the displaced map", xlabel="gain in area")
         axis.grid(axis="y", visible=False)
@@ -123,9 +133,8 @@ def gains(compared, bare=()):
             axis.axhline(group - 0.5, color="0.88", linewidth=0.7, zorder=0)
     axes[0].set_yticks(range(len(compared)), list(compared))
     axes[0].set_ylim(len(compared) - 0.5, -0.5)
-    handles = [
-        plt.Line2D([], [], color=METHOD_COLORS[name], marker="o", label=name) for name in shown
-    ]
+    looks = [(METHOD_COLORS[name], name) for name in shown]
+    handles = [plt.Line2D([], [], color=c, marker=MARKERS[c], label=name) for c, name in looks]
     if bare:
         hollow = {"color": "0.3", "marker": "o", "markerfacecolor": "white", "linestyle": ""}
         handles.append(plt.Line2D([], [], label="hollow: at the bare convolution", **hollow))
@@ -143,11 +152,12 @@ def probes(networks, colors):
     figure, axes = plt.subplots(1, len(networks), figsize=size, sharey=True, squeeze=False)
     labeled = {}
     for axis, (title, pair) in zip(axes[0], networks.items(), strict=True):
-        for rows, style in zip(pair, ("o-", ".--"), strict=True):
+        for rows, style in zip(pair, ("-", "--"), strict=True):
             for question in next(iter(rows.values())):
                 errors = [max(100 * (1 - row[question]), FLOOR) for row in rows.values()]
                 color = colors[question]
-                (line,) = axis.plot(errors, style, color=color, label=question, clip_on=False)
+                mark = {"marker": MARKERS.get(color, "o"), "markersize": 4 if style == "-" else 2.5}
+                (line,) = axis.plot(errors, style, color=color, clip_on=False, **mark)
                 labeled.setdefault(question, line)
         axis.set_xticks(range(len(pair[0])))
         axis.set(title=title, yscale="log", ylim=(FLOOR, 100))
