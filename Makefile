@@ -9,7 +9,7 @@ INSTALLED_CLUSTER := .venv/.installed-cluster
 SUITABLE := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run notebooks sync study report figures bench benchmarks documents graders test quick test-faults lint format check clean
+.PHONY: help setup run notebooks sync study report figures bench benchmarks documents site graders test quick test-faults lint format check clean
 
 help:  ## Show this list
 	@echo "make TARGET, where TARGET is:"
@@ -47,8 +47,12 @@ lint: $(INSTALLED)  ## Look for mistakes in code and docstrings, odd formatting,
 report: $(INSTALLED)  ## Typeset report.pdf from report/ and the committed results
 	@$(VENV_PYTHON) -m tools.report build
 
-figures: $(INSTALLED)  ## Draw the README's picture from the committed models
+figures: $(INSTALLED)  ## Draw the README's picture from the committed models, and write them for the explorer
 	@$(VENV_PYTHON) -m tools.overview
+	@$(VENV_PYTHON) -m tools.explorer build
+
+site: $(INSTALLED)  ## Build the work as pages, with the explorer, in run/site; nothing is executed
+	@$(VENV_PYTHON) -m tools.site
 
 graders: $(INSTALLED)  ## Run the notebooks as graders do, each in an environment of its own: most of an hour (TASKS="Task-2")
 	@$(VENV_PYTHON) -m nox -- $(TASKS)
@@ -67,6 +71,7 @@ check: $(INSTALLED)  ## Check that no notebook, document or report is older than
 	@$(VENV_PYTHON) -m tools.notebooks check $(TASKS)
 	@$(VENV_PYTHON) -m tools.documents check
 	@$(VENV_PYTHON) -m tools.report check
+	@$(VENV_PYTHON) -m tools.explorer check
 
 format: $(INSTALLED)  ## Format the code and mend what can be mended automatically
 	@$(VENV_PYTHON) -m ruff check --fix .

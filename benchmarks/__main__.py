@@ -21,6 +21,7 @@ BENCHMARKS = {  # name: is a matrix product measured before it? Its threads and 
     "generation": False,
     "interpret": True,
     "imports": False,
+    "explorer": False,
     "growth": False,
     "notebooks": False,
 }

@@ -8,7 +8,7 @@ try:
     import argparse
     from pathlib import Path
 
-    from cnnlab.command_line import console, explain, lines
+    from cnnlab.command_line import console, explain, explorer, lines
     from cnnlab.command_line.options import sentence
 except KeyboardInterrupt:
     sys.exit(STOPPED)
@@ -29,7 +29,7 @@ def main(arguments=None):
         description="The datasets and pictures of the three tasks.",
     )
     subcommands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (lines, explain):
+    for command in (lines, explain, explorer):
         command.add(subcommands)
     options = parser.parse_args(arguments)
     try:

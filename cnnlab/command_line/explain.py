@@ -90,7 +90,9 @@ def _run(options):
         model = loading.load(options.model)
         heads = list(inspect_model(model).heads)
     with option("--names"):
-        names = _class_names(options, heads)
+        names = class_names(options, heads, options.head)
+        if options.names is None and options.outputs == "numbers":
+            names = {}  # numbers are not the classes of our models: those with one unit have two
     given = {
         "method": options.method,
         "preprocess": options.preprocess,
@@ -216,18 +218,17 @@ def _wide(prog):
     return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=110)
 
 
-def _class_names(options, heads):
-    """Return {head: names of its classes}: those of a file, or of a model of ours."""
+def class_names(options, heads, head=None):
+    """Return {head: names of its classes}: those of --names, or that a model of ours has."""
     if options.names is None:
-        # Numbers are not the classes of our models: those with one unit have two.
-        return {} if options.outputs == "numbers" else pretrained.class_names(options.model, heads)
-    if options.head is None and len(heads) != 1:
+        return pretrained.class_names(options.model, heads)
+    if head is None and len(heads) != 1:
         raise ValueError(f"say with --head whose names they are: {', '.join(heads)}")
     try:
         lines = options.names.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise ValueError(f"{options.names} is not text in UTF-8") from None
-    return {options.head or heads[0]: [line.strip() for line in lines if line.strip()]}
+    return {head or heads[0]: [line.strip() for line in lines if line.strip()]}
 
 
 def _names(text):

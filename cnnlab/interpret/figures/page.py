@@ -12,23 +12,22 @@ from typing import NamedTuple
 import matplotlib
 from matplotlib.backends.backend_pdf import PdfPages
 
+import cnnlab
 from cnnlab.interpret.figures.sheet import Sheet
+from cnnlab.runtime import repository_root
 from cnnlab.saving import UNDATED, atomic_path, save_figure
 
 PAGE = 13.0  # inches high, at most, of a PDF's page with several sections
 SUFFIXES = (".png", ".pdf", ".svg", ".html")
 PATIENCE = 30  # seconds: what takes longer is said beforehand
 
+# What a report has and the explorer has not; all else is the explorer's style.
 STYLE = """
-:root { color-scheme: light dark }
-body { font: 16px/1.45 system-ui, sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em }
-h1 { font-size: 1.5em; overflow-wrap: anywhere }
+body { max-width: 1000px; padding-top: 16px }
+h1 { margin-bottom: 16px }
 figure { margin: 0; overflow-x: auto }
 img { max-width: max(100%, 45em); background: white; border-radius: 4px }
 summary { cursor: pointer; font-weight: 600; margin: .8em 0 .4em }
-td { padding: .1em 1em .1em 0; vertical-align: middle }
-td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
-meter { width: clamp(3em, 20vw, 12em) }
 """
 
 
@@ -68,6 +67,12 @@ def save_pages(sections, path: Path, say=print) -> None:
         pdf.savefig(stacked(page).figure())
 
 
+def files() -> Path:
+    """Return the folder of the explorer's own files: in the repository, or in a wheel."""
+    installed = Path(cnnlab.__file__).with_name("page")
+    return installed if installed.is_dir() else repository_root() / "web"
+
+
 def is_folder(path: Path) -> bool:
     """Say whether a path is a folder, or names one that is not there yet."""
     return path.is_dir() or not path.suffix
@@ -101,7 +106,8 @@ def save_html(title: str, answers, sections, path: Path, say=print) -> None:
             f"{_picture(section)}</details>"
         )
     name = html.escape(title)
-    head = f'<meta charset="utf-8"><title>{name}</title><style>{STYLE}</style>'
+    style = (files() / "style.css").read_text(encoding="utf-8") + STYLE
+    head = f'<meta charset="utf-8"><title>{name}</title><style>{style}</style>'
     view = '<meta name="viewport" content="width=device-width">'
     page = f'<!doctype html><html lang="en"><head>{head}{view}</head><body><h1>{name}</h1>'
     with atomic_path(path) as temporary:
@@ -110,14 +116,16 @@ def save_html(title: str, answers, sections, path: Path, say=print) -> None:
 
 def _answers(answers):
     """Return the most likely classes of each head, with bars, or its numbers."""
-    rows = []
+    heads = []
     for head, of_head in answers.items():
-        for place, (name, value, text) in enumerate(of_head):
-            bar = "" if value is None else f'<meter value="{value:.4f}"></meter>'
-            first = "" if place else html.escape(head)
-            cells = f"<td>{html.escape(name)}</td><td class=number>{html.escape(text)}</td>"
-            rows.append(f"<tr><td>{first}</td>{cells}<td>{bar}</td></tr>")
-    return f"<table>{''.join(rows)}</table>"
+        rows = []
+        for name, value, text in of_head:
+            bar = "" if value is None else f'<i style="width:{100 * value:.2f}%"></i>'
+            words = f"<span>{html.escape(name)}</span><span>{html.escape(text)}</span>"
+            rows.append(f"<span class=bar>{words}{bar}</span>")
+        name = f"<span class=name>{html.escape(head)}</span>"
+        heads.append(f"<div class=head>{name}<span class=bars>{''.join(rows)}</span></div>")
+    return f"<div id=answers>{''.join(heads)}</div>"
 
 
 def _picture(section):
