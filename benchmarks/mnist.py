@@ -1,6 +1,6 @@
 """How long until 99 % of MNIST's test digits are right, from random weights.
 
-Ours is the quick recipe of Task 1, with ten seeds. The other is the network of Part 1 under `fit`
+Ours is the quick recipe of Task 1, with ten seeds. The other is the given network under `fit`
 as it is by default: arrays, batches of 32, Adam at its own learning rate. It trains for five
 epochs; the seeds of ours are trained between them. Times include building and compiling the
 network.
@@ -67,7 +67,7 @@ def rows(measured: dict) -> list[dict]:
     reached = theirs["until 99 %"]
     until = "until 99 %" if reached else "99 % not reached"
     ends = f"{100 * theirs['accuracy'][-1]:.2f} % after {EPOCHS} epochs"
-    who = f"Part 1 network, fit's defaults, {until}; {ends}"
+    who = f"given network, fit's defaults, {until}; {ends}"
     work = f"MNIST to 99 %: {100 * ours['accuracy']:.2f} % in the mean of {SEEDS} seeds"
     other = reached or theirs["seconds"][-1]
     return [{"work": work, "ours": ours["seconds"], "other": other, "who": who}]

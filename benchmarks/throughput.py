@@ -1,4 +1,4 @@
-"""How well the network of Part 1 uses the processor, and what was tried.
+"""How well the given network uses the processor, and what was tried.
 
 A step is one pass forward and backward and one of Adam; every variant runs in a process of its own,
 with random images. The share is of what a large matrix product of the same process reaches.

@@ -30,17 +30,17 @@ def scripted(model, name: str, file: Path, names=None) -> str:
     Raises:
         ValueError: the page cannot compute the model, see `export.exported`.
     """
-    told = {"file": sha256(file)} | exported(model, name, names)
+    told = {"file": hashlib.sha256(file.read_bytes()).hexdigest()} | exported(model, name, names)
     return f"(window.LOADED ||= {{}})[{_quoted(name)}] = {_quoted(told)};\n"
 
 
-def write_models(folder: Path, models, scripts, about=ABOUT, examples=()) -> None:
+def write_models(folder: Path, models, scripts, examples=()) -> None:
     """Write the scripts of models, {name: script}, and the list of them, into folder/models.
 
-    Models are [{"name", "label", "title", "mode"}], mode "lines", "digits" or "image"; `about` is
-    HTML below the page; `examples` are [{"pixels", "label", "read"}] of digits.
+    Models are [{"name", "label", "title", "mode"}], mode "lines", "digits" or "image"; `examples`
+    are [{"pixels", "label", "read"}] of digits.
     """
-    lines = [f"window.MODELS = {_quoted(models)};", f"window.ABOUT = {_quoted(about)};"]
+    lines = [f"window.MODELS = {_quoted(models)};", f"window.ABOUT = {_quoted(ABOUT)};"]
     lines += [f"window.EXAMPLES = {_quoted(list(examples))};"] if examples else []
     (folder / MODELS).mkdir(parents=True, exist_ok=True)
     files = {f"{name}.js": script for name, script in scripts.items()}
@@ -52,19 +52,9 @@ def write_models(folder: Path, models, scripts, about=ABOUT, examples=()) -> Non
 def write_page(folder: Path, models, scripts) -> None:
     """Write a whole page into a folder; the arguments are those of `write_models`."""
     write_models(folder, models, scripts)
-    copy_page(folder)
-
-
-def copy_page(folder: Path) -> None:
-    """Copy the page's own files into a folder."""
     for name in PAGE:
         shutil.copyfile(files() / name, folder / name)
     shutil.copytree(files() / SCRIPTS, folder / SCRIPTS)
-
-
-def sha256(file: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
 def _quoted(value):

@@ -13,6 +13,7 @@ from PIL import Image
 
 from cnnlab import explorer, lines, mnist, pretrained
 from cnnlab.interpret import grad_cam, load
+from tools.explorer import MODELS
 
 playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -157,7 +158,7 @@ EXAMPLE = "explorer.state.example = n;"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["task2", "task2-plain", "task1-mnist"])
+@pytest.mark.parametrize("name", [each["name"] for each in MODELS])
 def test_a_thousand_images_are_answered_as_in_python(opened, name):
     is_digits = name == "task1-mnist"
     page = opened(f"#mode={'digits' if is_digits else 'lines'}&model={name}")

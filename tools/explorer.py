@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cnnlab import pretrained
 from cnnlab.runtime import repository_root
+from tools.provenance import digest
 
 MODELS = [
     {
@@ -76,12 +77,10 @@ def examples(model) -> list[dict]:
 
 def old(root: Path) -> list[str]:
     """Return the names of models whose script is not that of the committed file."""
-    from hashlib import sha256
-
     names = []
     for each in MODELS:
         script = root / "web" / "models" / f"{each['name']}.js"
-        model = sha256((root / pretrained.MODELS[each["name"]]).read_bytes()).hexdigest()
+        model = digest((root / pretrained.MODELS[each["name"]]).read_bytes())
         if not script.is_file() or f'"file":"{model}"' not in script.read_text(encoding="utf-8"):
             names.append(each["name"])
     return names
