@@ -15,6 +15,7 @@ extensions = [
     "sphinx.ext.githubpages",
 ]
 nb_execution_mode = "off"
+nb_render_markdown_format = "myst"  # or a table that a cell wrote would not be one
 nb_ipywidgets_js = {}  # else scripts from elsewhere
 myst_heading_anchors = 3
 myst_enable_extensions = ["dollarmath"]

@@ -61,6 +61,12 @@ def test_figures_have_their_captions(built):
     assert len(told) > 0.9 * len(texts) > 10
 
 
+def test_tables_that_cells_wrote_are_tables(built):
+    for number in (1, 2, 3):
+        text = (built / f"Task-{number}" / f"Task-{number}.html").read_text(encoding="utf-8")
+        assert "<table" in text and "<p>|" not in text
+
+
 def test_links_to_what_the_site_does_not_have_are_only_words():
     root = repository_root()
     text = "[a](Makefile) [b](Task-1/README.md#x) [c](Task-1) [d](https://e.org) ![e](no.png)"
